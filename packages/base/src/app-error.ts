@@ -1,0 +1,75 @@
+/**
+ * The one error a caller of Patina ever sees: a stable code, what was wrong, and what to do about it.
+ *
+ * Codes are an interface: programs match on them, so a code never changes its meaning. `api` maps each to an HTTP
+ * status and the CLI maps each to an exit status.
+ */
+
+export type ErrorCode =
+  // what the caller sent
+  | "bad-request"
+  | "body-too-large"
+  | "sql-error"
+  | "sql-not-allowed"
+  | "sql-deadline"
+  | "transaction-too-large"
+  | "row-too-large"
+  | "subscription-unsupported"
+  | "subscription-unknown"
+  | "too-many"
+  // what the caller asked for is not there
+  | "app-absent"
+  | "app-unknown"
+  | "region-unknown"
+  | "region-unreachable"
+  | "checkpoint-unknown"
+  | "agent-unreachable"
+  | "fleet-unknown"
+  // how a process was started
+  | "config-invalid"
+  | "schema-invalid"
+  | "schema-destructive"
+  | "port-in-use"
+  | "data-dir-foreign"
+  | "data-dir-in-use"
+  | "data-dir-not-empty"
+  | "not-ready"
+  // what was found damaged
+  | "checkpoint-damaged"
+  | "checkpoint-conflict"
+  | "object-store"
+  | "store-failed"
+  | "divergence"
+  | "internal";
+
+export interface AppErrorOptions {
+  /** What the reader can do now, as an imperative sentence. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+  /** Machine-readable details, e.g. the file, line and key of a bad config. */
+  readonly details?: Readonly<Record<string, string | number | readonly string[]>>;
+}
+
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, string | number | readonly string[]>>;
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.name = "AppError";
+    this.code = code;
+    this.hint = options.hint;
+    this.details = options.details ?? {};
+  }
+}
+
+/** What went wrong, in words, of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** The thrown value as an `AppError`; anything foreign becomes `code` with the original kept as its cause. */
+export function asAppError(thrown: unknown, code: ErrorCode = "internal"): AppError {
+  return thrown instanceof AppError ? thrown : new AppError(code, messageOf(thrown), { cause: thrown });
+}

@@ -1,0 +1,33 @@
+/**
+ * A change: one version of one origin, atomic on the wire. Gossip moves it without looking inside; the store encodes
+ * and decodes `body`. The bytes are captured inside the writing transaction and never re-read, so what peers get is
+ * what was committed.
+ */
+import type { Hlc } from "./hlc.js";
+import { type OriginId, ORIGIN_ID_LENGTH } from "./ids.js";
+import type { ByteReader, ByteWriter } from "./bytes.js";
+
+export interface Change {
+  readonly origin: OriginId;
+  readonly version: number;
+  readonly hlc: Hlc;
+  readonly body: Uint8Array;
+}
+
+/** What `change` takes on the wire beside its body, at most. */
+const HEADER_BYTES_MAX = ORIGIN_ID_LENGTH / 2 + 8 + 8 + 4;
+
+export function changeBytes(change: Change): number {
+  return HEADER_BYTES_MAX + change.body.length;
+}
+
+export function writeChange(writer: ByteWriter, change: Change): void {
+  writer.hex(change.origin).varint(change.version).u64(change.hlc).bytes(change.body);
+}
+
+export function readChange(reader: ByteReader, bodyBytesMax: number): Change {
+  const origin = reader.hex(ORIGIN_ID_LENGTH);
+  const version = reader.varint();
+  const hlc = reader.u64();
+  return { origin, version, hlc, body: reader.bytes(bodyBytesMax).slice() };
+}

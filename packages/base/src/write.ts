@@ -1,0 +1,55 @@
+/** What goes into a store and what comes out of it: the words shared by the agent, which decides, and the store. */
+import type { AppError } from "./app-error.js";
+import type { Change } from "./change.js";
+import type { Hlc } from "./hlc.js";
+import type { SqlValue } from "./value.js";
+
+export interface Statement {
+  readonly sql: string;
+  /** Positional, or by name without the prefix. */
+  readonly params: readonly SqlValue[] | Readonly<Record<string, SqlValue>>;
+}
+
+/** One whole object. Columns left out take their default. */
+export interface RowWrite {
+  readonly table: string;
+  readonly values: Readonly<Record<string, SqlValue>>;
+  readonly deleted?: boolean;
+  /**
+   * Orders the row by something else than this node's clock: a summary row carries its region's generation and
+   * high-water, so that an older summary never overwrites a newer one, whichever node takes it.
+   */
+  readonly stamp?: { readonly epoch: number; readonly hlc: Hlc };
+}
+
+/** One transaction: it happens as a whole or not at all, and becomes at most one version. */
+export type Write =
+  | { readonly kind: "statements"; readonly statements: readonly Statement[] }
+  | { readonly kind: "rows"; readonly rows: readonly RowWrite[] };
+
+export interface ChangedRow {
+  readonly table: string;
+  readonly key: readonly SqlValue[];
+  readonly kind: "upsert" | "delete";
+  /** The app the row belonged to before and belongs to now, for tables that name one. */
+  readonly appBefore: string | undefined;
+  readonly app: string | undefined;
+}
+
+export type WriteOutcome =
+  | {
+      readonly ok: true;
+      /** Per statement. */
+      readonly rowsAffected: readonly number[];
+      /** Undefined when nothing changed: then there is no version, and nothing to tell anybody. */
+      readonly change: Change | undefined;
+      readonly rows: readonly ChangedRow[];
+    }
+  | { readonly ok: false; readonly error: AppError };
+
+export interface ApplyOutcome {
+  /** Changes that were new, quarantined ones included. */
+  readonly applied: number;
+  readonly quarantined: readonly { readonly change: Change; readonly reason: string }[];
+  readonly rows: readonly ChangedRow[];
+}

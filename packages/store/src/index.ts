@@ -1,0 +1,10 @@
+/** Replicated tables on better-sqlite3: commit, apply, extract, digest, image. */
+export { adoptImage, type ImageFacts, takeImage } from "./image.js";
+export type { Extract } from "./extract.js";
+export { defaultStoreLimits, type StoreLimits } from "./limits.js";
+export { parseSchema, type Schema } from "./schema.js";
+export { scrub, type ScrubFinding } from "./scrub.js";
+export { assertReadStatement } from "./sql/read-statement.js";
+export { isWord, nameOf, quoteName, type Token, tokenize } from "./sql/tokens.js";
+export { SqliteStore, type StoreOptions } from "./sqlite-store.js";
+export { isFatal, sqlError } from "./sqlite-error.js";

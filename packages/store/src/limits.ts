@@ -1,0 +1,25 @@
+/** What one write may cost. Every limit is refused with a clear error before anything is half done. */
+export interface StoreLimits {
+  /** Rows one transaction may touch. Larger loads split: peers apply a version in one go and must not stall. */
+  readonly transactionRowsMax: number;
+  /** Bytes of one transaction's encoded rows: it must fit one frame with room to spare. */
+  readonly transactionBytesMax: number;
+  readonly rowBytesMax: number;
+  readonly sqlBytesMax: number;
+  /** SQLite's own ceiling (SQLITE_MAX_VARIABLE_NUMBER). */
+  readonly parametersMax: number;
+  /** Prepared statements kept per connection, least recently used out first. */
+  readonly statementsCachedMax: number;
+  /** Recent changesets kept with their exact bytes for peers that ask; older ones are read back from the rows. */
+  readonly recentBytesMax: number;
+}
+
+export const defaultStoreLimits: StoreLimits = {
+  transactionRowsMax: 10_000,
+  transactionBytesMax: 4 << 20,
+  rowBytesMax: 1 << 20,
+  sqlBytesMax: 1 << 20,
+  parametersMax: 32_766,
+  statementsCachedMax: 256,
+  recentBytesMax: 8 << 20,
+};

@@ -1,0 +1,237 @@
+/**
+ * Local writes: many requests in one SQLite transaction, a savepoint and a version each.
+ *
+ *   user SQL ─► touched rows ─► read each once ─► same hash as before? ── yes ─► nothing happened
+ *                                                        └── no ─► stamp, digest, bytes of the change
+ *
+ * A row that did not change produces no version, no log and no byte to gossip. The change's bytes are built here,
+ * inside the transaction; nobody reads them back later.
+ */
+import { AppError, asAppError, type Change, type Hlc, type HlcClock, must, type OriginId, Ranges, type SqlValue } from "@patina/base";
+import type Database from "better-sqlite3";
+import type { Capture } from "./capture.js";
+import type { Digest } from "./digest.js";
+import type { Table } from "./layout.js";
+import type { StoreLimits } from "./limits.js";
+import type { Origins } from "./origins.js";
+import { encodeBody, encodeKey, encodeState, rowHash } from "./row-codec.js";
+import type { HashedClock, TableRows } from "./rows.js";
+import { isFatal, sqlError } from "./sqlite-error.js";
+import type { StatementCache } from "./statement-cache.js";
+import type { ChangedRow, RowWrite, Statement, Write, WriteOutcome } from "@patina/base";
+
+export interface LocalWriterParts {
+  readonly db: Database.Database;
+  readonly rows: ReadonlyMap<string, TableRows>;
+  readonly capture: Capture;
+  readonly statements: StatementCache;
+  readonly origins: Origins;
+  readonly digest: Digest;
+  readonly clock: HlcClock;
+  readonly self: OriginId;
+  readonly limits: StoreLimits;
+}
+
+/** The clock of a row between being written and being stamped, inside one transaction. */
+const UNSTAMPED: HashedClock = { epoch: 0, hlc: 0n, origin: 0, version: 0, hash: new Uint8Array(0) };
+
+/** A row that a write will leave changed, before it has a version. `state` undefined is a delete. */
+interface Pending {
+  readonly rows: TableRows;
+  readonly key: readonly SqlValue[];
+  readonly keyBytes: Uint8Array;
+  readonly before: HashedClock | undefined;
+  readonly state: Uint8Array | undefined;
+  readonly values: readonly SqlValue[] | undefined;
+  readonly appBefore: string | undefined;
+  readonly epoch: number;
+  /** Given by the writer, e.g. a summary row that carries its region's high-water; else the version's own. */
+  readonly hlc: Hlc | undefined;
+  /** The row is as it will be, but for its clock; false for a delete that is still to be done. */
+  readonly isWritten: boolean;
+}
+
+export class LocalWriter {
+  readonly #parts: LocalWriterParts;
+
+  constructor(parts: LocalWriterParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Runs every write in one durable transaction and says of each what became of it. A write that fails is undone by
+   * itself. Throws `store-failed` when the transaction as a whole could not be committed: then none of them happened.
+   */
+  commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
+    const { db, origins, digest, self } = this.#parts;
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      origins.indexOf(self, db); // Before any savepoint: rolling one back must not take the number back.
+      const outcomes = writes.map((write) => this.#inSavepoint(write, wallMs));
+      origins.flush(db);
+      digest.flush(db);
+      db.exec("COMMIT");
+      return outcomes;
+    } catch (thrown) {
+      if (db.inTransaction) db.exec("ROLLBACK");
+      origins.reload();
+      digest.reload();
+      throw asAppError(thrown, "store-failed");
+    }
+  }
+
+  #inSavepoint(write: Write, wallMs: number): WriteOutcome {
+    const { db } = this.#parts;
+    db.exec("SAVEPOINT one_write");
+    try {
+      const outcome = this.#run(write, wallMs);
+      db.exec("RELEASE one_write");
+      return outcome;
+    } catch (thrown) {
+      if (!db.inTransaction || isFatal(thrown)) throw thrown;
+      db.exec("ROLLBACK TO one_write; RELEASE one_write");
+      return { ok: false, error: thrown instanceof AppError ? thrown : sqlError(thrown) };
+    }
+  }
+
+  #run(write: Write, wallMs: number): WriteOutcome {
+    if (write.kind === "rows") {
+      const pending = write.rows.flatMap((row) => this.#pendingRow(row));
+      return this.#finish(pending, [pending.length], wallMs);
+    }
+    this.#parts.capture.start();
+    const rowsAffected: number[] = [];
+    let touched;
+    try {
+      for (const statement of write.statements) rowsAffected.push(this.#runStatement(statement));
+    } finally {
+      touched = this.#parts.capture.take();
+    }
+    const pending = touched.flatMap((row) => this.#pendingTouched(row));
+    return this.#finish(pending, rowsAffected, wallMs);
+  }
+
+  #runStatement({ sql, params }: Statement): number {
+    const statement = this.#parts.statements.get(sql);
+    return statement.run(...(Array.isArray(params) ? (params as SqlValue[]) : [params])).changes;
+  }
+
+  /** What user SQL made of a row; nothing when it is as it was. */
+  #pendingTouched({ table, key, keyBytes, before, appBefore }: ReturnType<Capture["take"]>[number]): Pending[] {
+    const rows = this.#rowsOf(table);
+    const row = rows.read(key);
+    const common = { rows, key, keyBytes, before, appBefore, hlc: undefined };
+    if (row === undefined) {
+      if (before === undefined) return [];
+      return [{ ...common, state: undefined, values: undefined, epoch: before.epoch, isWritten: true }];
+    }
+    const state = encodeState(table, row.values);
+    if (before !== undefined && this.#isSame(table, keyBytes, before, state)) {
+      if (row.clock === undefined) rows.stamp(key, before); // A REPLACE by itself dropped the clock.
+      return [];
+    }
+    const epoch = before?.epoch ?? rows.tombstone(keyBytes)?.epoch ?? 0;
+    return [{ ...common, state, values: row.values, epoch, isWritten: true }];
+  }
+
+  /** What a whole-object write would make of a row; nothing when it is as it was, or newer already. */
+  #pendingRow({ table: name, values, deleted, stamp }: RowWrite): Pending[] {
+    const rows = this.#parts.rows.get(name);
+    if (rows === undefined) throw new AppError("sql-error", `no such table: ${name}`);
+    const { table } = rows;
+    const key = table.key.map((column) => must(values[column], `key column ${name}.${column}`));
+    const keyBytes = encodeKey(key);
+    const current = rows.read(key);
+    const last = current?.clock ?? rows.tombstone(keyBytes);
+    if (stamp !== undefined && last !== undefined && !isNewer(stamp, last)) return [];
+    const before = current?.clock;
+    const epoch = stamp?.epoch ?? last?.epoch ?? 0;
+    const appBefore = rows.appOf(current?.values);
+    const common = { rows, key, keyBytes, before, appBefore, epoch, hlc: stamp?.hlc };
+    if (deleted === true) {
+      // Without a stamp of its own, deleting what is not there says nothing; with one, it must outlive older writes.
+      if (before === undefined && stamp === undefined) return [];
+      return [{ ...common, state: undefined, values: undefined, isWritten: false }];
+    }
+    rows.upsert(key, table.values.map((it) => values[it.name] ?? it.defaultValue), before ?? UNSTAMPED);
+    const written = must(rows.read(key), "a row just written").values; // As SQLite keeps it: affinity may change a value.
+    const state = encodeState(table, written);
+    if (before !== undefined && this.#isSame(table, keyBytes, before, state)) return [];
+    return [{ ...common, state, values: written, isWritten: true }];
+  }
+
+  #isSame(table: Table, key: Uint8Array, before: HashedClock, state: Uint8Array): boolean {
+    const stamp = { ...before, origin: this.#parts.origins.originOf(before.origin) };
+    return rowHash(table.name, key, stamp, state).equals(before.hash);
+  }
+
+  #finish(pending: readonly Pending[], rowsAffected: number[], wallMs: number): WriteOutcome {
+    if (pending.length === 0) return { ok: true, rowsAffected, change: undefined, rows: [] };
+    this.#checkLimits(pending);
+    const { origins, digest, clock, self, db } = this.#parts;
+    const version = origins.holding(self).head + 1;
+    const hlc = clock.tick(wallMs);
+    const origin = origins.indexOf(self, db);
+    const hashes = pending.map((row) => this.#stamp(row, { epoch: row.epoch, hlc: row.hlc ?? hlc, origin, version }));
+    // From here on nothing can fail but the commit itself, so memory may follow.
+    pending.forEach(({ rows, keyBytes, before }, i) => {
+      if (before !== undefined) digest.subtract(rows.table.name, keyBytes, before.hash);
+      const hash = hashes[i];
+      if (hash !== undefined) digest.add(rows.table.name, keyBytes, hash);
+    });
+    origins.hold(self, Ranges.of(version, version), hlc, db);
+    const changes = pending.map(({ rows, keyBytes, epoch, hlc: own, state }) => {
+      return { table: rows.table.name, key: keyBytes, epoch, hlc: own ?? hlc, state };
+    });
+    const change: Change = { origin: self, version, hlc, body: encodeBody(changes, hlc) };
+    return { ok: true, rowsAffected, change, rows: pending.map((row) => changedRow(row)) };
+  }
+
+  /** Gives a row its clock; the new hash, or undefined for a delete. */
+  #stamp(row: Pending, clock: Omit<HashedClock, "hash">): Uint8Array | undefined {
+    const { rows, key, keyBytes, state } = row;
+    if (state === undefined) {
+      if (!row.isWritten) rows.delete(key);
+      rows.putTombstone(keyBytes, clock, row.appBefore);
+      return undefined;
+    }
+    const hash = rowHash(rows.table.name, keyBytes, { ...clock, origin: this.#parts.self }, state);
+    rows.stamp(key, { ...clock, hash });
+    if (row.before === undefined) rows.dropTombstone(keyBytes);
+    return hash;
+  }
+
+  #checkLimits(pending: readonly Pending[]): void {
+    const { transactionRowsMax, transactionBytesMax, rowBytesMax } = this.#parts.limits;
+    const split = "Split it into smaller transactions.";
+    if (pending.length > transactionRowsMax) {
+      const message = `the transaction changes ${pending.length} rows; at most ${transactionRowsMax} are allowed`;
+      throw new AppError("transaction-too-large", message, { hint: split });
+    }
+    let bytes = 0;
+    for (const { rows, keyBytes, state } of pending) {
+      const rowBytes = keyBytes.length + (state?.length ?? 0);
+      if (rowBytes > rowBytesMax) {
+        const message = `a row of ${rows.table.name} has ${rowBytes} bytes; at most ${rowBytesMax} are allowed`;
+        throw new AppError("row-too-large", message, { hint: "Keep large values in object storage and a link here." });
+      }
+      bytes += rowBytes;
+    }
+    if (bytes <= transactionBytesMax) return;
+    const message = `the transaction changes ${bytes} bytes of rows; at most ${transactionBytesMax} are allowed`;
+    throw new AppError("transaction-too-large", message, { hint: split });
+  }
+
+  #rowsOf(table: Table): TableRows {
+    return must(this.#parts.rows.get(table.name), `statements for ${table.name}`);
+  }
+}
+
+function isNewer(stamp: { epoch: number; hlc: Hlc }, than: { epoch: number; hlc: Hlc }): boolean {
+  return stamp.epoch !== than.epoch ? stamp.epoch > than.epoch : stamp.hlc > than.hlc;
+}
+
+function changedRow({ rows, key, state, values, appBefore }: Pending): ChangedRow {
+  const kind = state === undefined ? "delete" : "upsert";
+  return { table: rows.table.name, key, kind, appBefore, app: rows.appOf(values) };
+}

@@ -1,0 +1,112 @@
+/**
+ * Every origin this database ever heard of: a dense number for its rows' clocks, and what is held of its versions.
+ * Memory mirrors the table; a holding changes in the transaction that applied the version, or not at all.
+ */
+import { type Hlc, holdAlso, type Holding, type Holdings, must, NO_HOLDING, type OriginId, Ranges } from "@patina/base";
+import type Database from "better-sqlite3";
+
+interface Known {
+  readonly index: number;
+  readonly origin: OriginId;
+  holding: Holding;
+  /** The latest HLC seen of it: with it, a restart never stamps below what was already out. */
+  hlc: Hlc;
+}
+
+export class Origins {
+  readonly #db: Database.Database;
+  readonly #byOrigin = new Map<OriginId, Known>();
+  readonly #byIndex = new Map<number, Known>();
+  readonly #changed = new Set<Known>();
+  #view: Holdings | undefined;
+
+  constructor(db: Database.Database) {
+    this.#db = db;
+    this.reload();
+  }
+
+  reload(): void {
+    this.#byOrigin.clear();
+    this.#byIndex.clear();
+    this.#changed.clear();
+    this.#view = undefined;
+    const statement = this.#db.prepare("SELECT idx, origin, head, gaps, hlc FROM _patina_origins ORDER BY idx");
+    for (const row of statement.raw().safeIntegers(true).all() as [bigint, string, bigint, string, bigint][]) {
+      const [index, origin, head, gaps, hlc] = row;
+      this.#remember({ index: Number(index), origin, holding: { head: Number(head), gaps: parseGaps(gaps) }, hlc });
+    }
+  }
+
+  /** What is held, by origin. The map is a snapshot: it never changes after it was given out. */
+  holdings(): Holdings {
+    this.#view ??= new Map(
+      [...this.#byOrigin.values()].filter(({ holding }) => holding.head > 0).map((it) => [it.origin, it.holding]),
+    );
+    return this.#view;
+  }
+
+  holding(origin: OriginId): Holding {
+    return this.#byOrigin.get(origin)?.holding ?? NO_HOLDING;
+  }
+
+  /** The highest HLC of any version held. */
+  highWater(): Hlc {
+    let high = 0n;
+    for (const { hlc } of this.#byOrigin.values()) if (hlc > high) high = hlc;
+    return high;
+  }
+
+  /** The origin's dense number, given out on first sight. Call it inside a transaction. */
+  indexOf(origin: OriginId, db: Database.Database): number {
+    const known = this.#byOrigin.get(origin);
+    if (known !== undefined) return known.index;
+    const { lastInsertRowid } = db
+      .prepare("INSERT INTO _patina_origins (origin, head, gaps, hlc) VALUES (?, 0, '', 0)")
+      .run(origin);
+    return this.#remember({ index: Number(lastInsertRowid), origin, holding: NO_HOLDING, hlc: 0n }).index;
+  }
+
+  /** The dense number of an origin already known. */
+  knownIndex(origin: OriginId): number | undefined {
+    return this.#byOrigin.get(origin)?.index;
+  }
+
+  originOf(index: number): OriginId {
+    return must(this.#byIndex.get(index), `an origin numbered ${index}`).origin;
+  }
+
+  /** Marks versions as held. It becomes durable with the next `flush` of the same transaction. */
+  hold(origin: OriginId, versions: Ranges, hlc: Hlc, db: Database.Database): void {
+    this.indexOf(origin, db);
+    const known = must(this.#byOrigin.get(origin), "an origin just numbered");
+    known.holding = holdAlso(known.holding, versions);
+    if (hlc > known.hlc) known.hlc = hlc;
+    this.#changed.add(known);
+    this.#view = undefined;
+  }
+
+  /** Writes the changed holdings. Call it inside the transaction, before its commit. */
+  flush(db: Database.Database): void {
+    const statement = db.prepare("UPDATE _patina_origins SET head = ?, gaps = ?, hlc = ? WHERE idx = ?");
+    for (const { holding, hlc, index } of this.#changed) {
+      statement.run(holding.head, holding.gaps.toString(), hlc, index);
+    }
+    this.#changed.clear();
+  }
+
+  #remember(known: Known): Known {
+    this.#byOrigin.set(known.origin, known);
+    this.#byIndex.set(known.index, known);
+    return known;
+  }
+}
+
+function parseGaps(text: string): Ranges {
+  if (text === "") return Ranges.empty;
+  return Ranges.from(
+    text.split(",").map((span) => {
+      const [low, high] = span.split("-").map(Number);
+      return [must(low, "a gap"), high ?? must(low, "a gap")] as const;
+    }),
+  );
+}

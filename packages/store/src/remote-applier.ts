@@ -1,0 +1,172 @@
+/**
+ * Remote changes: each row joined with the one that is here, the greater stamp wins.
+ *
+ * One transaction for the batch, a savepoint for each change: one that cannot be applied is put aside with its reason
+ * and delays nothing else. It counts as held: asking for it again would bring the same bytes.
+ */
+import { asAppError, type Change, compareStamps, type HlcClock, holds, messageOf, Ranges, type Stamp } from "@patina/base";
+import type Database from "better-sqlite3";
+import type { Digest } from "./digest.js";
+import type { StoreLimits } from "./limits.js";
+import type { Origins } from "./origins.js";
+import { decodeBody, decodeKey, decodeState, rowHash, type RowChange, UnknownColumnError } from "./row-codec.js";
+import type { Clock, TableRows } from "./rows.js";
+import { isFatal } from "./sqlite-error.js";
+import type { ApplyOutcome, ChangedRow } from "@patina/base";
+
+export interface RemoteApplierParts {
+  readonly db: Database.Database;
+  readonly rows: ReadonlyMap<string, TableRows>;
+  readonly origins: Origins;
+  readonly digest: Digest;
+  readonly clock: HlcClock;
+  readonly limits: StoreLimits;
+}
+
+type DigestStep = { readonly table: string; readonly key: Uint8Array; readonly before?: Uint8Array; readonly after?: Uint8Array };
+
+export class RemoteApplier {
+  readonly #parts: RemoteApplierParts;
+
+  constructor(parts: RemoteApplierParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Applies changes in the order given and marks each held, all in one transaction. Those held already are skipped.
+   * Throws `store-failed` when the transaction could not be committed: then nothing was applied and nothing is held.
+   */
+  apply(changes: readonly Change[]): ApplyOutcome {
+    const { origins, db, clock } = this.#parts;
+    return this.#inTransaction(() => {
+      const rows: ChangedRow[] = [];
+      const quarantined: { change: Change; reason: string }[] = [];
+      let applied = 0;
+      for (const change of changes) {
+        if (holds(origins.holding(change.origin), change.version)) continue;
+        const reason = this.#inSavepoint(change, rows);
+        if (reason !== undefined) quarantined.push({ change, reason });
+        origins.hold(change.origin, Ranges.of(change.version, change.version), change.hlc, db);
+        clock.observe(change.hlc);
+        applied++;
+      }
+      return { applied, quarantined, rows };
+    });
+  }
+
+  /** Versions known to have no effect any more: every row they wrote was written again later. */
+  applyEmpty(empties: readonly { readonly origin: string; readonly versions: Ranges }[]): void {
+    this.#inTransaction(() => {
+      for (const { origin, versions } of empties) this.#parts.origins.hold(origin, versions, 0n, this.#parts.db);
+    });
+  }
+
+  /** Tries quarantined changes again, after the schema has changed. Those that apply now are let out. */
+  retryQuarantined(): ApplyOutcome {
+    const { db, origins } = this.#parts;
+    const read = db.prepare("SELECT origin, version, hlc, body FROM _patina_quarantine ORDER BY hlc").raw().safeIntegers(true);
+    const drop = db.prepare("DELETE FROM _patina_quarantine WHERE origin = ? AND version = ?");
+    return this.#inTransaction(() => {
+      const rows: ChangedRow[] = [];
+      const quarantined: { change: Change; reason: string }[] = [];
+      let applied = 0;
+      for (const [index, version, hlc, body] of read.all() as [bigint, bigint, bigint, Buffer][]) {
+        const change = { origin: origins.originOf(Number(index)), version: Number(version), hlc, body };
+        drop.run(index, version);
+        const reason = this.#inSavepoint(change, rows);
+        if (reason === undefined) applied++;
+        else quarantined.push({ change, reason });
+      }
+      return { applied, quarantined, rows };
+    });
+  }
+
+  #inTransaction<T>(work: () => T): T {
+    const { db, origins, digest } = this.#parts;
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      origins.flush(db);
+      digest.flush(db);
+      db.exec("COMMIT");
+      return result;
+    } catch (thrown) {
+      if (db.inTransaction) db.exec("ROLLBACK");
+      origins.reload();
+      digest.reload();
+      throw asAppError(thrown, "store-failed");
+    }
+  }
+
+  /** Undefined when applied; otherwise why not, and the change is in quarantine. */
+  #inSavepoint(change: Change, out: ChangedRow[]): string | undefined {
+    const { db, digest, origins } = this.#parts;
+    const origin = origins.indexOf(change.origin, db); // Before the savepoint: a rollback must not take the number back.
+    db.exec("SAVEPOINT one_change");
+    try {
+      const steps: DigestStep[] = [];
+      const changed = this.#applyRows(change, origin, steps);
+      db.exec("RELEASE one_change");
+      for (const { table, key, before, after } of steps) {
+        if (before !== undefined) digest.subtract(table, key, before);
+        if (after !== undefined) digest.add(table, key, after);
+      }
+      out.push(...changed);
+      return undefined;
+    } catch (thrown) {
+      if (!db.inTransaction || isFatal(thrown)) throw thrown;
+      db.exec("ROLLBACK TO one_change; RELEASE one_change");
+      const reason = messageOf(thrown);
+      db.prepare("INSERT OR REPLACE INTO _patina_quarantine VALUES (?, ?, ?, ?, ?)").run(
+        origin,
+        change.version,
+        change.hlc,
+        reason,
+        change.body,
+      );
+      return reason;
+    }
+  }
+
+  #applyRows(change: Change, origin: number, steps: DigestStep[]): ChangedRow[] {
+    const rows = decodeBody(change.body, change.hlc, this.#parts.limits.transactionRowsMax);
+    const changed: ChangedRow[] = [];
+    for (const row of rows) {
+      const outcome = this.#joinRow(change, origin, row, steps);
+      if (outcome !== undefined) changed.push(outcome);
+    }
+    return changed;
+  }
+
+  /** The join. Undefined when the row that is here wins. */
+  #joinRow(change: Change, origin: number, incoming: RowChange, steps: DigestStep[]): ChangedRow | undefined {
+    const rows = this.#parts.rows.get(incoming.table);
+    if (rows === undefined) throw new UnknownColumnError(`table ${incoming.table}`);
+    const { table } = rows;
+    const key = decodeKey(incoming.key, this.#parts.limits.rowBytesMax);
+    if (key.length !== table.key.length) throw new UnknownColumnError(`key of ${key.length} columns for ${table.name}`);
+    const current = rows.read(key);
+    const last = current?.clock ?? rows.tombstone(incoming.key);
+    const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
+    if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;
+    const clock = { ...stamp, origin };
+    const appBefore = rows.appOf(current?.values);
+    const step = { table: table.name, key: incoming.key, ...(current?.clock ? { before: current.clock.hash } : {}) };
+    if (incoming.state === undefined) {
+      if (current !== undefined) rows.delete(key);
+      rows.putTombstone(incoming.key, clock, appBefore);
+      steps.push(step);
+      return { table: table.name, key, kind: "delete", appBefore, app: undefined };
+    }
+    const values = decodeState(table, incoming.state, this.#parts.limits.rowBytesMax);
+    const hash = rowHash(table.name, incoming.key, stamp, incoming.state);
+    rows.upsert(key, values, { ...clock, hash });
+    if (current === undefined && last !== undefined) rows.dropTombstone(incoming.key);
+    steps.push({ ...step, after: hash });
+    return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(values) };
+  }
+
+  #stampOf(clock: Clock): Stamp {
+    return { ...clock, origin: this.#parts.origins.originOf(clock.origin) };
+  }
+}

@@ -1,0 +1,120 @@
+/** The statements that read and write one table's rows and clocks, prepared once per connection. */
+import type { Hlc, SqlValue } from "@patina/base";
+import type Database from "better-sqlite3";
+import { CLOCK_COLUMNS, type Table } from "./layout.js";
+import { quoteName } from "./sql/tokens.js";
+
+/** A row's stamp as the file keeps it: `origin` is the dense number. */
+export interface Clock {
+  readonly epoch: number;
+  readonly hlc: Hlc;
+  readonly origin: number;
+  readonly version: number;
+}
+
+export interface HashedClock extends Clock {
+  readonly hash: Uint8Array;
+}
+
+export interface StoredRow {
+  /** In the order of `table.values`. */
+  readonly values: readonly SqlValue[];
+  /** Undefined for a row that has just been inserted and not stamped yet. */
+  readonly clock: HashedClock | undefined;
+}
+
+export interface Tombstone extends Clock {
+  readonly app: string | undefined;
+}
+
+export class TableRows {
+  readonly table: Table;
+  readonly #read: Database.Statement;
+  readonly #upsert: Database.Statement;
+  readonly #stamp: Database.Statement;
+  readonly #delete: Database.Statement;
+  readonly #readTombstone: Database.Statement;
+  readonly #putTombstone: Database.Statement;
+  readonly #dropTombstone: Database.Statement;
+
+  constructor(db: Database.Database, table: Table) {
+    this.table = table;
+    const rows = quoteName(table.rowsTable);
+    const values = table.values.map(({ name }) => quoteName(name));
+    const key = table.key.map(quoteName);
+    const where = key.map((name) => `${name} = ?`).join(" AND ");
+    const all = [...key, ...values, ...CLOCK_COLUMNS];
+    const updates = [...values, ...CLOCK_COLUMNS].map((name) => `${name} = excluded.${name}`).join(", ");
+    this.#read = db.prepare(`SELECT ${[...values, ...CLOCK_COLUMNS].join(", ")} FROM ${rows} WHERE ${where}`);
+    this.#read.raw().safeIntegers(true);
+    this.#upsert = db.prepare(
+      `INSERT INTO ${rows} (${all.join(", ")}) VALUES (${all.map(() => "?").join(", ")})
+       ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${updates}`,
+    );
+    this.#stamp = db.prepare(
+      `UPDATE ${rows} SET ${CLOCK_COLUMNS.map((name) => `${name} = ?`).join(", ")} WHERE ${where}`,
+    );
+    this.#delete = db.prepare(`DELETE FROM ${rows} WHERE ${where}`);
+    this.#readTombstone = db.prepare(
+      "SELECT epoch, hlc, origin, version, app FROM _patina_tombstones WHERE tbl = ? AND key = ?",
+    );
+    this.#readTombstone.raw().safeIntegers(true);
+    this.#putTombstone = db.prepare("INSERT OR REPLACE INTO _patina_tombstones VALUES (?, ?, ?, ?, ?, ?, ?)");
+    this.#dropTombstone = db.prepare("DELETE FROM _patina_tombstones WHERE tbl = ? AND key = ?");
+  }
+
+  read(key: readonly SqlValue[]): StoredRow | undefined {
+    const row = this.#read.get(...key) as SqlValue[] | undefined;
+    if (row === undefined) return undefined;
+    const count = this.table.values.length;
+    return { values: row.slice(0, count), clock: clockOf(row, count) };
+  }
+
+  upsert(key: readonly SqlValue[], values: readonly SqlValue[], clock: HashedClock): void {
+    this.#upsert.run(...key, ...values, clock.epoch, clock.hlc, clock.origin, clock.version, clock.hash);
+  }
+
+  /** Sets the clock of a row that user SQL has written. */
+  stamp(key: readonly SqlValue[], clock: HashedClock): void {
+    this.#stamp.run(clock.epoch, clock.hlc, clock.origin, clock.version, clock.hash, ...key);
+  }
+
+  delete(key: readonly SqlValue[]): void {
+    this.#delete.run(...key);
+  }
+
+  tombstone(key: Uint8Array): Tombstone | undefined {
+    const row = this.#readTombstone.get(this.table.name, key) as [bigint, bigint, bigint, bigint, string | null] | undefined;
+    if (row === undefined) return undefined;
+    const [epoch, hlc, origin, version, app] = row;
+    return { epoch: Number(epoch), hlc, origin: Number(origin), version: Number(version), app: app ?? undefined };
+  }
+
+  putTombstone(key: Uint8Array, clock: Clock, app: string | undefined): void {
+    const { epoch, hlc, origin, version } = clock;
+    this.#putTombstone.run(this.table.name, key, epoch, hlc, origin, version, app ?? null);
+  }
+
+  dropTombstone(key: Uint8Array): void {
+    this.#dropTombstone.run(this.table.name, key);
+  }
+
+  /** The app a row belongs to, by its values. */
+  appOf(values: readonly SqlValue[] | undefined): string | undefined {
+    const app = this.table.appIndex === -1 ? null : values?.[this.table.appIndex];
+    return app === null || app === undefined ? undefined : String(app);
+  }
+}
+
+/** The clock at `row[at…]`; undefined while its hash is unset, which is what a fresh INSERT leaves. */
+export function clockOf(row: readonly SqlValue[], at: number): HashedClock | undefined {
+  const hash = row[at + 4];
+  if (!(hash instanceof Uint8Array)) return undefined;
+  return {
+    epoch: Number(row[at]),
+    hlc: row[at + 1] as bigint,
+    origin: Number(row[at + 2]),
+    version: Number(row[at + 3]),
+    hash,
+  };
+}

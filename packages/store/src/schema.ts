@@ -1,0 +1,214 @@
+/**
+ * A schema: SQL text that says which tables a cluster replicates.
+ *
+ * The text is compiled by SQLite itself in a scratch database and then read back through pragmas, so what is accepted
+ * is what SQLite understood. Refused, with the reason: whatever cannot converge (foreign keys, unique indexes beside
+ * the primary key, defaults that differ by node) and whatever a peer without the column could not fill in (NOT NULL
+ * without default). An annotation above a CREATE TABLE names the column that says whose row it is:
+ *
+ *   -- @app app_id
+ *   CREATE TABLE machines (…)
+ */
+import { createHash } from "node:crypto";
+import { AppError, messageOf, type SqlValue } from "@patina/base";
+import Database from "better-sqlite3";
+import { isReserved } from "./sql/reserved.js";
+import { isWord, nameOf, quoteName, statementsOf, type Token, tokenize } from "./sql/tokens.js";
+
+export interface Column {
+  readonly name: string;
+  /** As written in the CREATE TABLE, for ALTER TABLE ADD COLUMN. */
+  readonly definition: string;
+  /** Type, NOT NULL, default and kind in one comparable text: two nodes must agree on it. */
+  readonly signature: string;
+  readonly isKey: boolean;
+  readonly isGenerated: boolean;
+  /** What a row that never wrote the column holds. */
+  readonly defaultValue: SqlValue;
+}
+
+export interface TableSchema {
+  readonly name: string;
+  readonly createSql: string;
+  readonly columns: readonly Column[];
+  /** Primary key columns in key order. */
+  readonly key: readonly string[];
+  /** The column that names the app a row belongs to, from `-- @app`. */
+  readonly appColumn: string | undefined;
+}
+
+export interface NamedStatement {
+  readonly name: string;
+  readonly sql: string;
+}
+
+export interface Schema {
+  readonly sql: string;
+  /** SHA-256 of the text, 64 hex digits. */
+  readonly hash: string;
+  readonly tables: readonly TableSchema[];
+  readonly indexes: readonly (NamedStatement & { readonly table: string })[];
+  readonly views: readonly NamedStatement[];
+}
+
+/** Compiles and checks schema text. Throws `schema-invalid` with the rule that was broken and where. */
+export function parseSchema(sql: string): Schema {
+  const scratch = new Database(":memory:");
+  try {
+    const statements = statementsOf(tokenize(sql)).map((tokens) => classify(sql, tokens));
+    for (const { sql: statement } of statements) execute(scratch, statement);
+    const tables = statements.filter(({ kind }) => kind === "TABLE").map((it) => readTable(scratch, it, sql));
+    return {
+      sql,
+      hash: createHash("sha256").update(sql).digest("hex"),
+      tables,
+      indexes: statements.filter(({ kind }) => kind === "INDEX").map((it) => readIndex(scratch, it)),
+      views: statements.filter(({ kind }) => kind === "VIEW").map(({ name, sql: text }) => ({ name, sql: text })),
+    };
+  } finally {
+    scratch.close();
+  }
+}
+
+interface Statement extends NamedStatement {
+  readonly kind: "TABLE" | "INDEX" | "VIEW";
+  readonly tokens: readonly Token[];
+}
+
+function invalid(message: string, hint: string): AppError {
+  return new AppError("schema-invalid", message, { hint });
+}
+
+function classify(sql: string, tokens: readonly Token[]): Statement {
+  const start = tokens[0]?.start ?? 0;
+  const text = sql.slice(start, tokens.at(-1)?.end ?? start);
+  const line = sql.slice(0, start).split("\n").length;
+  const kind = tokens[1]?.value;
+  if (!isWord(tokens[0], "CREATE") || (kind !== "TABLE" && kind !== "INDEX" && kind !== "VIEW")) {
+    const unique = isWord(tokens[1], "UNIQUE");
+    const what = unique ? "a unique index" : `${tokens[0]?.text ?? ""} ${tokens[1]?.text ?? ""}`.trim();
+    throw invalid(
+      `line ${line}: ${what} is not allowed in a schema`,
+      unique
+        ? "Uniqueness beside the primary key cannot hold across replicas; make it part of the key."
+        : "A schema holds CREATE TABLE, CREATE INDEX and CREATE VIEW only.",
+    );
+  }
+  const nameAt = isWord(tokens[2], "IF") ? 5 : 2;
+  const name = nameOf(tokens[nameAt]) ?? "";
+  if (isReserved(name)) throw invalid(`line ${line}: the name ${name} is reserved`, "Choose another name.");
+  if (kind === "TABLE" && tokens[nameAt + 1]?.text !== "(") {
+    throw invalid(`line ${line}: table ${name} has no column list`, "CREATE TABLE … AS SELECT is not replicated.");
+  }
+  return { kind, name, sql: text, tokens };
+}
+
+function execute(scratch: Database.Database, sql: string): void {
+  try {
+    scratch.exec(sql);
+  } catch (cause) {
+    throw new AppError("schema-invalid", `the schema does not compile: ${messageOf(cause)}`, {
+      cause,
+      hint: "Try the file with the sqlite3 command line first.",
+    });
+  }
+}
+
+interface ColumnInfo {
+  name: string;
+  type: string;
+  notnull: number;
+  dflt_value: string | null;
+  pk: number;
+  hidden: number;
+}
+
+function readTable(scratch: Database.Database, statement: Statement, sql: string): TableSchema {
+  const { name } = statement;
+  const table = quoteName(name);
+  const infos = scratch.pragma(`table_xinfo(${table})`) as ColumnInfo[];
+  if ((scratch.pragma(`foreign_key_list(${table})`) as unknown[]).length > 0) {
+    throw invalid(`table ${name} has a foreign key`, "A parent row may arrive after its child; drop the constraint.");
+  }
+  const indexes = scratch.pragma(`index_list(${table})`) as { origin: string; unique: number }[];
+  if (indexes.some(({ origin, unique }) => unique === 1 && origin !== "pk")) {
+    throw invalid(`table ${name} has a unique constraint`, "Uniqueness beside the primary key cannot hold across replicas.");
+  }
+  if (statement.tokens.some((token) => isWord(token, "AUTOINCREMENT"))) {
+    throw invalid(`table ${name} uses AUTOINCREMENT`, "Two nodes would issue the same number; use a text key.");
+  }
+  const definitions = columnDefinitions(statement, sql);
+  const columns = infos.map((info) => readColumn(scratch, name, info, definitions.get(info.name.toLowerCase()) ?? ""));
+  const key = infos.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk);
+  if (key.length === 0) throw invalid(`table ${name} has no primary key`, "Every replicated row needs a key.");
+  const appColumn = annotation(sql, statement, "app");
+  if (appColumn !== undefined && !columns.some((column) => column.name === appColumn)) {
+    throw invalid(`table ${name}: @app names ${appColumn}, which is no column of it`, "Name a column of the table.");
+  }
+  return { name, createSql: statement.sql, columns, key: key.map((info) => info.name), appColumn };
+}
+
+function readColumn(scratch: Database.Database, table: string, info: ColumnInfo, definition: string): Column {
+  const { name, pk, hidden, notnull, dflt_value: dflt } = info;
+  if (isReserved(name)) throw invalid(`${table}.${name}: the name is reserved`, "Choose another name.");
+  const isIntegerKey = pk === 1 && info.type.toUpperCase() === "INTEGER";
+  if (pk > 0 && notnull === 0 && !isIntegerKey) {
+    throw invalid(`${table}.${name} is in the primary key but may be null`, "Add NOT NULL to it.");
+  }
+  const isGenerated = hidden === 2 || hidden === 3;
+  if (pk === 0 && notnull === 1 && dflt === null && !isGenerated) {
+    throw invalid(`${table}.${name} is NOT NULL without a default`, "Give it a DEFAULT: peers may write rows without it.");
+  }
+  const signature = [info.type.toUpperCase(), notnull, dflt ?? "", pk, hidden].join("|");
+  const defaultValue = pk > 0 || isGenerated ? null : evaluateDefault(scratch, table, info);
+  return { name, definition, signature, isKey: pk > 0, isGenerated, defaultValue };
+}
+
+/** The default as the column would store it, affinity included. It must be the same on every node and every day. */
+function evaluateDefault(scratch: Database.Database, table: string, { name, dflt_value: dflt, type }: ColumnInfo): SqlValue {
+  if (dflt === null) return null;
+  if (tokenize(dflt).some((token) => isWord(token, "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME")) || dflt.includes("(")) {
+    throw invalid(`${table}.${name} has a default that is not a constant`, "Peers would fill in different values.");
+  }
+  scratch.exec("DROP TABLE IF EXISTS temp.probe");
+  scratch.exec(`CREATE TEMP TABLE probe (k INTEGER, v ${type === "ANY" ? "" : type} DEFAULT (${dflt}))`);
+  scratch.exec("INSERT INTO probe (k) VALUES (1)");
+  return scratch.prepare("SELECT v FROM temp.probe").safeIntegers(true).pluck().get() as SqlValue;
+}
+
+function readIndex(scratch: Database.Database, { name, sql }: Statement): NamedStatement & { table: string } {
+  const found = scratch.prepare("SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?").pluck().get(name);
+  return { name, sql, table: String(found) };
+}
+
+/** Column name in lower case → its definition text, by splitting the column list at its commas. */
+function columnDefinitions(statement: Statement, sql: string): Map<string, string> {
+  const definitions = new Map<string, string>();
+  const open = statement.tokens.findIndex(({ text }) => text === "(");
+  let part: Token[] = [];
+  for (const token of statement.tokens.slice(open + 1)) {
+    const ends = (token.depth === 1 && token.text === ",") || (token.depth === 0 && token.text === ")");
+    if (!ends) {
+      part.push(token);
+      continue;
+    }
+    const name = nameOf(part[0]);
+    if (name !== undefined) definitions.set(name.toLowerCase(), sql.slice(part[0]?.start, part.at(-1)?.end));
+    part = [];
+    if (token.text === ")") break;
+  }
+  return definitions;
+}
+
+/** `-- @key value` on the comment lines just above a statement. */
+function annotation(sql: string, statement: Statement, key: string): string | undefined {
+  const above = sql.slice(0, statement.tokens[0]?.start ?? 0).split("\n");
+  above.pop();
+  while (above.length > 0) {
+    const line = above.pop()?.trim() ?? "";
+    if (!line.startsWith("--")) return undefined;
+    const match = /^--\s*@(\w+)\s+(\S+)/.exec(line);
+    if (match?.[1] === key) return match[2];
+  }
+  return undefined;
+}

@@ -1,0 +1,23 @@
+/** SQLite's errors, sorted: the caller's mistake, or a file that can no longer be trusted to take writes. */
+import { AppError, messageOf } from "@patina/base";
+import Database from "better-sqlite3";
+
+const FATAL = /^SQLITE_(FULL|IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|NOMEM)/;
+
+/** Disk full, I/O error, corruption, read-only file: no write can be promised any more. */
+export function isFatal(thrown: unknown): boolean {
+  return thrown instanceof Database.SqliteError && FATAL.test(thrown.code);
+}
+
+/** What the caller is told. */
+export function sqlError(thrown: unknown): AppError {
+  const code = thrown instanceof Database.SqliteError ? thrown.code : undefined;
+  if (isFatal(thrown)) {
+    return new AppError("store-failed", `the database cannot take writes: ${messageOf(thrown)}`, {
+      cause: thrown,
+      hint: "Check the disk under the data directory, then restart the agent.",
+    });
+  }
+  const hint = code?.startsWith("SQLITE_CONSTRAINT") === true ? "The row breaks a constraint of the schema." : undefined;
+  return new AppError("sql-error", messageOf(thrown), { cause: thrown, ...(hint === undefined ? {} : { hint }) });
+}

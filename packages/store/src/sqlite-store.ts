@@ -1,0 +1,242 @@
+/**
+ * The store: a cluster's tables in one SQLite file, with everything that makes them replicate. It is synchronous, and
+ * what it returns is committed. Time comes in as an argument and identity at construction.
+ *
+ * Two connections, never used at once: `local` runs users' SQL under capture triggers with synchronous=FULL, so an
+ * acknowledged write survives power loss; `remote` joins peers' changes without triggers at NORMAL, since what power
+ * loss takes of those, anti-entropy brings back: their holdings are lost in the same transaction.
+ */
+import {
+  AppError,
+  type Change,
+  type ClusterId,
+  type DbId,
+  type Hlc,
+  HlcClock,
+  type Holdings,
+  type NodeId,
+  originId,
+  type OriginId,
+  type Ranges,
+  type SqlValue,
+} from "@patina/base";
+import Database from "better-sqlite3";
+import { Capture } from "./capture.js";
+import { Digest } from "./digest.js";
+import { type Extract, Extractor } from "./extract.js";
+import { createEngineTables, FORMAT, migrate, readMeta, type Table, tableOf, writeMeta } from "./layout.js";
+import { defaultStoreLimits, type StoreLimits } from "./limits.js";
+import { LocalWriter } from "./local-writer.js";
+import { Origins } from "./origins.js";
+import { RecentChanges } from "./recent.js";
+import { RemoteApplier } from "./remote-applier.js";
+import { TableRows } from "./rows.js";
+import { parseSchema } from "./schema.js";
+import { quoteName } from "./sql/tokens.js";
+import { StatementCache } from "./statement-cache.js";
+import type { ApplyOutcome, Write, WriteOutcome } from "@patina/base";
+
+export interface StoreOptions {
+  readonly path: string;
+  readonly cluster: ClusterId;
+  readonly node: NodeId;
+  /** Used when the file is fresh, restored, or was another node's: versions are never issued twice. */
+  readonly newDbId: () => DbId;
+  readonly schemaSql: string;
+  readonly limits?: StoreLimits;
+  /** Pages in the WAL before a commit checkpoints it inline; 0 leaves that to `checkpointWal` in another thread. */
+  readonly walAutocheckpointPages?: number;
+}
+
+export class SqliteStore {
+  readonly origin: OriginId;
+  readonly cluster: ClusterId;
+  readonly schemaHash: string;
+  readonly #local: Database.Database;
+  readonly #remote: Database.Database;
+  readonly #tables: ReadonlyMap<string, Table>;
+  readonly #origins: Origins;
+  readonly #digest: Digest;
+  readonly #clock: HlcClock;
+  readonly #recent: RecentChanges;
+  readonly #writer: LocalWriter;
+  readonly #applier: RemoteApplier;
+  readonly #extractor: Extractor;
+  readonly #reads = new Map<string, Database.Statement>();
+
+  /**
+   * Opens or creates the file. Throws `data-dir-foreign` for a file of another cluster, `schema-invalid` or
+   * `schema-destructive` for a schema it cannot take, and `store-failed` when SQLite cannot open it.
+   */
+  constructor(options: StoreOptions) {
+    const limits = options.limits ?? defaultStoreLimits;
+    const pages = options.walAutocheckpointPages ?? 1000;
+    const schema = parseSchema(options.schemaSql);
+    this.#local = openDatabase(options.path, "FULL", pages);
+    createEngineTables(this.#local);
+    const generation = checkCluster(this.#local, options);
+    this.cluster = { name: options.cluster.name, generation };
+    const schemaChanged = readMeta(this.#local, "schema") !== schema.sql;
+    migrate(this.#local, schema);
+    this.schemaHash = schema.hash;
+    this.origin = originId(options.node, adoptDbId(this.#local, options));
+    this.#remote = openDatabase(options.path, "NORMAL", pages);
+
+    const tables = schema.tables.map(tableOf);
+    this.#tables = new Map(tables.map((table) => [table.name, table]));
+    this.#origins = new Origins(this.#local);
+    this.#digest = new Digest(this.#local);
+    this.#clock = new HlcClock(this.#origins.highWater());
+    this.#recent = new RecentChanges(limits.recentBytesMax);
+    const shared = { origins: this.#origins, digest: this.#digest, clock: this.#clock, limits };
+    const find = (name: string): Table | undefined => this.#findTable(name);
+    this.#writer = new LocalWriter({
+      ...shared,
+      db: this.#local,
+      rows: rowsOf(this.#local, tables),
+      capture: new Capture(this.#local, tables),
+      statements: new StatementCache(this.#local, find, limits),
+      self: this.origin,
+    });
+    this.#applier = new RemoteApplier({ ...shared, db: this.#remote, rows: rowsOf(this.#remote, tables) });
+    this.#extractor = new Extractor(this.#remote, tables, this.#origins);
+    if (schemaChanged) this.#applier.retryQuarantined();
+  }
+
+  /** Local writes, grouped: one durable transaction, one outcome each. Throws `store-failed` when none could be kept. */
+  commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
+    const outcomes = this.#writer.commit(writes, wallMs);
+    for (const outcome of outcomes) if (outcome.ok && outcome.change !== undefined) this.#recent.add(outcome.change);
+    return outcomes;
+  }
+
+  /** Joins changes of other origins. Returned means committed; nothing of it is held otherwise. */
+  apply(changes: readonly Change[]): ApplyOutcome {
+    const outcome = this.#applier.apply(changes);
+    for (const change of changes) this.#recent.add(change);
+    return outcome;
+  }
+
+  applyEmpty(empties: readonly { readonly origin: OriginId; readonly versions: Ranges }[]): void {
+    this.#applier.applyEmpty(empties);
+  }
+
+  holdings(): Holdings {
+    return this.#origins.holdings();
+  }
+
+  /** What is held of `wanted`, oldest first, about `bytesMax` of it. */
+  extract(origin: OriginId, wanted: Ranges, bytesMax: number): Extract {
+    return this.#extractor.extract(origin, wanted, bytesMax, (version) => this.#recent.get(origin, version));
+  }
+
+  /** The state digest, 64 hex digits: equal holdings must mean equal digests. */
+  digest(): string {
+    return this.#digest.total().toString("hex");
+  }
+
+  /** Per table that has rows, its part of the digest. */
+  tableDigests(): Record<string, string> {
+    return Object.fromEntries(this.#digest.tables().map(([table, sum]) => [table, sum.toString("hex")]));
+  }
+
+  /** The highest HLC issued or observed. */
+  highWater(): Hlc {
+    return this.#clock.high;
+  }
+
+  /** The highest HLC of an app's own rows, tombstones included. `table` must name one with an app column. */
+  appHighWater(table: string, app: string): Hlc {
+    const { rowsTable, appColumn } = this.#tables.get(table) ?? {};
+    if (rowsTable === undefined || appColumn === undefined) return 0n;
+    const sql = `SELECT max(
+      coalesce((SELECT max(_patina_hlc) FROM ${quoteName(rowsTable)} WHERE ${quoteName(appColumn)} = ?1), 0),
+      coalesce((SELECT max(hlc) FROM _patina_tombstones WHERE tbl = ?2 AND app = ?1), 0))`;
+    const [row] = this.read(sql, [app, table]) as [bigint][];
+    return row?.[0] ?? 0n;
+  }
+
+  /** Tables whose rows belong to apps. */
+  appTables(): string[] {
+    return [...this.#tables.values()].filter(({ appColumn }) => appColumn !== undefined).map(({ name }) => name);
+  }
+
+  /** Rows of a query of the engine's own, as arrays. Never hand it a user's SQL: it runs on this thread. */
+  read(sql: string, params: readonly SqlValue[] = []): SqlValue[][] {
+    let statement = this.#reads.get(sql);
+    if (statement === undefined) {
+      statement = this.#remote.prepare(sql).raw().safeIntegers(true);
+      this.#reads.set(sql, statement);
+    }
+    return statement.all(...params) as SqlValue[][];
+  }
+
+  /** Key columns of a replicated table, in key order; undefined when there is no such table. */
+  keyColumns(table: string): readonly string[] | undefined {
+    return this.#findTable(table)?.key;
+  }
+
+  quarantinedCount(): number {
+    return Number(this.read("SELECT count(*) FROM _patina_quarantine")[0]?.[0] ?? 0);
+  }
+
+  close(): void {
+    this.#remote.close();
+    this.#local.close();
+  }
+
+  #findTable(name: string): Table | undefined {
+    const exact = this.#tables.get(name);
+    if (exact !== undefined) return exact;
+    const lower = name.toLowerCase();
+    return [...this.#tables.values()].find((table) => table.name.toLowerCase() === lower);
+  }
+}
+
+function openDatabase(path: string, synchronous: "FULL" | "NORMAL", walAutocheckpointPages: number): Database.Database {
+  try {
+    const db = new Database(path);
+    db.pragma("journal_mode = WAL");
+    db.pragma(`synchronous = ${synchronous}`);
+    db.pragma(`wal_autocheckpoint = ${walAutocheckpointPages}`);
+    db.pragma("temp_store = MEMORY");
+    db.pragma("busy_timeout = 5000");
+    return db;
+  } catch (cause) {
+    throw new AppError("store-failed", `cannot open the database ${path}`, {
+      cause,
+      hint: "Check that the directory exists, is writable and is not full.",
+    });
+  }
+}
+
+function rowsOf(db: Database.Database, tables: readonly Table[]): Map<string, TableRows> {
+  return new Map(tables.map((table) => [table.name, new TableRows(db, table)]));
+}
+
+/** Makes a fresh file this cluster's, and refuses another's. The generation that holds: a restored file brings its own. */
+function checkCluster(db: Database.Database, { cluster, path }: StoreOptions): number {
+  const name = readMeta(db, "cluster");
+  if (name === undefined) {
+    writeMeta(db, "format", String(FORMAT));
+    writeMeta(db, "cluster", cluster.name);
+    writeMeta(db, "generation", String(cluster.generation));
+    return cluster.generation;
+  }
+  if (name !== cluster.name) {
+    db.close();
+    throw new AppError("data-dir-foreign", `${path} belongs to cluster ${name}, not ${cluster.name}`, {
+      hint: "Point this agent at its own data directory, or move the other one away.",
+    });
+  }
+  return Number(readMeta(db, "generation"));
+}
+
+function adoptDbId(db: Database.Database, { node, newDbId }: StoreOptions): DbId {
+  const known = readMeta(db, "db");
+  if (known !== undefined && readMeta(db, "node") === node) return known;
+  const fresh = newDbId();
+  writeMeta(db, "node", node);
+  writeMeta(db, "db", fresh);
+  return fresh;
+}

@@ -2,6 +2,8 @@
 import type { AppError } from "./app-error.js";
 import type { Change } from "./change.js";
 import type { Hlc } from "./hlc.js";
+import type { OriginId } from "./ids.js";
+import type { Ranges } from "./ranges.js";
 import type { SqlValue } from "./value.js";
 
 export interface Statement {
@@ -46,6 +48,12 @@ export type WriteOutcome =
       readonly rows: readonly ChangedRow[];
     }
   | { readonly ok: false; readonly error: AppError };
+
+/** Versions of an origin with nothing left to say: all they wrote was written again later. */
+export interface EmptyVersions {
+  readonly origin: OriginId;
+  readonly versions: Ranges;
+}
 
 export interface ApplyOutcome {
   /** Changes that were new, quarantined ones included. */

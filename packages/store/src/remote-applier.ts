@@ -12,7 +12,7 @@ import type { Origins } from "./origins.js";
 import { decodeBody, decodeKey, decodeState, rowHash, type RowChange, UnknownColumnError } from "./row-codec.js";
 import type { Clock, TableRows } from "./rows.js";
 import { isFatal } from "./sqlite-error.js";
-import type { ApplyOutcome, ChangedRow } from "@patina/base";
+import type { ApplyOutcome, ChangedRow, EmptyVersions } from "@patina/base";
 
 export interface RemoteApplierParts {
   readonly db: Database.Database;
@@ -34,9 +34,9 @@ export class RemoteApplier {
 
   /**
    * Applies changes in the order given and marks each held, all in one transaction. Those held already are skipped.
-   * Throws `store-failed` when the transaction could not be committed: then nothing was applied and nothing is held.
+   * `empties` are versions known to have no effect any more, since every row they wrote was written again later. Throws `store-failed` when the transaction could not be committed: then nothing was applied and nothing is held.
    */
-  apply(changes: readonly Change[]): ApplyOutcome {
+  apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ApplyOutcome {
     const { origins, db, clock } = this.#parts;
     return this.#inTransaction(() => {
       const rows: ChangedRow[] = [];
@@ -50,14 +50,8 @@ export class RemoteApplier {
         clock.observe(change.hlc);
         applied++;
       }
+      for (const { origin, versions } of empties) origins.hold(origin, versions, 0n, db);
       return { applied, quarantined, rows };
-    });
-  }
-
-  /** Versions known to have no effect any more: every row they wrote was written again later. */
-  applyEmpty(empties: readonly { readonly origin: string; readonly versions: Ranges }[]): void {
-    this.#inTransaction(() => {
-      for (const { origin, versions } of empties) this.#parts.origins.hold(origin, versions, 0n, this.#parts.db);
     });
   }
 

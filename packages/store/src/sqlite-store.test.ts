@@ -74,8 +74,7 @@ const all = (store: SqliteStore): SqlValue[][] => store.read("SELECT * FROM mach
 function pull(from: SqliteStore, to: SqliteStore): void {
   for (const [origin, holding] of from.holdings()) {
     const { changes, empty } = from.extract(origin, heldVersions(holding), 1 << 30);
-    to.apply(changes);
-    if (!empty.isEmpty) to.applyEmpty([{ origin, versions: empty }]);
+    to.apply(changes, [{ origin, versions: empty }]);
   }
 }
 

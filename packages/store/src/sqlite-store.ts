@@ -34,7 +34,7 @@ import { TableRows } from "./rows.js";
 import { parseSchema } from "./schema.js";
 import { quoteName } from "./sql/tokens.js";
 import { StatementCache } from "./statement-cache.js";
-import type { ApplyOutcome, Write, WriteOutcome } from "@patina/base";
+import type { ApplyOutcome, EmptyVersions, Write, WriteOutcome } from "@patina/base";
 
 export interface StoreOptions {
   readonly path: string;
@@ -111,14 +111,10 @@ export class SqliteStore {
   }
 
   /** Joins changes of other origins. Returned means committed; nothing of it is held otherwise. */
-  apply(changes: readonly Change[]): ApplyOutcome {
-    const outcome = this.#applier.apply(changes);
+  apply(changes: readonly Change[], empties: readonly EmptyVersions[] = []): ApplyOutcome {
+    const outcome = this.#applier.apply(changes, empties);
     for (const change of changes) this.#recent.add(change);
     return outcome;
-  }
-
-  applyEmpty(empties: readonly { readonly origin: OriginId; readonly versions: Ranges }[]): void {
-    this.#applier.applyEmpty(empties);
   }
 
   holdings(): Holdings {

@@ -1,0 +1,33 @@
+/** Limits and timings of one agent, over those of its membership and its gossip. */
+import { defaultGossipConfig, type GossipConfig, testGossipConfig } from "@patina/gossip";
+import { defaultMembershipConfig, type MembershipConfig, testMembershipConfig } from "@patina/membership";
+
+export interface AgentConfig {
+  readonly membership: MembershipConfig;
+  readonly gossip: GossipConfig;
+  /** Remote changes applied in one step, about: larger steps stall the thread, smaller ones waste commits. */
+  readonly applyBytesMax: number;
+  /** Unsent bytes to a peer beyond which it gets no more broadcasts, only what it asks for. */
+  readonly peerQueueBytesMax: number;
+  /** Redials back off from the first to the last, doubling. */
+  readonly redialMinMs: number;
+  readonly redialMaxMs: number;
+}
+
+export const defaultAgentConfig: AgentConfig = {
+  membership: defaultMembershipConfig,
+  gossip: defaultGossipConfig,
+  applyBytesMax: 64 << 10,
+  peerQueueBytesMax: 8 << 20,
+  redialMinMs: 100,
+  redialMaxMs: 5000,
+};
+
+/** Limits so small that every one of them is reached in a short simulation. */
+export const testAgentConfig: AgentConfig = {
+  ...defaultAgentConfig,
+  membership: testMembershipConfig,
+  gossip: testGossipConfig,
+  applyBytesMax: 1 << 10,
+  peerQueueBytesMax: 16 << 10,
+};

@@ -1,0 +1,178 @@
+/**
+ * Streams to the other members. Each member dials every other: what it has to say goes out on the stream it dialed,
+ * and answers come back on the stream the question came by. Nothing but a greeting is read from a stream until it has
+ * named its cluster, generation and node.
+ *
+ *   dialing ──opened: hello──► greeting ──hello──► ready ──closed──► (redial while the member is alive)
+ */
+import { type ClusterId, type NodeId, sameCluster } from "@patina/base";
+import { encodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
+import type { AgentConfig } from "./config.js";
+import type { Effect, StreamId } from "./protocol.js";
+
+interface Stream {
+  readonly id: StreamId;
+  readonly direction: "in" | "out";
+  /** Whom we dialed, or who said hello. */
+  node: NodeId | undefined;
+  isReady: boolean;
+  unsentBytes: number;
+}
+
+export class Links {
+  readonly #self: NodeId;
+  readonly #cluster: ClusterId;
+  readonly #config: AgentConfig;
+  readonly #streams = new Map<StreamId, Stream>();
+  readonly #dialed = new Map<NodeId, StreamId>();
+  /** Where the members are that we want a stream to. */
+  readonly #wanted = new Map<NodeId, string>();
+  /** Dials that failed in a row, by member. */
+  readonly #failures = new Map<NodeId, number>();
+  #opened = 0;
+
+  constructor(self: NodeId, cluster: ClusterId, config: AgentConfig) {
+    this.#self = self;
+    this.#cluster = cluster;
+    this.#config = config;
+  }
+
+  /** Members there is a way to right now, in a stable order. */
+  reachable(): NodeId[] {
+    const nodes = new Set<NodeId>();
+    for (const { node, isReady } of this.#streams.values()) if (isReady && node !== undefined) nodes.add(node);
+    return [...nodes].sort();
+  }
+
+  /** A member is alive at an address: have a stream to it. */
+  want(node: NodeId, address: string): Effect[] {
+    const before = this.#wanted.get(node);
+    this.#wanted.set(node, address);
+    if (this.#dialed.has(node)) return before === address ? [] : this.#closeDialed(node, "member moved");
+    return this.#dial(node, address);
+  }
+
+  /** A member is gone: have no stream to it. */
+  unwant(node: NodeId): Effect[] {
+    this.#wanted.delete(node);
+    return this.#closeDialed(node, "member gone");
+  }
+
+  redial(node: NodeId): Effect[] {
+    const address = this.#wanted.get(node);
+    return address === undefined || this.#dialed.has(node) ? [] : this.#dial(node, address);
+  }
+
+  onOpened(id: StreamId, direction: "in" | "out"): Effect[] {
+    if (direction === "in") {
+      this.#streams.set(id, { id, direction, node: undefined, isReady: false, unsentBytes: 0 });
+      return [];
+    }
+    const stream = this.#streams.get(id);
+    return stream === undefined ? [{ kind: "close-stream", stream: id, reason: "unwanted" }] : this.#greet(stream);
+  }
+
+  /** Who is at the other end, once it has said so; undefined before. */
+  nodeOf(id: StreamId): NodeId | undefined {
+    const stream = this.#streams.get(id);
+    return stream?.isReady === true ? stream.node : undefined;
+  }
+
+  /**
+   * A greeting. Returns the node when the stream has just become usable, or why it was refused; a refused stream is
+   * closed and nothing else has changed.
+   */
+  onHello(id: StreamId, hello: Extract<Frame, { kind: "hello" }>): { effects: Effect[]; node?: NodeId; refused?: string } {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return { effects: [] };
+    const refused = this.#whyRefuse(stream, hello);
+    if (refused !== undefined) return { effects: this.close(id, refused), refused };
+    stream.node = hello.node;
+    stream.isReady = true;
+    if (stream.direction === "out") this.#failures.delete(hello.node);
+    return { effects: stream.direction === "in" ? this.#greet(stream) : [], node: hello.node };
+  }
+
+  close(id: StreamId, reason: string): Effect[] {
+    return this.#streams.has(id) ? [{ kind: "close-stream", stream: id, reason }] : [];
+  }
+
+  /** The stream is no more. Schedules a redial when it was ours and its member is still wanted. */
+  onClosed(id: StreamId): { effects: Effect[]; node: NodeId | undefined } {
+    const stream = this.#streams.get(id);
+    this.#streams.delete(id);
+    const node = stream?.node;
+    if (node === undefined || stream?.direction !== "out") return { effects: [], node };
+    if (this.#dialed.get(node) === id) this.#dialed.delete(node);
+    if (!this.#wanted.has(node)) {
+      this.#failures.delete(node);
+      return { effects: [], node };
+    }
+    const failures = this.#failures.get(node) ?? 0;
+    this.#failures.set(node, failures + 1);
+    const { redialMinMs, redialMaxMs } = this.#config;
+    const afterMs = Math.min(redialMaxMs, redialMinMs * 2 ** Math.min(failures, 16));
+    return { effects: [{ kind: "wake", afterMs, timer: { kind: "redial", node } }], node };
+  }
+
+  onFlushed(id: StreamId, bytes: number): NodeId | undefined {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return undefined;
+    const before = stream.unsentBytes;
+    stream.unsentBytes = Math.max(0, before - bytes);
+    const limit = this.#config.peerQueueBytesMax;
+    return before > limit && stream.unsentBytes <= limit ? stream.node : undefined;
+  }
+
+  /** Is so much waiting to leave for this member that adding to it only makes it later? */
+  isLagging(node: NodeId): boolean {
+    const stream = this.#streamTo(node);
+    return stream !== undefined && stream.unsentBytes > this.#config.peerQueueBytesMax;
+  }
+
+  /** Sends on the best stream there is; nothing when there is none, which anti-entropy makes good later. */
+  send(node: NodeId, bytes: Uint8Array): Effect[] {
+    const stream = this.#streamTo(node);
+    return stream === undefined ? [] : this.#put(stream, bytes);
+  }
+
+  #streamTo(node: NodeId): Stream | undefined {
+    const dialed = this.#streams.get(this.#dialed.get(node) ?? "");
+    if (dialed?.isReady === true) return dialed;
+    for (const stream of this.#streams.values()) if (stream.node === node && stream.isReady) return stream;
+    return undefined;
+  }
+
+  #put(stream: Stream, bytes: Uint8Array): Effect[] {
+    stream.unsentBytes += bytes.length;
+    return [{ kind: "send", stream: stream.id, bytes }];
+  }
+
+  #greet(stream: Stream): Effect[] {
+    const hello: Frame = { kind: "hello", protocol: PROTOCOL_VERSION, cluster: this.#cluster, node: this.#self };
+    return this.#put(stream, encodeFrame(hello));
+  }
+
+  #dial(node: NodeId, address: string): Effect[] {
+    const id = `out-${++this.#opened}`;
+    this.#streams.set(id, { id, direction: "out", node, isReady: false, unsentBytes: 0 });
+    this.#dialed.set(node, id);
+    return [{ kind: "open-stream", stream: id, address }];
+  }
+
+  #closeDialed(node: NodeId, reason: string): Effect[] {
+    const id = this.#dialed.get(node);
+    return id === undefined ? [] : this.close(id, reason);
+  }
+
+  #whyRefuse(stream: Stream, hello: Extract<Frame, { kind: "hello" }>): string | undefined {
+    if (hello.protocol !== PROTOCOL_VERSION) return `protocol ${hello.protocol}, not ${PROTOCOL_VERSION}`;
+    if (!sameCluster(hello.cluster, this.#cluster)) {
+      return `cluster ${hello.cluster.name} generation ${hello.cluster.generation} is not ours`;
+    }
+    if (hello.node === this.#self) return "it is myself";
+    if (stream.isReady) return "a second greeting";
+    if (stream.direction === "out" && stream.node !== hello.node) return "another node answers at that address";
+    return undefined;
+  }
+}

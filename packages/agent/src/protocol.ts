@@ -1,0 +1,57 @@
+/**
+ * The contract of an agent: what it may be told and what it may ask for. Plain data both ways. The driver performs the
+ * effects in order; a returned effect implies that what it speaks of is committed.
+ */
+import type { AppError, Change, ChangedRow, NodeId, Write, WriteOutcome } from "@patina/base";
+import type { Member, MembershipTimer, MemberState } from "@patina/membership";
+
+/** Names a stream between driver and agent. The agent names those it opens, the driver those it accepts. */
+export type StreamId = string;
+
+export type AgentTimer =
+  | { readonly kind: "membership"; readonly timer: MembershipTimer }
+  | { readonly kind: "flush" }
+  | { readonly kind: "apply" }
+  | { readonly kind: "sync" }
+  | { readonly kind: "redial"; readonly node: NodeId };
+
+export type Input =
+  | { readonly kind: "start" }
+  | { readonly kind: "datagram"; readonly from: string; readonly bytes: Uint8Array }
+  | { readonly kind: "stream-opened"; readonly stream: StreamId; readonly direction: "in" | "out" }
+  | { readonly kind: "stream-frame"; readonly stream: StreamId; readonly bytes: Uint8Array }
+  /** So many of the bytes sent have left this process. */
+  | { readonly kind: "stream-flushed"; readonly stream: StreamId; readonly bytes: number }
+  | { readonly kind: "stream-closed"; readonly stream: StreamId; readonly reason: string }
+  | { readonly kind: "wake"; readonly timer: AgentTimer }
+  /** Writes that arrived together share one transaction. Each is answered by an `outcome` with its ticket. */
+  | { readonly kind: "write"; readonly writes: readonly Ticketed[] }
+  | { readonly kind: "leave" };
+
+export interface Ticketed {
+  readonly ticket: number;
+  readonly write: Write;
+}
+
+export type Effect =
+  | { readonly kind: "datagram"; readonly to: string; readonly bytes: Uint8Array }
+  | { readonly kind: "open-stream"; readonly stream: StreamId; readonly address: string }
+  | { readonly kind: "send"; readonly stream: StreamId; readonly bytes: Uint8Array }
+  | { readonly kind: "close-stream"; readonly stream: StreamId; readonly reason: string }
+  | { readonly kind: "wake"; readonly afterMs: number; readonly timer: AgentTimer }
+  | { readonly kind: "outcome"; readonly ticket: number; readonly outcome: WriteOutcome }
+  | { readonly kind: "event"; readonly event: AgentEvent };
+
+/** What an operator, a metric or a subscription may want to know. The agent itself never logs or counts. */
+export type AgentEvent =
+  | { readonly kind: "member"; readonly member: Member; readonly previous: MemberState | undefined }
+  | { readonly kind: "changed"; readonly source: "local" | "remote"; readonly rows: readonly ChangedRow[] }
+  | { readonly kind: "quarantined"; readonly change: Change; readonly reason: string }
+  /** Equal holdings with unequal digests: a bug or a damaged disk, never normal. */
+  | { readonly kind: "divergence"; readonly peer: NodeId; readonly ours: string; readonly theirs: string }
+  /** Compared equal with a peer: for the first time since the start, this node is as complete as anybody. */
+  | { readonly kind: "synced"; readonly peer: NodeId }
+  | { readonly kind: "peer-lagging"; readonly peer: NodeId }
+  | { readonly kind: "refused"; readonly from: string; readonly reason: string }
+  /** The database can take no more writes. The driver must stop the process. */
+  | { readonly kind: "store-failed"; readonly error: AppError };

@@ -1,0 +1,245 @@
+/**
+ * One member's copy of the cluster's data: local writes out, remote changes in, and the comparing that makes sure.
+ * It joins `gossip`'s decisions to the store; who is reachable and how bytes travel is the agent's business.
+ */
+import {
+  AppError,
+  asAppError,
+  type Change,
+  type EmptyVersions,
+  holdingsHash,
+  holds,
+  type NodeId,
+  type Now,
+  type OriginId,
+  type Ranges,
+  type Rng,
+} from "@patina/base";
+import {
+  AntiEntropy,
+  Broadcast,
+  type BroadcastStep,
+  canHelp,
+  type Frame,
+  Inbox,
+  needFrom,
+  type OriginRanges,
+  packChanges,
+} from "@patina/gossip";
+import type { AgentConfig } from "./config.js";
+import type { StorePort } from "./ports.js";
+import type { AgentEvent, AgentTimer, Effect, Ticketed } from "./protocol.js";
+
+export type ReplicaEffect =
+  | { readonly kind: "frame"; readonly to: NodeId | "all"; readonly frame: Frame }
+  | Extract<Effect, { kind: "wake" | "outcome" | "event" }>;
+
+export class Replica {
+  readonly #store: StorePort;
+  readonly #config: AgentConfig;
+  readonly #broadcast: Broadcast;
+  readonly #inbox: Inbox;
+  readonly #antiEntropy: AntiEntropy;
+  #isApplyScheduled = false;
+
+  constructor(store: StorePort, config: AgentConfig, rng: Rng) {
+    this.#store = store;
+    this.#config = config;
+    this.#broadcast = new Broadcast(config.gossip);
+    this.#inbox = new Inbox(config.gossip);
+    this.#antiEntropy = new AntiEntropy(config.gossip, rng);
+  }
+
+  get parkedBytes(): number {
+    return this.#inbox.parkedBytes;
+  }
+
+  start(): ReplicaEffect[] {
+    return [this.#wakeForSync()];
+  }
+
+  /** Local writes: one transaction for all, acknowledged only when durable, and told to everybody at once. */
+  write(writes: readonly Ticketed[], now: Now): ReplicaEffect[] {
+    let outcomes;
+    try {
+      outcomes = this.#store.commit(
+        writes.map(({ write }) => write),
+        now.wallMs,
+      );
+    } catch (thrown) {
+      const error = asAppError(thrown, "store-failed");
+      const refused = writes.map(({ ticket }) => ({ kind: "outcome", ticket, outcome: { ok: false, error } }) as const);
+      return [...refused, event({ kind: "store-failed", error })];
+    }
+    const effects: ReplicaEffect[] = [];
+    const changes: Change[] = [];
+    outcomes.forEach((outcome, i) => {
+      effects.push({ kind: "outcome", ticket: writes[i]?.ticket ?? -1, outcome });
+      if (!outcome.ok || outcome.change === undefined) return;
+      changes.push(outcome.change);
+      effects.push(event({ kind: "changed", source: "local", rows: outcome.rows }));
+    });
+    return [...effects, ...this.#push(this.#broadcast.offer(changes))];
+  }
+
+  onWake(timer: Extract<AgentTimer, { kind: "flush" | "apply" | "sync" }>, reachable: NodeId[], now: Now): ReplicaEffect[] {
+    switch (timer.kind) {
+      case "flush":
+        return this.#push(this.#broadcast.onWake());
+      case "apply":
+        this.#isApplyScheduled = false;
+        return this.#applyReady();
+      case "sync": {
+        const peer = this.#antiEntropy.pickPeer(reachable, now);
+        return [this.#wakeForSync(), ...(peer === undefined ? [] : [this.#sum(peer, false)])];
+      }
+    }
+  }
+
+  /** A peer became reachable, or caught up with its queue: compare with it now. */
+  compareWith(peer: NodeId, now: Now): ReplicaEffect[] {
+    this.#antiEntropy.begin(peer, now);
+    return [this.#sum(peer, false)];
+  }
+
+  forgetPeer(peer: NodeId): void {
+    this.#antiEntropy.forgetPeer(peer);
+  }
+
+  onFrame(from: NodeId, frame: Exclude<Frame, { kind: "hello" }>, now: Now): ReplicaEffect[] {
+    switch (frame.kind) {
+      case "changes":
+        return this.#onChanges(from, frame.changes, now);
+      case "empty":
+        for (const empty of frame.empties) this.#inbox.offerEmpty(empty);
+        return this.#applyReady();
+      case "sum":
+        return this.#onSum(from, frame, now);
+      case "holdings":
+        return this.#onHoldings(from, frame, now);
+      case "want":
+        return this.#onWant(from, frame.wants);
+      case "repaired":
+        this.#antiEntropy.forgetAsked(from);
+        return frame.isComplete ? [] : this.compareWith(from, now);
+    }
+  }
+
+  #onChanges(from: NodeId, changes: readonly Change[], now: Now): ReplicaEffect[] {
+    const holdings = this.#store.holdings();
+    for (const change of changes) {
+      if (change.origin === this.#store.origin) continue; // Nobody else writes our versions; what comes back is old.
+      if (!holds(holdings.get(change.origin), change.version)) this.#inbox.offer(change, holdings);
+    }
+    const applied = this.#applyReady();
+    return [...applied, ...this.#want(from, this.#inbox.knownGaps(this.#store.holdings()), now)];
+  }
+
+  /** Applies what is next in line, a slice at a time, so that a flood never holds the thread for long. */
+  #applyReady(): ReplicaEffect[] {
+    const { arrivals, more } = this.#inbox.takeReady(this.#store.holdings(), this.#config.applyBytesMax);
+    const effects: ReplicaEffect[] = [];
+    if (arrivals.length > 0) {
+      const changes = arrivals.flatMap((it) => (it.kind === "change" ? [it.change] : []));
+      const empties = arrivals.flatMap((it) => (it.kind === "empty" ? [it.empty] : []));
+      effects.push(...this.#apply(changes, empties));
+    }
+    if (more && !this.#isApplyScheduled) {
+      this.#isApplyScheduled = true;
+      effects.push({ kind: "wake", afterMs: 0, timer: { kind: "apply" } });
+    }
+    return effects;
+  }
+
+  #apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ReplicaEffect[] {
+    try {
+      const { rows, quarantined } = this.#store.apply(changes, empties);
+      return [
+        ...quarantined.map(({ change, reason }) => event({ kind: "quarantined", change, reason })),
+        ...(rows.length > 0 ? [event({ kind: "changed", source: "remote", rows })] : []),
+      ];
+    } catch (thrown) {
+      return [event({ kind: "store-failed", error: thrown instanceof AppError ? thrown : asAppError(thrown) })];
+    }
+  }
+
+  #onSum(from: NodeId, theirs: Extract<Frame, { kind: "sum" }>, now: Now): ReplicaEffect[] {
+    const holdings = this.#store.holdings();
+    if (holdingsHash(holdings) !== theirs.holdingsHash) {
+      if (!theirs.isReply) return [{ kind: "frame", to: from, frame: { kind: "holdings", holdings, isReply: false } }];
+      this.#antiEntropy.onAnswer(from, now);
+      return []; // One of us moved on in between. The next round will tell.
+    }
+    this.#antiEntropy.onAnswer(from, now);
+    const effects: ReplicaEffect[] = [event({ kind: "synced", peer: from })];
+    const ours = this.#store.digest();
+    if (ours !== theirs.digest) effects.push(event({ kind: "divergence", peer: from, ours, theirs: theirs.digest }));
+    if (!theirs.isReply) effects.push(this.#sum(from, true));
+    return effects;
+  }
+
+  #onHoldings(from: NodeId, { holdings: theirs, isReply }: Extract<Frame, { kind: "holdings" }>, now: Now): ReplicaEffect[] {
+    this.#antiEntropy.onAnswer(from, now);
+    const mine = this.#store.holdings();
+    const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
+    const effects = this.#want(from, wants, now);
+    if (!isReply && canHelp(mine, theirs)) {
+      effects.push({ kind: "frame", to: from, frame: { kind: "holdings", holdings: mine, isReply: true } });
+    }
+    return effects;
+  }
+
+  #onWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
+    const { repairBytesMax, frameBytesMax } = this.#config.gossip;
+    const effects: ReplicaEffect[] = [];
+    const empties: EmptyVersions[] = [];
+    let budget = repairBytesMax;
+    let isComplete = true;
+    for (const { origin, versions } of wants) {
+      if (budget <= 0) {
+        isComplete = false;
+        break;
+      }
+      const { changes, empty } = this.#store.extract(origin, versions, budget);
+      if (!empty.isEmpty) empties.push({ origin, versions: empty });
+      if (changes.length + empty.size < versions.size) isComplete = false;
+      for (const batch of packChanges(changes, frameBytesMax)) {
+        effects.push({ kind: "frame", to: from, frame: { kind: "changes", changes: batch } });
+      }
+      for (const change of changes) budget -= change.body.length;
+    }
+    if (empties.length > 0) effects.push({ kind: "frame", to: from, frame: { kind: "empty", empties } });
+    return [...effects, { kind: "frame", to: from, frame: { kind: "repaired", isComplete } }];
+  }
+
+  #want(from: NodeId, gaps: readonly OriginRanges[], now: Now): ReplicaEffect[] {
+    const wants = gaps
+      .map(({ origin, versions }) => ({ origin, versions: versions.subtract(this.#antiEntropy.asked(origin, now)) }))
+      .filter(({ versions }) => !versions.isEmpty);
+    if (wants.length === 0) return [];
+    this.#antiEntropy.noteAsked(from, wants, now);
+    return [{ kind: "frame", to: from, frame: { kind: "want", wants } }];
+  }
+
+  #onItsWay(origin: OriginId, now: Now): Ranges {
+    return this.#inbox.parkedVersions(origin).union(this.#antiEntropy.asked(origin, now));
+  }
+
+  #push({ batches, wakeAfterMs }: BroadcastStep): ReplicaEffect[] {
+    const frames = batches.map((changes): ReplicaEffect => ({ kind: "frame", to: "all", frame: { kind: "changes", changes } }));
+    return wakeAfterMs === undefined ? frames : [...frames, { kind: "wake", afterMs: wakeAfterMs, timer: { kind: "flush" } }];
+  }
+
+  #sum(to: NodeId, isReply: boolean): ReplicaEffect {
+    const frame = { kind: "sum", holdingsHash: holdingsHash(this.#store.holdings()), digest: this.#store.digest(), isReply } as const;
+    return { kind: "frame", to, frame };
+  }
+
+  #wakeForSync(): ReplicaEffect {
+    return { kind: "wake", afterMs: this.#antiEntropy.nextRoundAfterMs(), timer: { kind: "sync" } };
+  }
+}
+
+function event(what: AgentEvent): { readonly kind: "event"; readonly event: AgentEvent } {
+  return { kind: "event", event: what };
+}

@@ -1,0 +1,26 @@
+/** What is said of an object that is not what it should be: its key, what was expected and what was found. */
+import { AppError } from "@patina/base";
+
+export interface Finding {
+  /** The object's key. */
+  readonly object: string;
+  readonly problem: "missing" | "damaged";
+  readonly expected: string;
+  readonly got: string;
+}
+
+export function missing(object: string, expected: string): Finding {
+  return { object, problem: "missing", expected, got: "nothing" };
+}
+
+export function damaged(object: string, expected: string, got: string): Finding {
+  return { object, problem: "damaged", expected, got };
+}
+
+/** The error that carries a finding. Damage is never repaired silently: the reader must choose what to restore. */
+export function damageError({ object, problem, expected, got }: Finding): AppError {
+  return new AppError("checkpoint-damaged", `${object} is ${problem}: expected ${expected}, got ${got}`, {
+    hint: "Restore another checkpoint; `patina checkpoint verify` says which ones are whole.",
+    details: { object, problem, expected, got },
+  });
+}

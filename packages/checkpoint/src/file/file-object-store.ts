@@ -1,0 +1,161 @@
+/**
+ * Objects as files in a directory: the default store, on a local disk or a mount that every member sees.
+ *
+ * A create-only PUT is: write `.tmp/<pid>-<n>`, fdatasync, link(2) to the name, fsync the directory, unlink the
+ * temporary. link fails when the name is taken, which is the precondition; a name therefore only ever appears with
+ * its whole content behind it. What a killed process leaves in `.tmp` is no object, and is never listed.
+ */
+import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { AppError, messageOf } from "@patina/base";
+import { isErrno, makeDirectory, syncPath, unlessAbsent } from "../durable-file.js";
+import { checkKey, checkPrefix, type ObjectStore, type StoredObject } from "../object-store.js";
+
+const TMP = ".tmp";
+const HINTS: Readonly<Record<string, string>> = {
+  EACCES: "Let the user this process runs as read and write the directory.",
+  ENOSPC: "Free space on the volume.",
+  EROFS: "Mount the volume writable.",
+  EPERM: "Use a file system with hard links: they are what makes a create atomic.",
+  ENOTSUP: "Use a file system with hard links: they are what makes a create atomic.",
+};
+
+export class FileObjectStore implements ObjectStore {
+  readonly url: string;
+  readonly #root: string;
+  #written = 0;
+
+  constructor(root: string) {
+    this.#root = root;
+    this.url = pathToFileURL(root).href;
+  }
+
+  async putIfAbsent(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+    const path = this.#path(key);
+    return this.#named("write", key, async () => {
+      await makeDirectory(dirname(path));
+      const temporary = await this.#writeTemporary(bytes);
+      try {
+        return await linkIfAbsent(temporary, path);
+      } finally {
+        await unlink(temporary);
+      }
+    });
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    const path = this.#path(key);
+    return this.#named("read", key, () => unlessNoObject(readFile(path)));
+  }
+
+  async has(key: string): Promise<number | undefined> {
+    const path = this.#path(key);
+    return this.#named("look up", key, async () => {
+      const found = await unlessAbsent(stat(path));
+      return found?.isFile() === true ? found.size : undefined;
+    });
+  }
+
+  async list(prefix: string): Promise<StoredObject[]> {
+    checkPrefix(prefix);
+    const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    return this.#named("list", prefix, async () => {
+      const found: StoredObject[] = [];
+      for await (const object of this.#walk(folder)) {
+        if (object.key.startsWith(prefix)) found.push(object);
+      }
+      return found.sort((a, b) => (a.key < b.key ? -1 : 1));
+    });
+  }
+
+  async delete(key: string): Promise<void> {
+    const path = this.#path(key);
+    await this.#named("delete", key, async () => {
+      const removed = await unlessAbsent(unlink(path).then(() => true));
+      if (removed === true) await syncPath(dirname(path));
+    });
+  }
+
+  /** Every file under a folder. `folder` is empty or ends in a slash. */
+  async *#walk(folder: string): AsyncGenerator<StoredObject> {
+    const entries = await unlessAbsent(readdir(join(this.#root, folder), { withFileTypes: true }));
+    for (const entry of entries ?? []) {
+      if (entry.name.startsWith(".")) continue;
+      const key = folder + entry.name;
+      if (entry.isDirectory()) yield* this.#walk(`${key}/`);
+      const found = entry.isFile() ? await unlessAbsent(stat(join(this.#root, key))) : undefined;
+      if (found !== undefined) yield { key, bytes: found.size };
+    }
+  }
+
+  /** Names are taken with O_EXCL, because processes in containers share their pids. */
+  async #writeTemporary(bytes: Uint8Array): Promise<string> {
+    await makeDirectory(join(this.#root, TMP));
+    for (;;) {
+      const path = join(this.#root, TMP, `${process.pid}-${this.#written++}`);
+      const handle = await openNew(path);
+      if (handle === undefined) continue;
+      try {
+        await handle.writeFile(bytes);
+        await handle.datasync();
+      } catch (error) {
+        await unlink(path);
+        throw error;
+      } finally {
+        await handle.close();
+      }
+      return path;
+    }
+  }
+
+  #path(key: string): string {
+    checkKey(key);
+    return join(this.#root, key);
+  }
+
+  async #named<T>(verb: string, key: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? String(error.code) : "";
+      const hint = HINTS[code];
+      throw new AppError("object-store", `cannot ${verb} ${key || "the objects"} in ${this.url}: ${messageOf(error)}`, {
+        cause: error,
+        ...(hint === undefined ? {} : { hint }),
+        details: { object: key, store: this.url },
+      });
+    }
+  }
+}
+
+async function openNew(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, "wx");
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return undefined;
+    throw error;
+  }
+}
+
+/** The directory is flushed in both cases: the winner of a race may not have got that far yet. */
+async function linkIfAbsent(from: string, to: string): Promise<"created" | "exists"> {
+  try {
+    await link(from, to);
+    await syncPath(dirname(to));
+    return "created";
+  } catch (error) {
+    if (!isErrno(error, "EEXIST")) throw error;
+    await syncPath(dirname(to));
+    return "exists";
+  }
+}
+
+async function unlessNoObject<T>(result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await unlessAbsent(result);
+  } catch (error) {
+    if (isErrno(error, "EISDIR")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,37 @@
+/** From the URL an operator writes in a config file to the store it names. */
+import { fileURLToPath } from "node:url";
+import { AppError, messageOf } from "@patina/base";
+import { FileObjectStore } from "./file/file-object-store.js";
+import { namedMemoryObjectStore } from "./memory/memory-object-store.js";
+import type { ObjectStore } from "./object-store.js";
+
+const HINT = "Use file:///absolute/directory, or memory:name for one that lasts as long as the process.";
+
+/** Nothing is read or created yet: a store that cannot be reached says so at its first use. */
+export function openObjectStore(url: string): ObjectStore {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
+  switch (scheme) {
+    case "file":
+      return new FileObjectStore(directoryOf(url));
+    case "memory": {
+      const name = url.slice("memory:".length);
+      if (!/^[\w.-]+$/.test(name)) throw new AppError("object-store", `${url} does not name a store`, { hint: HINT });
+      return namedMemoryObjectStore(name);
+    }
+    default: {
+      const what = scheme === undefined ? "is not an object store's URL" : `names no supported object store`;
+      throw new AppError("object-store", `${JSON.stringify(url)} ${what}: supported are file: and memory:`, {
+        hint: HINT,
+      });
+    }
+  }
+}
+
+function directoryOf(url: string): string {
+  try {
+    if (!/^file:\/\/\//i.test(url)) throw new Error("a file URL has three slashes and an absolute path");
+    return fileURLToPath(url);
+  } catch (error) {
+    throw new AppError("object-store", `${url} names no directory: ${messageOf(error)}`, { hint: HINT, cause: error });
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Puts a checkpoint in the place of a data directory. Everything is built and checked aside, on the same file system,
+ * and moved in by rename, so that a kill at any step leaves the old state or the new one:
+ *
+ *   <dir>.restore-<id>     being built                        a kill here: the old state; discarded by the next restore
+ *   <dir>.restored-<id>    whole, checked and flushed         a kill here: the old state, still in place
+ *   <dir>.<quarantine>     the old directory, moved away      a kill here: `completeRestore` moves the new one in
+ *   <dir>                  the new state
+ *
+ * The directory itself must not be a mount point, because a mount point cannot be renamed.
+ */
+import { readdir, rename } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { AppError, asAppError, messageOf } from "@patina/base";
+import { exists, isErrno, makeDirectory, removeTree, syncPath, syncTree, unlessAbsent } from "./durable-file.js";
+import { fetchImage } from "./fetch-image.js";
+import { isManifestId } from "./keys.js";
+import type { Manifest } from "./manifest.js";
+import type { ObjectStore } from "./object-store.js";
+import { ignoreProgress, type OnProgress } from "./progress.js";
+
+/** The database's name in a data directory. */
+export const DATABASE_FILE = "state.db";
+
+/** What the caller may have put there to keep agents out; no data. */
+const LOCK_FILE = "lock";
+const BUILDING = ".restore-";
+const READY = ".restored-";
+
+export interface RestoreDataDir {
+  readonly objects: ObjectStore;
+  readonly manifest: Manifest;
+  /** The caller holds its lock: no agent runs on it. */
+  readonly dataDir: string;
+  /** Whether a directory with something in it may be moved to quarantine. */
+  readonly replace: boolean;
+  /**
+   * The caller's checks on the restored database and its rewrite of identities. It may put other files beside it (the
+   * node's identity, for one), and must leave the database closed. What it throws ends the restore, nothing changed.
+   */
+  readonly prepare: (imagePath: string) => Promise<void>;
+  /** What the old directory is called from then on: `<dataDir>.<quarantineName>`. */
+  readonly quarantineName: string;
+  readonly onProgress?: OnProgress;
+}
+
+export interface Restored {
+  /** Where the old state went, if there was any. */
+  readonly quarantine: string | undefined;
+}
+
+export async function restoreDataDir(restore: RestoreDataDir): Promise<Restored> {
+  const { objects, manifest, replace, prepare, onProgress = ignoreProgress } = restore;
+  const dataDir = resolve(restore.dataDir);
+  const quarantine = `${dataDir}.${restore.quarantineName}`;
+  const total = manifest.image.bytes;
+  const tell = (phase: "prepare" | "sync" | "quarantine" | "publish" | "done"): void =>
+    onProgress({ phase, done: total, total });
+
+  if ((await completeRestore(dataDir)) === manifest.id) return { quarantine: await pathIfThere(quarantine) };
+  await refuseUnlessFree(dataDir, quarantine, replace);
+  await discardLeftovers(dataDir);
+  const building = `${dataDir}${BUILDING}${manifest.id}`;
+  const ready = `${dataDir}${READY}${manifest.id}`;
+  await makeDirectory(building);
+  try {
+    await fetchImage(objects, manifest, join(building, DATABASE_FILE), onProgress);
+    tell("prepare");
+    await prepare(join(building, DATABASE_FILE));
+    tell("sync");
+    await syncTree(building);
+  } catch (error) {
+    await removeTree(building);
+    throw asAppError(error, "store-failed");
+  }
+  await refuseUnlessFree(dataDir, quarantine, replace);
+  await move(building, ready);
+  tell("quarantine");
+  const isOld = (await namesIn(dataDir)).length > 0;
+  if (isOld) await move(dataDir, quarantine);
+  tell("publish");
+  await move(ready, dataDir);
+  tell("done");
+  return { quarantine: isOld ? quarantine : undefined };
+}
+
+/**
+ * Finishes a restore that was killed after the old directory had moved away: call it before anything is put into a
+ * data directory, or an agent would take the gap for a fresh start. Answers the checkpoint it put in place, if any.
+ */
+export async function completeRestore(dataDir: string): Promise<string | undefined> {
+  const place = resolve(dataDir);
+  if ((await namesIn(place)).length > 0) return undefined;
+  const id = (await leftovers(place, READY)).at(-1);
+  if (id !== undefined) await move(`${place}${READY}${id}`, place);
+  return id;
+}
+
+async function refuseUnlessFree(dataDir: string, quarantine: string, replace: boolean): Promise<void> {
+  const present = (await namesIn(dataDir)).filter((name) => name !== LOCK_FILE);
+  if (present.length === 0) return;
+  if (!replace) {
+    throw new AppError("data-dir-not-empty", `${dataDir} holds data (${present.slice(0, 5).join(", ")})`, {
+      hint: `Restore into an empty directory, or with --replace, which moves it to ${quarantine}.`,
+      details: { directory: dataDir },
+    });
+  }
+  if (await exists(quarantine)) {
+    throw new AppError("data-dir-not-empty", `${quarantine} is taken, so ${dataDir} cannot move there`, {
+      hint: "Move or delete the older quarantine.",
+      details: { directory: quarantine },
+    });
+  }
+}
+
+async function discardLeftovers(dataDir: string): Promise<void> {
+  for (const infix of [BUILDING, READY]) {
+    for (const id of await leftovers(dataDir, infix)) await removeTree(`${dataDir}${infix}${id}`);
+  }
+}
+
+/** The checkpoints of which an earlier restore left a directory aside, oldest first. */
+async function leftovers(dataDir: string, infix: string): Promise<string[]> {
+  const start = basename(dataDir) + infix;
+  const ids = (await namesIn(dirname(dataDir)))
+    .filter((name) => name.startsWith(start))
+    .map((name) => name.slice(start.length));
+  return ids.filter(isManifestId).sort();
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return (await unlessAbsent(readdir(directory))) ?? [];
+}
+
+async function pathIfThere(path: string): Promise<string | undefined> {
+  return (await exists(path)) ? path : undefined;
+}
+
+/** Renames, and flushes the directory both names are in, so that the steps reach the disk in order. */
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+    await syncPath(dirname(to));
+  } catch (error) {
+    const isMount = isErrno(error, "EBUSY", "EXDEV");
+    throw new AppError("store-failed", `cannot move ${from} to ${to}: ${messageOf(error)}`, {
+      cause: error,
+      ...(isMount ? { hint: "Let the data directory be a directory inside the mounted volume, not the volume." } : {}),
+    });
+  }
+}

@@ -1,0 +1,79 @@
+/** Puts an image's chunks into the store, each once, and describes the image by them. */
+import { createHash } from "node:crypto";
+import { stat } from "node:fs/promises";
+import { AppError } from "@patina/base";
+import { forEachBounded } from "./bounded.js";
+import { decodeChunk, encodeChunk, type EncodedChunk, type PlainChunk, readChunks } from "./chunking.js";
+import { chunkKey } from "./keys.js";
+import type { CheckpointLimits } from "./limits.js";
+import type { ChunkDescription, ImageDescription } from "./manifest.js";
+import type { ObjectStore } from "./object-store.js";
+import type { OnProgress } from "./progress.js";
+
+export interface Upload {
+  readonly objects: ObjectStore;
+  readonly cluster: string;
+  readonly imagePath: string;
+  readonly limits: CheckpointLimits;
+  readonly onProgress: OnProgress;
+}
+
+/** Resumable: what an interrupted upload left is found and not sent again. */
+export async function uploadImage(upload: Upload): Promise<ImageDescription> {
+  const { objects, cluster, imagePath, limits, onProgress } = upload;
+  const total = (await stat(imagePath)).size;
+  const whole = createHash("sha256");
+  const chunks: ChunkDescription[] = [];
+  let done = 0;
+  await forEachBounded(readChunks(imagePath, limits.chunkBytes, whole), limits.concurrency, async (plain) => {
+    const encoded = await encodeChunk(plain.bytes);
+    chunks[plain.index] = await putChunk(objects, chunkKey(cluster, plain.id), plain, encoded);
+    done += plain.bytes.length;
+    onProgress({ phase: "upload", done, total });
+  });
+  if (done !== total) {
+    throw new AppError("store-failed", `the image changed while it was read: ${total} bytes became ${done}`, {
+      hint: "Checkpoint a finished copy (VACUUM INTO), never a database in use.",
+    });
+  }
+  return { bytes: total, sha256: whole.digest("hex"), chunks };
+}
+
+/**
+ * An object that is there already is trusted by its size, which a cut-short write would get wrong; one of another
+ * size may be of another compressor, so it is read and checked, and replaced when it is damaged: under its name only
+ * this content is right, and older checkpoints that share it are healed as well.
+ */
+async function putChunk(
+  objects: ObjectStore,
+  key: string,
+  plain: PlainChunk,
+  encoded: EncodedChunk,
+): Promise<ChunkDescription> {
+  const described = { id: plain.id, bytes: plain.bytes.length, stored: encoded.stored.length, codec: encoded.codec };
+  const present = await objects.has(key);
+  if (present === encoded.stored.length) return described;
+  if (present !== undefined) {
+    const other = await describeStored(objects, key, described);
+    if (other !== undefined) return other;
+    await objects.delete(key);
+  }
+  if ((await objects.putIfAbsent(key, encoded.stored)) === "created") return described;
+  // Another taker was faster. Its bytes may come from another compressor.
+  return (await describeStored(objects, key, described)) ?? described;
+}
+
+/** The description under which the stored object proves to be the chunk, or undefined when it is damaged. */
+async function describeStored(
+  objects: ObjectStore,
+  key: string,
+  wanted: ChunkDescription,
+): Promise<ChunkDescription | undefined> {
+  const stored = await objects.get(key);
+  if (stored === undefined) return undefined;
+  for (const codec of ["brotli", "none"] as const) {
+    const described: ChunkDescription = { ...wanted, codec, stored: stored.length };
+    if ((await decodeChunk(key, described, stored)) instanceof Uint8Array) return described;
+  }
+  return undefined;
+}

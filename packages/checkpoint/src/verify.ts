@@ -1,0 +1,74 @@
+/** Whether a checkpoint could be restored now: every object there and of its size, or read and hashed to the last byte. */
+import { AppError } from "@patina/base";
+import { forEachBounded } from "./bounded.js";
+import { readManifest } from "./catalog.js";
+import { decodeChunk } from "./chunking.js";
+import { damaged, type Finding, missing } from "./damage.js";
+import { chunkKey, manifestKey } from "./keys.js";
+import { DEFAULT_LIMITS } from "./limits.js";
+import type { ChunkDescription, Manifest } from "./manifest.js";
+import type { ObjectStore } from "./object-store.js";
+import { ignoreProgress, type OnProgress } from "./progress.js";
+
+export interface VerifyOptions {
+  /** False asks the store for sizes only, which finds what is gone or cut short; true reads and hashes everything. */
+  readonly data: boolean;
+  readonly concurrency?: number;
+}
+
+export interface VerifyReport {
+  /** Absent when the manifest itself is damaged. */
+  readonly manifest?: Manifest;
+  /** Objects looked at, the manifest included. */
+  readonly objects: number;
+  /** Sorted by object; empty means that the checkpoint is whole. */
+  readonly findings: readonly Finding[];
+}
+
+/** Throws only for what is no damage: an unknown checkpoint, a store that does not answer. */
+export async function verifyCheckpoint(
+  objects: ObjectStore,
+  cluster: string,
+  which: string,
+  { data, concurrency = DEFAULT_LIMITS.concurrency }: VerifyOptions,
+  onProgress: OnProgress = ignoreProgress,
+): Promise<VerifyReport> {
+  const manifest = await manifestOrFinding(objects, cluster, which);
+  if ("problem" in manifest) return { objects: 1, findings: [manifest] };
+  const chunks = new Map(manifest.image.chunks.map((chunk) => [chunk.id, chunk]));
+  const total = [...chunks.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  const findings: Finding[] = [];
+  let done = 0;
+  await forEachBounded(chunks.values(), concurrency, async (chunk) => {
+    const key = chunkKey(cluster, chunk.id);
+    const finding = data ? await checkData(objects, key, chunk) : await checkSize(objects, key, chunk);
+    if (finding !== undefined) findings.push(finding);
+    done += chunk.bytes;
+    onProgress({ phase: "verify", done, total });
+  });
+  findings.sort((a, b) => (a.object < b.object ? -1 : 1));
+  return { manifest, objects: chunks.size + 1, findings };
+}
+
+async function checkSize(objects: ObjectStore, key: string, chunk: ChunkDescription): Promise<Finding | undefined> {
+  const size = await objects.has(key);
+  if (size === undefined) return missing(key, `${chunk.stored} bytes`);
+  return size === chunk.stored ? undefined : damaged(key, `${chunk.stored} bytes`, `${size} bytes`);
+}
+
+async function checkData(objects: ObjectStore, key: string, chunk: ChunkDescription): Promise<Finding | undefined> {
+  const stored = await objects.get(key);
+  if (stored === undefined) return missing(key, `${chunk.stored} bytes`);
+  const plain = await decodeChunk(key, chunk, stored);
+  return plain instanceof Uint8Array ? undefined : plain;
+}
+
+async function manifestOrFinding(objects: ObjectStore, cluster: string, which: string): Promise<Manifest | Finding> {
+  try {
+    return await readManifest(objects, cluster, which);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "checkpoint-damaged") throw error;
+    const { object = manifestKey(cluster, which), expected = "a manifest", got = error.message } = error.details;
+    return damaged(String(object), String(expected), String(got));
+  }
+}

@@ -1,0 +1,53 @@
+/** Limits and timings of replication inside one cluster. Every number is a ceiling or a cadence with its reason. */
+export interface GossipConfig {
+  /** How long followers of a just-sent change wait to go out together. The first change never waits. */
+  readonly coalesceMs: number;
+  /** A coalescing batch goes out at once beyond this. */
+  readonly coalesceBytesMax: number;
+  /** Anti-entropy asks one peer every so often, uniformly between the two, so that rounds of many nodes spread out. */
+  readonly syncIntervalMinMs: number;
+  readonly syncIntervalMaxMs: number;
+  /** A peer that did not answer a round by then is forgotten for it. */
+  readonly syncTimeoutMs: number;
+  /** Versions asked for in one request: the rest waits for the next, so one far-behind peer cannot flood itself. */
+  readonly wantVersionsMax: number;
+  /** Versions asked for are not asked of others until then. */
+  readonly wantTimeoutMs: number;
+  /** What one request is answered with, at most. */
+  readonly repairBytesMax: number;
+  /** One CHANGES frame. */
+  readonly frameBytesMax: number;
+  /** Changes that came before their predecessors wait here; beyond it they are dropped and fetched again later. */
+  readonly parkedBytesMax: number;
+  readonly parkedVersionsMax: number;
+  /** Origins and gap spans accepted from a peer: what a forged frame can make us hold. */
+  readonly originsMax: number;
+  readonly spansMax: number;
+}
+
+export const defaultGossipConfig: GossipConfig = {
+  coalesceMs: 5,
+  coalesceBytesMax: 64 << 10,
+  syncIntervalMinMs: 500,
+  syncIntervalMaxMs: 1500,
+  syncTimeoutMs: 5000,
+  wantVersionsMax: 20_000,
+  wantTimeoutMs: 2000,
+  repairBytesMax: 1 << 20,
+  frameBytesMax: 256 << 10,
+  parkedBytesMax: 64 << 20,
+  parkedVersionsMax: 10_000,
+  originsMax: 20_000,
+  spansMax: 4096,
+};
+
+/** Limits so small that every one of them is reached in a short test. */
+export const testGossipConfig: GossipConfig = {
+  ...defaultGossipConfig,
+  coalesceBytesMax: 256,
+  wantVersionsMax: 7,
+  repairBytesMax: 2 << 10,
+  frameBytesMax: 512,
+  parkedBytesMax: 4 << 10,
+  parkedVersionsMax: 8,
+};

@@ -1,0 +1,139 @@
+/**
+ * What members say to each other on a stream. A frame is a type byte and a body; the transport keeps frames whole.
+ *
+ *   hello ──►           who is calling, of which cluster and generation; nothing else is read before it
+ *   ◄── hello
+ *   changes ──►         broadcast, or the answer to a want
+ *   sum ──►             anti-entropy begins: a fingerprint of what I hold, and the digest of my state
+ *   ◄── sum             …equal: nothing to do, and the digests must be equal too
+ *   ◄── holdings        …or not: here is what I hold
+ *   want ──►            send me these
+ *   ◄── changes, empty, repaired
+ *   holdings ──►        and this is what I hold, so that you can ask for what you lack
+ */
+import {
+  ByteReader,
+  ByteWriter,
+  type Change,
+  type ClusterId,
+  type Holdings,
+  MalformedError,
+  type NodeId,
+  NODE_ID_LENGTH,
+  type OriginId,
+  ORIGIN_ID_LENGTH,
+  type Ranges,
+  readChange,
+  readHoldings,
+  readRanges,
+  unreachable,
+  writeChange,
+  writeHoldings,
+  writeRanges,
+} from "@patina/base";
+import type { GossipConfig } from "./config.js";
+
+export const PROTOCOL_VERSION = 1;
+
+/** Versions of an origin: wanted, or known to be empty. */
+export interface OriginRanges {
+  readonly origin: OriginId;
+  readonly versions: Ranges;
+}
+
+export type Frame =
+  | { readonly kind: "hello"; readonly protocol: number; readonly cluster: ClusterId; readonly node: NodeId }
+  | { readonly kind: "changes"; readonly changes: readonly Change[] }
+  | { readonly kind: "sum"; readonly holdingsHash: string; readonly digest: string; readonly isReply: boolean }
+  | { readonly kind: "holdings"; readonly holdings: Holdings; readonly isReply: boolean }
+  | { readonly kind: "want"; readonly wants: readonly OriginRanges[] }
+  | { readonly kind: "empty"; readonly empties: readonly OriginRanges[] }
+  | { readonly kind: "repaired"; readonly isComplete: boolean };
+
+const KINDS = ["hello", "changes", "sum", "holdings", "want", "empty", "repaired"] as const;
+
+const HASH_HEX = 16;
+const DIGEST_HEX = 64;
+const NAME_BYTES_MAX = 256;
+/** Far above a transaction's limit, far below what would hurt: the store judges what is inside. */
+const CHANGE_BYTES_MAX = 16 << 20;
+
+export function encodeFrame(frame: Frame): Uint8Array {
+  const writer = new ByteWriter(frame.kind === "changes" ? 1024 : 256);
+  writer.u8(KINDS.indexOf(frame.kind));
+  switch (frame.kind) {
+    case "hello":
+      return writer.varint(frame.protocol).text(frame.cluster.name).varint(frame.cluster.generation).hex(frame.node).done();
+    case "changes":
+      writer.varint(frame.changes.length);
+      for (const change of frame.changes) writeChange(writer, change);
+      return writer.done();
+    case "sum":
+      return writer.hex(frame.holdingsHash).hex(frame.digest).u8(frame.isReply ? 1 : 0).done();
+    case "holdings":
+      writeHoldings(writer, frame.holdings);
+      return writer.u8(frame.isReply ? 1 : 0).done();
+    case "want":
+      return writeOriginRanges(writer, frame.wants).done();
+    case "empty":
+      return writeOriginRanges(writer, frame.empties).done();
+    case "repaired":
+      return writer.u8(frame.isComplete ? 1 : 0).done();
+    default:
+      return unreachable(frame);
+  }
+}
+
+/** Throws `MalformedError`, and nothing else, for bytes that are no frame. */
+export function decodeFrame(bytes: Uint8Array, config: GossipConfig): Frame {
+  const reader = new ByteReader(bytes);
+  const frame = readBody(KINDS[reader.u8()], reader, config);
+  if (!reader.isAtEnd) throw new MalformedError(`bytes after a ${frame.kind} frame`);
+  return frame;
+}
+
+function readBody(kind: Frame["kind"] | undefined, reader: ByteReader, config: GossipConfig): Frame {
+  switch (kind) {
+    case "hello": {
+      const protocol = reader.varint();
+      const name = reader.text(NAME_BYTES_MAX);
+      return { kind, protocol, cluster: { name, generation: reader.varint() }, node: reader.hex(NODE_ID_LENGTH) };
+    }
+    case "changes": {
+      const changes: Change[] = [];
+      for (let left = reader.count(reader.remaining); left > 0; left--) changes.push(readChange(reader, CHANGE_BYTES_MAX));
+      return { kind, changes };
+    }
+    case "sum":
+      return { kind, holdingsHash: reader.hex(HASH_HEX), digest: reader.hex(DIGEST_HEX), isReply: reader.u8() === 1 };
+    case "holdings":
+      return { kind, holdings: readHoldings(reader, config.originsMax, config.spansMax), isReply: reader.u8() === 1 };
+    case "want":
+      return { kind, wants: readOriginRanges(reader, config) };
+    case "empty":
+      return { kind, empties: readOriginRanges(reader, config) };
+    case "repaired":
+      return { kind, isComplete: reader.u8() === 1 };
+    case undefined:
+      throw new MalformedError("unknown frame type");
+    default:
+      return unreachable(kind);
+  }
+}
+
+function writeOriginRanges(writer: ByteWriter, items: readonly OriginRanges[]): ByteWriter {
+  writer.varint(items.length);
+  for (const { origin, versions } of items) {
+    writer.hex(origin);
+    writeRanges(writer, versions);
+  }
+  return writer;
+}
+
+function readOriginRanges(reader: ByteReader, config: GossipConfig): OriginRanges[] {
+  const items: OriginRanges[] = [];
+  for (let left = reader.count(config.originsMax); left > 0; left--) {
+    items.push({ origin: reader.hex(ORIGIN_ID_LENGTH), versions: readRanges(reader, config.spansMax) });
+  }
+  return items;
+}

@@ -1,0 +1,7 @@
+/** Replication decisions: what to push, what to ask for, what to hold back. Pure: no socket, no clock, no store. */
+export { AntiEntropy } from "./anti-entropy.js";
+export { Broadcast, type BroadcastStep, packChanges } from "./broadcast.js";
+export { defaultGossipConfig, type GossipConfig, testGossipConfig } from "./config.js";
+export { decodeFrame, encodeFrame, type Frame, type OriginRanges, PROTOCOL_VERSION } from "./frame.js";
+export { type Arrival, Inbox } from "./inbox.js";
+export { canHelp, needFrom } from "./need.js";

@@ -1,0 +1,90 @@
+/** Proof by seeds: clusters under faults converge and lose nothing, runs repeat exactly, and planted bugs are caught. */
+import { type Change, type EmptyVersions, holdAlso, type Holding, type Holdings, NO_HOLDING, Ranges, type Rng } from "@patina/base";
+import type { StorePort } from "@patina/agent";
+import { describe, expect, test } from "vitest";
+import { runSeed } from "./run-seed.js";
+import type { WrapStore } from "./sim-node.js";
+
+const SEEDS = 200;
+const GROUPS = 10;
+
+describe("healed clusters converge and no acknowledged write is lost", () => {
+  const size = SEEDS / GROUPS;
+  test.each(Array.from({ length: GROUPS }, (_, group) => 1 + group * size))("seeds from %i", { timeout: 300_000 }, (first) => {
+    const failures: string[] = [];
+    for (let seed = first; seed < first + size; seed++) {
+      const { problems, acknowledged } = runSeed(seed);
+      if (problems.length > 0) failures.push(`npm run sim -- --seed ${seed}: ${problems.join("; ")}`);
+      if (acknowledged === 0) failures.push(`seed ${seed} acknowledged nothing`);
+    }
+    expect(failures).toEqual([]);
+  });
+});
+
+test("the same seed gives the same trace", { timeout: 120_000 }, () => {
+  for (const seed of [1, 7, 42, 99]) expect(runSeed(seed).traceHash).toBe(runSeed(seed).traceHash);
+  expect(runSeed(1).traceHash).not.toBe(runSeed(2).traceHash);
+});
+
+/** A store that tells the truth but for what a planted bug overrides. */
+function withBug(store: StorePort, bug: Partial<StorePort>): StorePort {
+  return {
+    origin: store.origin,
+    cluster: store.cluster,
+    commit: bug.commit ?? ((writes, wallMs) => store.commit(writes, wallMs)),
+    apply: bug.apply ?? ((changes, empties) => store.apply(changes, empties)),
+    holdings: bug.holdings ?? (() => store.holdings()),
+    extract: bug.extract ?? ((origin, wanted, bytesMax) => store.extract(origin, wanted, bytesMax)),
+    digest: bug.digest ?? (() => store.digest()),
+  };
+}
+
+/** Marks changes as seen before they are committed, and now and then fails to commit them. */
+const holdingsBeforeCommit: WrapStore = (store, rng) => {
+  const seen = new Map<string, Holding>();
+  const holdings = (): Holdings => {
+    const all = new Map(store.holdings());
+    for (const [origin, holding] of seen) {
+      if ((all.get(origin)?.head ?? 0) < holding.head) all.set(origin, holding);
+    }
+    return all;
+  };
+  const apply = (changes: readonly Change[], empties: readonly EmptyVersions[]) => {
+    for (const { origin, version } of changes) {
+      seen.set(origin, holdAlso(holdings().get(origin) ?? NO_HOLDING, Ranges.of(version, version)));
+    }
+    return rng.chance(0.1) ? { applied: 0, quarantined: [], rows: [] } : store.apply(changes, empties);
+  };
+  return withBug(store, { apply, holdings });
+};
+
+/** Calls versions empty that still say something. */
+const emptyTooSoon: WrapStore = (store) =>
+  withBug(store, {
+    extract: (origin, wanted, bytesMax) => {
+      const { changes, empty } = store.extract(origin, wanted, bytesMax);
+      const [first, ...rest] = changes;
+      if (first === undefined) return { changes, empty };
+      return { changes: rest, empty: empty.union(Ranges.of(first.version, first.version)) };
+    },
+  });
+
+/** Loses the last row of a change now and then while applying it. */
+const tornApply: WrapStore = (store, rng: Rng) =>
+  withBug(store, {
+    apply: (changes, empties) => {
+      const torn = changes.filter(() => !rng.chance(0.05));
+      const lost = changes.filter((change) => !torn.includes(change));
+      const asEmpty = lost.map(({ origin, version }) => ({ origin, versions: Ranges.of(version, version) }));
+      return store.apply(torn, [...empties, ...asEmpty]);
+    },
+  });
+
+test.each([
+  ["holdings advanced before the commit", holdingsBeforeCommit],
+  ["a version called empty that is not", emptyTooSoon],
+  ["a change held but not applied", tornApply],
+])("planted bug: %s is caught", { timeout: 120_000 }, (_name, bug) => {
+  const caught = [1, 2, 3, 4, 5].filter((seed) => runSeed(seed, bug).problems.length > 0);
+  expect(caught.length).toBeGreaterThan(0);
+});

@@ -22,6 +22,10 @@ export interface ScrubFinding {
 
 /** Recomputes every bucket of every table of the file that `db` has open. No findings: rows and digest agree. */
 export function scrub(db: Database.Database): ScrubFinding[] {
+  return db.transaction(() => scrubSnapshot(db))(); // One snapshot: rows and digest of the same moment.
+}
+
+function scrubSnapshot(db: Database.Database): ScrubFinding[] {
   const kept = new Digest(db);
   const origins = new Map(db.prepare("SELECT idx, origin FROM _patina_origins").raw().all() as [number, string][]);
   const findings: ScrubFinding[] = [];

@@ -6,7 +6,7 @@ export interface SummaryConfig {
   readonly holdDownMs: number;
   /** A chronic flapper's hold-down grows up to this. It stays advertised meanwhile. */
   readonly holdDownMaxMs: number;
-  /** Returns that cost nothing; each further one doubles the hold-down. High, so that deploys never reach it. */
+  /** Departures that cost nothing; each further one doubles the hold-down. High, so that deploys never reach it. */
   readonly flapsFree: number;
   /** In this time half of an app's flaps are forgiven. */
   readonly flapHalfLifeMs: number;

@@ -1,6 +1,6 @@
 /**
- * Flap damping, biased to present: an app that keeps coming back after it has gone is waited for longer and longer, and
- * stays advertised. The opposite of a router's damping (RFC 2439), which hides the flapper and so prolongs the outage.
+ * Flap damping, biased to present: an app that goes again and again is waited for longer and longer, and stays
+ * advertised. The opposite of a router's damping (RFC 2439), which hides the flapper and so prolongs the outage.
  */
 import type { SummaryConfig } from "./config.js";
 
@@ -17,26 +17,21 @@ export class Damping {
     this.#config = config;
   }
 
-  /** The app had gone and is back. */
-  onReturn(app: string, nowMs: number): void {
-    const count = this.#count(app, nowMs) + 1;
+  /** The app has gone, and this counts. Returns how long to wait for it before it is withdrawn. */
+  holdDownMs(app: string, nowMs: number): number {
+    const { flapsFree, flapHalfLifeMs, flappersMax, holdDownMs, holdDownMaxMs } = this.#config;
+    const before = this.#flaps.get(app);
+    const forgiven = before === undefined ? 0 : before.count * 0.5 ** ((nowMs - before.atMs) / flapHalfLifeMs);
     this.#flaps.delete(app); // So that the order of insertion is the order of the last flap.
-    this.#flaps.set(app, { count, atMs: nowMs });
-    if (this.#flaps.size <= this.#config.flappersMax) return;
+    this.#flaps.set(app, { count: forgiven + 1, atMs: nowMs });
+    if (this.#flaps.size > flappersMax) this.#forgetOldest();
+    return Math.min(holdDownMaxMs, holdDownMs * 2 ** Math.max(0, forgiven - flapsFree));
+  }
+
+  #forgetOldest(): void {
     for (const oldest of this.#flaps.keys()) {
       this.#flaps.delete(oldest);
       return;
     }
-  }
-
-  /** How long to wait for the app before it is withdrawn. */
-  holdDownMs(app: string, nowMs: number): number {
-    const excess = Math.max(0, this.#count(app, nowMs) - this.#config.flapsFree);
-    return Math.min(this.#config.holdDownMaxMs, this.#config.holdDownMs * 2 ** excess);
-  }
-
-  #count(app: string, nowMs: number): number {
-    const flaps = this.#flaps.get(app);
-    return flaps === undefined ? 0 : flaps.count * 0.5 ** ((nowMs - flaps.atMs) / this.#config.flapHalfLifeMs);
   }
 }

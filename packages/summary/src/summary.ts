@@ -146,7 +146,7 @@ export class Summary {
       return;
     }
     if (row === undefined) {
-      this.#add(input.app, input.class, input.highWater, now);
+      this.#add(input.app, input.class, input.highWater);
       return;
     }
     row.highWater = greater(row.highWater, input.highWater);
@@ -156,14 +156,13 @@ export class Summary {
     this.#publish(row);
   }
 
-  #add(app: string, placement: PlacementClass, highWater: Hlc, now: Now): void {
+  #add(app: string, placement: PlacementClass, highWater: Hlc): void {
     if (this.#rows.size >= this.#config.appsMax) {
       this.#effects.push({ kind: "refused", app });
       return;
     }
     const row: Row = { app, class: placement, highWater, isObserved: true };
     this.#rows.set(app, row);
-    this.#damping.onAppearance(app, now.monotonicMs);
     this.#publish(row);
   }
 
@@ -176,26 +175,30 @@ export class Summary {
       this.#due.add(row);
       this.#settle(now);
     } else {
-      this.#holdDown.set(row, now.monotonicMs + this.#damping.holdDownMs(row.app, now.monotonicMs));
-      this.#arm(now);
+      const untilMs = now.monotonicMs + this.#damping.holdDownMs(row.app, now.monotonicMs);
+      this.#holdDown.set(row, untilMs);
+      this.#arm(untilMs, now);
     }
   }
 
   #onReturn(row: Row, now: Now): void {
     row.isObserved = true;
     this.#suppressed++;
-    this.#damping.onReturn(row.app, now.monotonicMs);
     this.#holdDown.delete(row);
     if (this.#due.delete(row)) this.#settle(now); // One less to hold: the rest may no longer be a bulk.
   }
 
   #onWake(now: Now): void {
     this.#armedMs = Infinity;
+    let nextMs = Infinity;
     for (const [row, untilMs] of this.#holdDown) {
-      if (untilMs > now.monotonicMs) continue;
-      this.#holdDown.delete(row);
-      this.#due.add(row);
+      if (untilMs > now.monotonicMs) nextMs = Math.min(nextMs, untilMs);
+      else {
+        this.#holdDown.delete(row);
+        this.#due.add(row);
+      }
     }
+    this.#arm(nextMs, now);
     this.#settle(now);
   }
 
@@ -226,7 +229,7 @@ export class Summary {
   #settle(now: Now): void {
     if (this.#brake.allows(this.#due.size, this.#rows.size, now.monotonicMs)) this.#withdrawDue(now);
     this.#tellHeld();
-    this.#arm(now);
+    if (this.#due.size > 0) this.#arm(this.#brake.reliefMs, now);
   }
 
   #withdrawDue(now: Now): void {
@@ -235,7 +238,6 @@ export class Summary {
     for (const row of this.#due) {
       assert(!row.isObserved, "an app that is there is not withdrawn");
       this.#rows.delete(row.app);
-      this.#damping.onWithdrawal(row.app, now.monotonicMs);
       this.#transitions++;
       if (this.#isPublishing) this.#effects.push({ kind: "withdraw", app: row.app, highWater: row.highWater });
     }
@@ -257,10 +259,8 @@ export class Summary {
     if (this.#isPublishing) this.#effects.push({ kind: "publish", app, class: placement, highWater });
   }
 
-  /** One timer, for the earliest of what may happen by itself. */
-  #arm(now: Now): void {
-    let atMs = this.#due.size > 0 ? this.#brake.reliefMs : Infinity;
-    for (const untilMs of this.#holdDown.values()) atMs = Math.min(atMs, untilMs);
+  /** One timer counts, for the earliest of what may happen by itself. */
+  #arm(atMs: number, now: Now): void {
     if (atMs >= this.#armedMs) return;
     this.#armedMs = atMs;
     const afterMs = Math.max(0, atMs - now.monotonicMs);

@@ -1,0 +1,154 @@
+/**
+ * The routes every agent has, regional or global: Corrosion's `/v1/transactions`, `/v1/queries` and
+ * `/v1/subscriptions` in its shapes, and Patina's own beside them.
+ */
+import { AppError, type WriteOutcome } from "@patina/base";
+import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { stream } from "hono/streaming";
+import type { AgentPort, CheckpointsPort, LiveQueriesPort, LiveQuery } from "./ports.js";
+import { problemOf, problemResponse } from "./problem.js";
+import { parseStatement, parseTransaction } from "./statement.js";
+
+export interface ApiLimits {
+  readonly bodyBytesMax: number;
+  readonly parametersMax: number;
+}
+
+export const defaultApiLimits: ApiLimits = { bodyBytesMax: 8 << 20, parametersMax: 32_766 };
+
+export interface AgentRoutes {
+  readonly agent: AgentPort;
+  readonly liveQueries: LiveQueriesPort;
+  readonly checkpoints: CheckpointsPort;
+  /** Milliseconds on a clock that only moves forward. */
+  readonly monotonicMs: () => number;
+  readonly limits?: ApiLimits;
+}
+
+const NDJSON = "application/x-ndjson";
+
+export function agentRoutes(parts: AgentRoutes): Hono {
+  const limits = parts.limits ?? defaultApiLimits;
+  const app = new Hono();
+  app.onError((thrown) => problemResponse(thrown));
+  app.notFound((c) => problemResponse(new AppError("bad-request", `no such route: ${c.req.method} ${c.req.path}`), { status: 404 }));
+  app.use(
+    bodyLimit({
+      maxSize: limits.bodyBytesMax,
+      onError: () => {
+        const message = `the body has more than ${limits.bodyBytesMax} bytes`;
+        return problemResponse(new AppError("body-too-large", message, { hint: "Split the request." }));
+      },
+    }),
+  );
+  addSqlRoutes(app, parts, limits);
+  addSubscriptionRoutes(app, parts, limits);
+  addStateRoutes(app, parts);
+  addCheckpointRoutes(app, parts.checkpoints);
+  return app;
+}
+
+function addSqlRoutes(app: Hono, { agent, monotonicMs }: AgentRoutes, limits: ApiLimits): void {
+  app.post("/v1/transactions", async (c) => {
+    const began = monotonicMs();
+    const statements = parseTransaction(await jsonBody(c), limits.parametersMax);
+    const outcome = await agent.write({ kind: "statements", statements });
+    return transactionResponse(outcome, agent.origin, (monotonicMs() - began) / 1000);
+  });
+
+  app.post("/v1/queries", async (c) => {
+    const began = monotonicMs();
+    const { sql, params } = parseStatement(await jsonBody(c), limits.parametersMax);
+    const { columns, batches } = await agent.query(sql, params, timeoutMs(c));
+    c.header("content-type", NDJSON);
+    return stream(c, async (out) => {
+      out.onAbort(() => void batches.return());
+      await out.write(`${JSON.stringify({ columns })}\n`);
+      try {
+        for await (const lines of batches) await out.write(lines);
+        await out.write(`${JSON.stringify({ eoq: { time: (monotonicMs() - began) / 1000 } })}\n`);
+      } catch (thrown) {
+        const { detail, code, hint } = problemOf(thrown);
+        await out.write(`${JSON.stringify({ error: detail, code, hint })}\n`);
+      }
+    });
+  });
+}
+
+function transactionResponse(outcome: WriteOutcome, origin: string, time: number): Response {
+  if (!outcome.ok) return problemResponse(outcome.error, { results: [{ error: outcome.error.message }] });
+  return Response.json({
+    results: outcome.rowsAffected.map((rows) => ({ rows_affected: rows, time })),
+    time,
+    version: outcome.change?.version ?? null,
+    actor_id: origin,
+  });
+}
+
+function addSubscriptionRoutes(app: Hono, { liveQueries }: AgentRoutes, limits: ApiLimits): void {
+  app.post("/v1/subscriptions", async (c) => {
+    const { sql, params } = parseStatement(await jsonBody(c), limits.parametersMax);
+    return streamLive(c, await liveQueries.open(sql, params, attachOptions(c)));
+  });
+  app.get("/v1/subscriptions/:id", async (c) => {
+    return streamLive(c, await liveQueries.attach(c.req.param("id"), attachOptions(c)));
+  });
+}
+
+function streamLive(c: Context, { id, hash, lines }: LiveQuery): Response {
+  c.header("content-type", NDJSON);
+  c.header("corro-query-id", id);
+  c.header("corro-query-hash", hash);
+  return stream(c, async (out) => {
+    out.onAbort(() => void lines.return());
+    for await (const line of lines) await out.write(line);
+  });
+}
+
+function addStateRoutes(app: Hono, { agent }: AgentRoutes): void {
+  app.get("/v1/members", (c) => c.json({ cluster: agent.cluster, self: agent.self(), members: agent.members() }));
+  app.get("/v1/digest", (c) => c.json({ cluster: agent.cluster, node: agent.nodeId, ...agent.digest() }));
+  app.get("/v1/schema", (c) => c.json(agent.schema()));
+  app.get("/livez", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", (c) => {
+    const readiness = agent.readiness();
+    return c.json(readiness, readiness.ready ? 200 : 503);
+  });
+  app.get("/metrics", async (c) => c.text(await agent.metrics(), 200, { "content-type": "text/plain; version=0.0.4" }));
+}
+
+function addCheckpointRoutes(app: Hono, checkpoints: CheckpointsPort): void {
+  app.get("/v1/checkpoints", async (c) => c.json({ checkpoints: await checkpoints.list() }));
+  app.post("/v1/checkpoints", async (c) => c.json(await checkpoints.create(), 201));
+  app.get("/v1/checkpoints/:id", async (c) => c.json(await checkpoints.show(c.req.param("id"))));
+  app.post("/v1/checkpoints/:id/verify", async (c) => {
+    return c.json(await checkpoints.verify(c.req.param("id"), c.req.query("data") !== "false"));
+  });
+}
+
+/** Throws `bad-request` for a body that is not JSON. */
+export async function jsonBody(c: Context): Promise<unknown> {
+  try {
+    return await c.req.json();
+  } catch (cause) {
+    throw new AppError("bad-request", "the body is not JSON", { cause, hint: "Send a JSON document." });
+  }
+}
+
+function timeoutMs(c: Context): number | undefined {
+  const text = c.req.query("timeout");
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (seconds > 0 && seconds <= 3600) return seconds * 1000;
+  throw new AppError("bad-request", `timeout=${text} is not a number of seconds up to 3600`, { hint: "Write ?timeout=30." });
+}
+
+function attachOptions(c: Context): { from: number | undefined; skipRows: boolean } {
+  const text = c.req.query("from");
+  const from = text === undefined || text === "0" ? undefined : Number(text); // Corrosion's 0 means "from the start".
+  if (from !== undefined && (!Number.isSafeInteger(from) || from < 0)) {
+    throw new AppError("bad-request", `from=${text} is not a change id`, { hint: "Use the last change id you saw." });
+  }
+  return { from, skipRows: c.req.query("skip_rows") === "true" };
+}

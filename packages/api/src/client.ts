@@ -1,0 +1,88 @@
+/** A typed client of the API: what the CLI, the border, the router and the benches speak through. */
+import { AppError, messageOf } from "@patina/base";
+import { errorOf } from "./problem.js";
+
+export interface ClientOptions {
+  readonly timeoutMs?: number;
+}
+
+export interface RequestOptions {
+  readonly method?: "GET" | "POST" | "DELETE";
+  readonly body?: unknown;
+  readonly timeoutMs?: number;
+  /** Statuses that are an answer here, not an error, e.g. 503 of a readiness probe. */
+  readonly accept?: readonly number[];
+}
+
+const TIMEOUT_MS = 10_000;
+
+export class PatinaClient {
+  readonly url: string;
+  readonly #timeoutMs: number;
+
+  constructor(url: string, { timeoutMs = TIMEOUT_MS }: ClientOptions = {}) {
+    this.url = url.replace(/\/$/, "");
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async transact(statements: readonly unknown[]): Promise<TransactionResult> {
+    return this.request<TransactionResult>("/v1/transactions", { method: "POST", body: statements });
+  }
+
+  /** All rows of a query, in memory: use it for what is known to be small. */
+  async query(statement: unknown): Promise<{ columns: string[]; rows: unknown[][] }> {
+    const result = { columns: [] as string[], rows: [] as unknown[][] };
+    for await (const event of this.events("/v1/queries", { method: "POST", body: statement })) {
+      if (event["columns"] !== undefined) result.columns = event["columns"] as string[];
+      if (event["row"] !== undefined) result.rows.push((event["row"] as [number, unknown[]])[1]);
+      if (event["error"] !== undefined) throw errorOf({ ...event, detail: event["error"] }, "the query failed");
+    }
+    return result;
+  }
+
+  /** A JSON answer. Throws the server's error, or `agent-unreachable`. */
+  async request<T>(path: string, options: RequestOptions = {}): Promise<T> {
+    const response = await this.#fetch(path, options, options.timeoutMs ?? this.#timeoutMs);
+    const document: unknown = await response.json().catch(() => undefined);
+    if (!response.ok && options.accept?.includes(response.status) !== true) {
+      throw errorOf(document, `${this.url}${path} answered ${response.status}`);
+    }
+    return document as T;
+  }
+
+  /** NDJSON events as they come. `timeoutMs` 0 keeps the stream open for good. */
+  async *events(path: string, options: RequestOptions = {}): AsyncGenerator<Record<string, unknown>, void, void> {
+    const response = await this.#fetch(path, options, options.timeoutMs ?? this.#timeoutMs);
+    if (!response.ok || response.body === null) {
+      throw errorOf(await response.json().catch(() => undefined), `${this.url}${path} answered ${response.status}`);
+    }
+    let rest = "";
+    for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line !== "") yield JSON.parse(line) as Record<string, unknown>;
+    }
+  }
+
+  async #fetch(path: string, { method = "GET", body }: RequestOptions, timeoutMs: number): Promise<Response> {
+    try {
+      return await fetch(this.url + path, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+        ...(timeoutMs === 0 ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
+      });
+    } catch (cause) {
+      const why = cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : messageOf(cause);
+      throw new AppError("agent-unreachable", `${this.url} does not answer: ${why}`, {
+        cause,
+        hint: "Is it running? `patina members` shows who is.",
+      });
+    }
+  }
+}
+
+export interface TransactionResult {
+  readonly results: readonly { readonly rows_affected: number; readonly time: number }[];
+  readonly version: number | null;
+  readonly actor_id: string;
+}

@@ -1,0 +1,16 @@
+/** HTTP: routes, errors on the wire, the server and the client. */
+export { agentRoutes, type AgentRoutes, type ApiLimits, defaultApiLimits, jsonBody } from "./agent-routes.js";
+export { PatinaClient, type RequestOptions, type TransactionResult } from "./client.js";
+export type {
+  AgentPort,
+  AttachOptions,
+  CheckpointsPort,
+  DigestReport,
+  LiveQueriesPort,
+  LiveQuery,
+  Params,
+  QueryRows,
+  Readiness,
+} from "./ports.js";
+export { errorOf, type Problem, problemOf, problemResponse } from "./problem.js";
+export { type HttpServer, serveApi } from "./server.js";

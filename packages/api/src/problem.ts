@@ -1,0 +1,75 @@
+/** Errors on the wire: RFC 9457 problem details with Patina's stable code, and one table from code to HTTP status. */
+import { AppError, asAppError, type ErrorCode } from "@patina/base";
+
+const STATUS: Record<ErrorCode, number> = {
+  "bad-request": 400,
+  "body-too-large": 413,
+  "sql-error": 400,
+  "sql-not-allowed": 403,
+  "sql-deadline": 408,
+  "transaction-too-large": 413,
+  "row-too-large": 413,
+  "subscription-unsupported": 400,
+  "subscription-unknown": 404,
+  "too-many": 429,
+  "app-absent": 404,
+  "app-unknown": 503,
+  "region-unknown": 404,
+  "region-unreachable": 502,
+  "checkpoint-unknown": 404,
+  "agent-unreachable": 502,
+  "fleet-unknown": 404,
+  "config-invalid": 500,
+  "schema-invalid": 400,
+  "schema-destructive": 409,
+  "port-in-use": 500,
+  "data-dir-foreign": 500,
+  "data-dir-in-use": 500,
+  "data-dir-not-empty": 409,
+  "not-ready": 503,
+  "checkpoint-damaged": 422,
+  "checkpoint-conflict": 409,
+  "object-store": 502,
+  "store-failed": 500,
+  divergence: 500,
+  internal: 500,
+};
+
+export const PROBLEM_TYPE = "application/problem+json";
+
+const TYPE_PREFIX = "urn:patina:error:";
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly hint?: string;
+  readonly [extension: string]: unknown;
+}
+
+export function problemOf(thrown: unknown): Problem {
+  const error = asAppError(thrown);
+  return {
+    ...error.details,
+    type: TYPE_PREFIX + error.code,
+    title: error.code.replaceAll("-", " "),
+    status: STATUS[error.code],
+    detail: error.message,
+    code: error.code,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  };
+}
+
+export function problemResponse(thrown: unknown, extensions: Readonly<Record<string, unknown>> = {}): Response {
+  const problem = { ...problemOf(thrown), ...extensions };
+  return new Response(JSON.stringify(problem), { status: problem.status, headers: { "content-type": PROBLEM_TYPE } });
+}
+
+/** The error a problem document stands for, on the caller's side. */
+export function errorOf(problem: unknown, fallback: string): AppError {
+  const { code, detail, hint } = (problem ?? {}) as Partial<Problem>;
+  const known = code !== undefined && code in STATUS ? code : "internal";
+  return new AppError(known, detail ?? fallback, hint === undefined ? {} : { hint });
+}

@@ -1,0 +1,28 @@
+/** Serves a hono app on an address. */
+import type { Server } from "node:http";
+import { serve } from "@hono/node-server";
+import type { Hono } from "hono";
+
+export interface HttpServer {
+  readonly port: number;
+  /** Stops accepting, ends idle and streaming connections, and returns when all are closed. */
+  close(): Promise<void>;
+}
+
+/** Rejects with Node's own error when the address cannot be had. */
+export async function serveApi(app: Hono, { host, port }: { host: string; port: number }): Promise<HttpServer> {
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch: app.fetch, hostname: host, port }, (info) => {
+      server.removeListener("error", reject);
+      resolve({ port: info.port, close: () => closeServer(server as Server) });
+    });
+    server.once("error", reject);
+  });
+}
+
+async function closeServer(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,187 @@
+/**
+ * Drives one agent in this process: real datagrams, streams, timers and clock around the pure step function. It turns
+ * what happens into inputs and effects into what happens, in order, and decides nothing else than how many writes that
+ * arrived together go into one step.
+ */
+import { AppError, type Write, type WriteOutcome } from "@patina/base";
+import { Agent, type AgentConfig, type AgentEvent, type Effect, type Input, type Ticketed } from "@patina/agent";
+import type { Member } from "@patina/membership";
+import { Rng } from "@patina/base";
+import type { SqliteStore } from "@patina/store";
+import { systemNow } from "./clock.js";
+import type { DataDir } from "./data-dir.js";
+import { Datagrams } from "./datagrams.js";
+import { newSeed } from "./entropy.js";
+import { Streams } from "./streams.js";
+
+export interface AgentRuntimeOptions {
+  readonly dataDir: DataDir;
+  readonly store: SqliteStore;
+  readonly gossip: { readonly address: string; readonly advertise: string; readonly seeds: readonly string[] };
+  /** Where others find this node's HTTP API. */
+  readonly api: string;
+  readonly config: AgentConfig;
+}
+
+/** Writes waiting for their turn beyond which new ones are refused: the disk is slower than the callers. */
+const WRITES_QUEUED_MAX = 4096;
+/** Writes in one transaction: enough to share a sync to disk, few enough not to hold the thread. */
+const WRITES_PER_GROUP = 256;
+const REMEMBER_PEERS_EVERY_MS = 30_000;
+
+export type AgentListener = (event: AgentEvent) => void;
+/** Sees every step: for metrics, never for decisions. */
+export type StepObserver = (input: Input, effects: readonly Effect[]) => void;
+
+export class AgentRuntime {
+  readonly store: SqliteStore;
+  readonly #dataDir: DataDir;
+  readonly #agent: Agent;
+  readonly #listeners = new Set<AgentListener>();
+  readonly #observers = new Set<StepObserver>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #queued: Ticketed[] = [];
+  readonly #waiting = new Map<number, (outcome: WriteOutcome) => void>();
+  #datagrams: Datagrams | undefined;
+  #streams: Streams | undefined;
+  #tickets = 0;
+  #isCommitScheduled = false;
+  #isStopped = false;
+
+  private constructor({ dataDir, store, gossip, api, config }: AgentRuntimeOptions) {
+    this.store = store;
+    this.#dataDir = dataDir;
+    this.#agent = new Agent({
+      cluster: store.cluster,
+      self: { ...dataDir.identity, address: gossip.advertise, meta: { api } },
+      seeds: gossip.seeds.filter((seed) => seed !== gossip.advertise),
+      remembered: dataDir.rememberedPeers(),
+      store,
+      config,
+      rng: new Rng(newSeed()),
+    });
+  }
+
+  /** Listens and joins. Throws `port-in-use` or `config-invalid` when an address cannot be had. */
+  static async start(options: AgentRuntimeOptions): Promise<AgentRuntime> {
+    const runtime = new AgentRuntime(options);
+    const { address } = options.gossip;
+    runtime.#datagrams = await Datagrams.open(address, (from, bytes) => runtime.#step({ kind: "datagram", from, bytes }));
+    try {
+      runtime.#streams = await Streams.open(address, {
+        onOpened: (stream, direction) => runtime.#step({ kind: "stream-opened", stream, direction }),
+        onFrame: (stream, bytes) => runtime.#step({ kind: "stream-frame", stream, bytes }),
+        onFlushed: (stream, bytes) => runtime.#step({ kind: "stream-flushed", stream, bytes }),
+        onClosed: (stream, reason) => runtime.#step({ kind: "stream-closed", stream, reason }),
+      });
+    } catch (thrown) {
+      await runtime.#datagrams.close();
+      throw thrown;
+    }
+    runtime.#step({ kind: "start" });
+    runtime.#rememberPeers();
+    return runtime;
+  }
+
+  get agent(): Pick<Agent, "members" | "self" | "reachable" | "hasSynced" | "localHealth" | "parkedBytes"> {
+    return this.#agent;
+  }
+
+  members(): readonly Member[] {
+    return this.#agent.members();
+  }
+
+  onEvent(listener: AgentListener): void {
+    this.#listeners.add(listener);
+  }
+
+  observe(observer: StepObserver): void {
+    this.#observers.add(observer);
+  }
+
+  /**
+   * One transaction, durable when this resolves. Those that arrive together share one commit. Rejects with `too-many`
+   * when the queue is full, and with `not-ready` after the stop.
+   */
+  async write(write: Write): Promise<WriteOutcome> {
+    if (this.#isStopped) throw new AppError("not-ready", "the agent is stopping", { hint: "Write to another agent." });
+    if (this.#waiting.size >= WRITES_QUEUED_MAX) {
+      throw new AppError("too-many", `${WRITES_QUEUED_MAX} writes are waiting already`, { hint: "Retry more slowly." });
+    }
+    const ticket = ++this.#tickets;
+    const outcome = new Promise<WriteOutcome>((resolve) => this.#waiting.set(ticket, resolve));
+    this.#queued.push({ ticket, write });
+    this.#scheduleCommit();
+    return outcome;
+  }
+
+  /** Says goodbye to the cluster, finishes what was accepted, and closes everything it opened but the store. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    while (this.#queued.length > 0) this.#commitQueued();
+    this.#dataDir.rememberPeers(this.#agent.members());
+    this.#step({ kind: "leave" });
+    this.#isStopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    await this.#streams?.stop();
+    await this.#datagrams?.close();
+  }
+
+  #scheduleCommit(): void {
+    if (this.#isCommitScheduled) return;
+    this.#isCommitScheduled = true;
+    setImmediate(() => {
+      this.#isCommitScheduled = false;
+      this.#commitQueued();
+      if (this.#queued.length > 0) this.#scheduleCommit();
+    });
+  }
+
+  #commitQueued(): void {
+    const writes = this.#queued.splice(0, WRITES_PER_GROUP);
+    if (writes.length > 0 && !this.#isStopped) this.#step({ kind: "write", writes });
+  }
+
+  #step(input: Input): void {
+    if (this.#isStopped) return;
+    const effects = this.#agent.handle(input, systemNow());
+    for (const effect of effects) this.#perform(effect);
+    for (const observer of this.#observers) observer(input, effects);
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case "datagram":
+        return this.#datagrams?.send(effect.to, effect.bytes);
+      case "open-stream":
+        return this.#streams?.dial(effect.stream, effect.address);
+      case "send":
+        return this.#streams?.send(effect.stream, effect.bytes);
+      case "close-stream":
+        return this.#streams?.close(effect.stream);
+      case "wake":
+        return this.#after(effect.afterMs, () => this.#step({ kind: "wake", timer: effect.timer }));
+      case "outcome":
+        this.#waiting.get(effect.ticket)?.(effect.outcome);
+        this.#waiting.delete(effect.ticket);
+        return;
+      case "event":
+        for (const listener of this.#listeners) listener(effect.event);
+    }
+  }
+
+  #after(delayMs: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+
+  #rememberPeers(): void {
+    this.#after(REMEMBER_PEERS_EVERY_MS, () => {
+      this.#dataDir.rememberPeers(this.#agent.members());
+      this.#rememberPeers();
+    });
+  }
+}

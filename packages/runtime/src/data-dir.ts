@@ -1,0 +1,129 @@
+/**
+ * A node's directory on disk:
+ *
+ *   node.json    who this node is, and how often it has started
+ *   peers.json   whom it knew last, so that it finds its cluster again with every seed gone
+ *   state.db     the database, with its -wal and -shm
+ *   lock.db      held for as long as a process uses the directory
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { AppError, isNodeId, messageOf, type NodeId } from "@patina/base";
+import type { Member } from "@patina/membership";
+import Database from "better-sqlite3";
+import { newNodeId } from "./entropy.js";
+
+export interface Identity {
+  readonly nodeId: NodeId;
+  /** Greater than at any start before, and already on disk. */
+  readonly boot: number;
+}
+
+export class DataDir {
+  readonly path: string;
+  readonly identity: Identity;
+  readonly #lock: Database.Database;
+
+  /**
+   * Takes the directory for this process. Throws `data-dir-in-use` when another process has it, and `store-failed` when
+   * it cannot be written.
+   */
+  constructor(path: string, wallMs: number) {
+    this.path = path;
+    this.#lock = takeLock(path);
+    this.identity = nextIdentity(join(path, "node.json"), wallMs);
+  }
+
+  get databasePath(): string {
+    return join(this.path, "state.db");
+  }
+
+  /** Members known when the process last ran; none on a first start. */
+  rememberedPeers(): Member[] {
+    const text = readText(join(this.path, "peers.json"));
+    return text === undefined ? [] : (JSON.parse(text) as Member[]);
+  }
+
+  rememberPeers(members: readonly Member[]): void {
+    writeDurably(join(this.path, "peers.json"), JSON.stringify(members));
+  }
+
+  /** Gives the directory up. */
+  close(): void {
+    this.#lock.close();
+  }
+}
+
+/** SQLite's own file lock: the kernel drops it with the process, however that ends. */
+function takeLock(path: string): Database.Database {
+  let lock: Database.Database | undefined;
+  try {
+    mkdirSync(path, { recursive: true });
+    lock = new Database(join(path, "lock.db"), { timeout: 0 });
+    lock.pragma("locking_mode = EXCLUSIVE");
+    lock.exec("BEGIN EXCLUSIVE");
+    return lock;
+  } catch (cause) {
+    lock?.close();
+    if (cause instanceof Database.SqliteError && cause.code.startsWith("SQLITE_BUSY")) {
+      throw new AppError("data-dir-in-use", `another process is using ${path}`, {
+        cause,
+        hint: "Stop that process first, or give this one a data directory of its own.",
+      });
+    }
+    throw new AppError("store-failed", `cannot use the data directory ${path}: ${messageOf(cause)}`, {
+      cause,
+      hint: "Check that it exists, is writable and is not full.",
+    });
+  }
+}
+
+function nextIdentity(path: string, wallMs: number): Identity {
+  const before = readIdentity(path);
+  const identity = {
+    nodeId: before?.nodeId ?? newNodeId(),
+    boot: Math.max((before?.boot ?? 0) + 1, Math.floor(wallMs)),
+  };
+  writeDurably(path, JSON.stringify(identity));
+  return identity;
+}
+
+function readIdentity(path: string): Identity | undefined {
+  const text = readText(path);
+  if (text === undefined) return undefined;
+  const parsed = JSON.parse(text) as Partial<Identity>;
+  if (typeof parsed.nodeId === "string" && isNodeId(parsed.nodeId) && Number.isSafeInteger(parsed.boot)) {
+    return { nodeId: parsed.nodeId, boot: parsed.boot ?? 0 };
+  }
+  throw new AppError("store-failed", `${path} is not a node identity`, {
+    hint: "Restore the file from a copy, or move the whole data directory away to start as a new node.",
+  });
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new AppError("store-failed", `cannot read ${path}: ${messageOf(thrown)}`, { cause: thrown });
+  }
+}
+
+/** The old content or the new, whenever the power goes. */
+function writeDurably(path: string, text: string): void {
+  const aside = `${path}.new`;
+  const file = openSync(aside, "w");
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(aside, path);
+  const dir = openSync(dirname(path), "r");
+  try {
+    fsyncSync(dir);
+  } finally {
+    closeSync(dir);
+  }
+}

@@ -1,0 +1,8 @@
+/** The drivers: what turns the pure agent into a process on a machine. */
+export { isLoopback, listenError, parseAddress } from "./address.js";
+export { type AgentListener, AgentRuntime, type AgentRuntimeOptions, type StepObserver } from "./agent-runtime.js";
+export { systemNow } from "./clock.js";
+export { DataDir, type Identity } from "./data-dir.js";
+export { newDbId, newNodeId, newSeed } from "./entropy.js";
+export { Maintenance } from "./maintenance.js";
+export { defaultReaderPoolConfig, type QueryResult, ReaderPool, type ReaderPoolConfig } from "./reader-pool.js";

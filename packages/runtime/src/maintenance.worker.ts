@@ -1,0 +1,37 @@
+/** Slow work on the database file, in a thread of its own: WAL checkpoints, images, scrubs. One thing at a time. */
+import { parentPort, workerData } from "node:worker_threads";
+import { asAppError, must } from "@patina/base";
+import { scrub, takeImage } from "@patina/store";
+import Database from "better-sqlite3";
+import type { MaintenanceReply, MaintenanceRequest } from "./maintenance-protocol.js";
+
+const port = must(parentPort, "a parent thread");
+const { path } = workerData as { path: string };
+const db = new Database(path, { fileMustExist: true });
+db.pragma("busy_timeout = 1000");
+
+function perform(request: MaintenanceRequest): unknown {
+  switch (request.kind) {
+    case "checkpoint-wal": {
+      const mode = request.truncate ? "TRUNCATE" : "PASSIVE";
+      return db.pragma(`wal_checkpoint(${mode})`);
+    }
+    case "take-image":
+      return takeImage(path, request.imagePath);
+    case "scrub": {
+      const findings = scrub(db);
+      return { findings };
+    }
+  }
+}
+
+port.on("message", ({ ticket, request }: { ticket: number; request: MaintenanceRequest }) => {
+  let reply: MaintenanceReply;
+  try {
+    reply = { ticket, ok: true, result: perform(request) };
+  } catch (thrown) {
+    const { code, message, hint } = asAppError(thrown, "store-failed");
+    reply = { ticket, ok: false, code, message, hint };
+  }
+  port.postMessage(reply);
+});

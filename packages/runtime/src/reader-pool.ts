@@ -1,0 +1,166 @@
+/**
+ * Users' queries, away from the thread that gossips. A few workers, each with a read-only connection; a query that runs
+ * past its deadline costs its worker, which is ended and replaced, and never the agent.
+ */
+import { Worker } from "node:worker_threads";
+import { AppError, type SqlValue } from "@patina/base";
+import type { ReaderReply, ReaderRequest } from "./reader-protocol.js";
+
+export interface ReaderPoolConfig {
+  readonly workers: number;
+  /** Queries waiting for a worker beyond which new ones are refused. */
+  readonly queriesQueuedMax: number;
+  readonly rowsMax: number;
+  readonly batchRows: number;
+  readonly deadlineMs: number;
+}
+
+export const defaultReaderPoolConfig: ReaderPoolConfig = {
+  workers: 2,
+  queriesQueuedMax: 256,
+  rowsMax: 1_000_000,
+  batchRows: 500,
+  deadlineMs: 10_000,
+};
+
+export interface QueryResult {
+  readonly columns: readonly string[];
+  /** NDJSON row lines, in batches. Ends early, and frees its worker, when the consumer stops. */
+  readonly batches: AsyncGenerator<string, void, void>;
+}
+
+export class ReaderPool {
+  readonly #path: string;
+  readonly #config: ReaderPoolConfig;
+  readonly #idle: Reader[] = [];
+  readonly #all = new Set<Reader>();
+  readonly #waiting: ((reader: Reader) => void)[] = [];
+  #isClosed = false;
+
+  constructor(path: string, config: ReaderPoolConfig = defaultReaderPoolConfig) {
+    this.#path = path;
+    this.#config = config;
+    for (let i = 0; i < config.workers; i++) this.#idle.push(this.#spawn());
+  }
+
+  /**
+   * Runs one SELECT. Throws `sql-not-allowed`, `sql-error`, `sql-deadline`, or `too-many` when too many wait already;
+   * the batches may throw the same later.
+   */
+  async query(
+    sql: string,
+    params: readonly SqlValue[] | Readonly<Record<string, SqlValue>>,
+    deadlineMs = this.#config.deadlineMs,
+  ): Promise<QueryResult> {
+    const reader = await this.#acquire();
+    const deadline = setTimeout(() => this.#replace(reader, deadlineMs), deadlineMs);
+    const finish = (): void => {
+      clearTimeout(deadline);
+      this.#release(reader);
+    };
+    try {
+      const reply = await reader.ask({ kind: "start", sql, params });
+      const columns = reply.kind === "started" ? reply.columns : [];
+      return { columns, batches: batchesOf(reader, finish) };
+    } catch (thrown) {
+      finish();
+      throw thrown;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#all].map((reader) => reader.end(new AppError("not-ready", "the agent is stopping"))));
+  }
+
+  async #acquire(): Promise<Reader> {
+    const reader = this.#idle.pop();
+    if (reader !== undefined) return reader;
+    if (this.#waiting.length >= this.#config.queriesQueuedMax) {
+      throw new AppError("too-many", `${this.#waiting.length} queries are waiting already`, { hint: "Retry more slowly." });
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #release(reader: Reader): void {
+    if (!this.#all.has(reader)) return; // It was ended at its deadline, and replaced.
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#idle.push(reader);
+    else next(reader);
+  }
+
+  #replace(reader: Reader, deadlineMs: number): void {
+    this.#all.delete(reader);
+    const error = new AppError("sql-deadline", `the query ran longer than ${deadlineMs} ms`, {
+      hint: "Narrow it, add an index, or ask for more time with ?timeout=SECONDS.",
+    });
+    void reader.end(error);
+    if (this.#isClosed) return;
+    const fresh = this.#spawn();
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#idle.push(fresh);
+    else next(fresh);
+  }
+
+  #spawn(): Reader {
+    const { rowsMax, batchRows } = this.#config;
+    const reader = new Reader({ path: this.#path, rowsMax, batchRows });
+    this.#all.add(reader);
+    return reader;
+  }
+}
+
+async function* batchesOf(reader: Reader, finish: () => void): AsyncGenerator<string, void, void> {
+  let isLast = false;
+  try {
+    while (!isLast) {
+      const reply = await reader.ask({ kind: "next" });
+      if (reply.kind !== "rows") return;
+      isLast = reply.isLast;
+      if (reply.lines !== "") yield reply.lines;
+    }
+  } finally {
+    if (!isLast) reader.cancel();
+    finish();
+  }
+}
+
+/** One worker, asked one thing at a time. */
+class Reader {
+  readonly #worker: Worker;
+  #pending: { resolve: (reply: ReaderReply) => void; reject: (error: Error) => void } | undefined;
+  #ended: AppError | undefined;
+
+  constructor(data: { path: string; rowsMax: number; batchRows: number }) {
+    this.#worker = new Worker(new URL("./reader.worker.js", import.meta.url), { workerData: data });
+    this.#worker.on("message", (reply: ReaderReply) => this.#onReply(reply));
+    this.#worker.on("error", (thrown) => void this.end(new AppError("internal", `a reader failed: ${thrown.message}`)));
+  }
+
+  async ask(request: ReaderRequest): Promise<ReaderReply> {
+    if (this.#ended !== undefined) throw this.#ended;
+    return new Promise((resolve, reject) => {
+      this.#pending = { resolve, reject };
+      this.#worker.postMessage(request);
+    });
+  }
+
+  cancel(): void {
+    if (this.#ended === undefined) this.#worker.postMessage({ kind: "cancel" } satisfies ReaderRequest);
+  }
+
+  async end(error: AppError): Promise<void> {
+    this.#ended = error;
+    this.#pending?.reject(error);
+    this.#pending = undefined;
+    await this.#worker.terminate();
+  }
+
+  #onReply(reply: ReaderReply): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (reply.kind !== "failed") return pending?.resolve(reply);
+    const hint = reply.hint === undefined ? {} : { hint: reply.hint };
+    pending?.reject(new AppError(reply.code, reply.message, hint));
+  }
+}

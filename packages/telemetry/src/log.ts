@@ -1,0 +1,36 @@
+/** What an operator reads: one line an event that matters, as JSON by pino. Routine is counted, not logged. */
+import type { AgentEvent } from "@patina/agent";
+import { type Logger, pino } from "pino";
+
+export type { Logger } from "pino";
+
+export function createLogger(level: string, name: string): Logger {
+  return pino({ level, base: { name } }, pino.destination({ fd: 2, sync: true }));
+}
+
+export function logEvent(log: Logger, event: AgentEvent): void {
+  switch (event.kind) {
+    case "member": {
+      const { nodeId, address, state, boot, incarnation } = event.member;
+      log.info({ nodeId, address, boot, incarnation, from: event.previous ?? "unknown" }, `member is ${state}`);
+      return;
+    }
+    case "quarantined": {
+      const { origin, version } = event.change;
+      log.warn({ origin, version, reason: event.reason }, "a change could not be applied and was put aside");
+      return;
+    }
+    case "divergence":
+      log.error({ peer: event.peer, ours: event.ours, theirs: event.theirs }, "equal holdings, unequal digests");
+      return;
+    case "store-failed":
+      log.fatal({ err: event.error }, "the database cannot take writes");
+      return;
+    case "peer-lagging":
+    case "refused":
+      log.debug(event, event.kind);
+      return;
+    case "changed":
+    case "synced":
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Prometheus metrics of one agent. Steps are counted from the outside, as (input, effects); gauges are read from state
+ * when scraped. Labels are bounded: kinds and states, never nodes, tables or SQL.
+ */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Agent, AgentEvent, Effect, Input } from "@patina/agent";
+import { Counter, Gauge, Registry } from "prom-client";
+
+export interface MetricsSources {
+  readonly cluster: { readonly name: string; readonly generation: number };
+  readonly role: "regional" | "global";
+  readonly version: string;
+  readonly agent: Pick<Agent, "members" | "reachable" | "hasSynced" | "localHealth" | "parkedBytes">;
+  readonly store: { quarantinedCount(): number; holdings(): ReadonlyMap<string, { readonly gaps: { readonly size: number } }> };
+}
+
+export class AgentMetrics {
+  readonly registry = new Registry();
+  readonly #inputs = this.#counter("patina_inputs_total", "What the agent was told, by kind.", "kind");
+  readonly #effects = this.#counter("patina_effects_total", "What the agent asked for, by kind.", "kind");
+  readonly #events = this.#counter("patina_events_total", "What happened, by kind.", "kind");
+  readonly #sentBytes = this.#counter("patina_sent_bytes_total", "Bytes sent to members, by transport.", "transport");
+  readonly #writes = this.#counter("patina_writes_total", "Local transactions, by result.", "result");
+  readonly #rows = this.#counter("patina_rows_changed_total", "Rows changed, by where the change came from.", "source");
+  readonly #divergence = this.#counter("patina_divergence_total", "Equal holdings with unequal digests. Must stay 0.");
+
+  constructor(sources: MetricsSources) {
+    const { cluster, role, version } = sources;
+    const info = { cluster: cluster.name, generation: String(cluster.generation), role, version };
+    new Gauge({
+      name: "patina_info",
+      help: "Which agent this is.",
+      labelNames: Object.keys(info),
+      registers: [this.registry],
+    }).set(info, 1);
+    this.#addGauges(sources);
+    this.#addProcessGauges();
+    this.#divergence.inc(0);
+  }
+
+  observe(input: Input, effects: readonly Effect[]): void {
+    this.#inputs.inc({ kind: input.kind });
+    for (const effect of effects) {
+      this.#effects.inc({ kind: effect.kind });
+      if (effect.kind === "datagram") this.#sentBytes.inc({ transport: "udp" }, effect.bytes.length);
+      else if (effect.kind === "send") this.#sentBytes.inc({ transport: "stream" }, effect.bytes.length);
+      else if (effect.kind === "outcome") this.#writes.inc({ result: effect.outcome.ok ? "ok" : effect.outcome.error.code });
+      else if (effect.kind === "event") this.#onEvent(effect.event);
+    }
+  }
+
+  async text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  #onEvent(event: AgentEvent): void {
+    this.#events.inc({ kind: event.kind });
+    if (event.kind === "divergence") this.#divergence.inc();
+    if (event.kind === "changed") this.#rows.inc({ source: event.source }, event.rows.length);
+  }
+
+  #addGauges({ agent, store }: MetricsSources): void {
+    const registers = [this.registry];
+    const states = ["alive", "suspect", "dead", "left"];
+    new Gauge({
+      name: "patina_members",
+      help: "Other members of the cluster, by state.",
+      labelNames: ["state"],
+      registers,
+      collect() {
+        for (const state of states) this.set({ state }, agent.members().filter((member) => member.state === state).length);
+      },
+    });
+    const read = (name: string, help: string, value: () => number): void => {
+      new Gauge({ name, help, registers, collect() { this.set(value()); } }); // prettier-ignore
+    };
+    read("patina_peers_reachable", "Members with an open stream.", () => agent.reachable().length);
+    read("patina_synced", "1 once compared equal with a peer since the start.", () => (agent.hasSynced ? 1 : 0));
+    read("patina_local_health", "0 is healthy; grows while this node finds itself slow.", () => agent.localHealth);
+    read("patina_parked_bytes", "Changes waiting for their predecessors.", () => agent.parkedBytes);
+    read("patina_quarantined_changes", "Changes that could not be applied.", () => store.quarantinedCount());
+    read("patina_origins", "Writers ever heard of.", () => store.holdings().size);
+    read("patina_gap_versions", "Versions known to be missing.", () => {
+      let gaps = 0;
+      for (const holding of store.holdings().values()) gaps += holding.gaps.size;
+      return gaps;
+    });
+  }
+
+  #addProcessGauges(): void {
+    const registers = [this.registry];
+    const delay = monitorEventLoopDelay({ resolution: 10 });
+    delay.enable();
+    new Gauge({
+      name: "patina_event_loop_delay_p99_seconds",
+      help: "Event loop delay since the last scrape, 99th percentile.",
+      registers,
+      collect() {
+        this.set(delay.count === 0 ? 0 : delay.percentile(99) / 1e9);
+        delay.reset();
+      },
+    });
+    new Gauge({
+      name: "patina_resident_memory_bytes",
+      help: "Resident memory of the process.",
+      registers,
+      collect() {
+        this.set(process.memoryUsage.rss());
+      },
+    });
+  }
+
+  #counter<L extends string>(name: string, help: string, ...labelNames: L[]): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+}

@@ -35,5 +35,5 @@ export type { Now } from "./now.js";
 export { type Range, Ranges } from "./ranges.js";
 export { Rng } from "./rng.js";
 export { compareStamps, type Stamp } from "./stamp.js";
-export { readValue, type SqlValue, writeValue } from "./value.js";
+export { readValue, type SqlValue, valueToJson, writeValue } from "./value.js";
 export type { ApplyOutcome, ChangedRow, EmptyVersions, RowWrite, Statement, Write, WriteOutcome } from "./write.js";

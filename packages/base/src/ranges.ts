@@ -30,6 +30,12 @@ export class Ranges {
     return out.length === 0 ? Ranges.empty : new Ranges(out);
   }
 
+  /** The reverse of `toString`. The text is our own: anything else is a bug. */
+  static parse(text: string): Ranges {
+    const spans = text === "" ? [] : text.split(",").map((span) => span.split("-").map(Number));
+    return Ranges.from(spans.map(([low = Number.NaN, high = low]): Range => [low, high]));
+  }
+
   /** How many integers. */
   get size(): number {
     let size = 0;

@@ -49,3 +49,15 @@ export function readValue(reader: ByteReader, lengthMax: number): SqlValue {
       throw new MalformedError(`value kind ${kind}`);
   }
 }
+
+/**
+ * A value as JSON readers take it: integers beyond 2^53 go as text, since they would be rounded, and bytes as an array of
+ * numbers.
+ */
+export function valueToJson(value: SqlValue): string | number | null | number[] {
+  if (typeof value === "bigint") {
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : value.toString();
+  }
+  return value instanceof Uint8Array ? [...value] : value;
+}

@@ -170,6 +170,22 @@ describe("a wake", () => {
     expect(talk.membership.localHealth).toBe(1);
   });
 
+  test("that would bury a suspect, but comes late, leaves it time for a refutation that is still unread", () => {
+    const talk = new Conversation();
+    talk.hear(peer);
+    for (const atMs of [1_000, 2_000]) {
+      talk.nowMs = atMs;
+      talk.handle({ kind: "wake", timer: { kind: "probe", atMs } });
+    }
+    expect(talk.stateOf(peer)?.state).toBe("suspect");
+    const dueMs = 2_000 + defaultMembershipConfig.suspicionMinMs;
+    talk.nowMs = dueMs + 3_000;
+    talk.handle({ kind: "wake", timer: { kind: "suspicion", atMs: dueMs, node: peer.nodeId } });
+    expect(talk.stateOf(peer)?.state).toBe("suspect");
+    talk.hear({ ...peer, incarnation: 1 });
+    expect(talk.stateOf(peer)?.state).toBe("alive");
+  });
+
   test("that is stale does nothing", () => {
     const talk = new Conversation();
     talk.hear(peer);

@@ -289,7 +289,7 @@ export class Membership {
     this.#excusedMs = now.monotonicMs;
     this.#probe.void();
     this.#relays.void();
-    this.#judge.extend(lateMs);
+    this.#judge.extend(lateMs + this.#config.probeIntervalMs); // And time to read what has come meanwhile.
     this.#health.worsen();
   }
 }

@@ -4,9 +4,9 @@
  *   node.json    who this node is, and how often it has started
  *   peers.json   whom it knew last, so that it finds its cluster again with every seed gone
  *   state.db     the database, with its -wal and -shm
- *   lock.db      held for as long as a process uses the directory
+ *   lock         held for as long as a process uses the directory
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError, isNodeId, messageOf, type NodeId } from "@patina/base";
 import type { Member } from "@patina/membership";
@@ -48,6 +48,11 @@ export class DataDir {
     writeDurably(join(this.path, "peers.json"), JSON.stringify(members));
   }
 
+  /** Throws `data-dir-in-use` when a process has the directory. One that is not there is in nobody's use. */
+  static assertUnused(path: string): void {
+    if (existsSync(path)) takeLock(path).close();
+  }
+
   /** Gives the directory up. */
   close(): void {
     this.#lock.close();
@@ -59,7 +64,7 @@ function takeLock(path: string): Database.Database {
   let lock: Database.Database | undefined;
   try {
     mkdirSync(path, { recursive: true });
-    lock = new Database(join(path, "lock.db"), { timeout: 0 });
+    lock = new Database(join(path, "lock"), { timeout: 0 });
     lock.pragma("locking_mode = EXCLUSIVE");
     lock.exec("BEGIN EXCLUSIVE");
     return lock;

@@ -3,10 +3,9 @@
  * NDJSON lines they will be on the wire, and only when asked for, so that a slow client holds no memory.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { must, type SqlValue } from "@patina/base";
+import { AppError, must, type SqlValue, valueToJson } from "@patina/base";
 import { assertReadStatement, sqlError } from "@patina/store";
 import Database from "better-sqlite3";
-import { AppError } from "@patina/base";
 import type { ReaderReply, ReaderRequest } from "./reader-protocol.js";
 
 const port = must(parentPort, "a parent thread");
@@ -45,18 +44,9 @@ function next(query: Running): ReaderReply {
     if (query.sent > rowsMax) {
       throw new AppError("too-many", `the query has more than ${rowsMax} rows`, { hint: "Add a LIMIT or a narrower WHERE." });
     }
-    lines += `{"row":[${query.sent},${JSON.stringify((value as SqlValue[]).map(toJson))}]}\n`;
+    lines += `{"row":[${query.sent},${JSON.stringify((value as SqlValue[]).map(valueToJson))}]}\n`;
   }
   return { kind: "rows", lines, isLast: false };
-}
-
-/** Integers beyond 2^53 go as text, since JSON readers would round them; bytes go as an array of numbers. */
-function toJson(value: SqlValue): unknown {
-  if (typeof value === "bigint") {
-    const number = Number(value);
-    return Number.isSafeInteger(number) ? number : value.toString();
-  }
-  return value instanceof Uint8Array ? [...value] : value;
 }
 
 function cancel(): void {

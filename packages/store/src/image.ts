@@ -2,7 +2,7 @@
  * An image: a consistent copy of a database that any node can start from. `VACUUM INTO` reads one snapshot, whatever is
  * being written meanwhile; what belongs to the node that made it is stripped, what it knows of origins is kept.
  */
-import { AppError, messageOf } from "@patina/base";
+import { AppError, heldVersions, messageOf } from "@patina/base";
 import Database from "better-sqlite3";
 import { Digest } from "./digest.js";
 import { readMeta, writeMeta } from "./layout.js";
@@ -89,8 +89,8 @@ function readFacts(db: Database.Database): ImageFacts {
     const rows = db.prepare(`SELECT count(*) FROM ${quoteName(name)}`).pluck().get() as number;
     return [name, { rows, digest: sums.get(name)?.toString("hex") ?? "" }] as const;
   });
-  const holdings = [...origins.holdings()].map(([origin, { head, gaps }]) => {
-    return [origin, gaps.isEmpty ? `1-${head}` : `1-${head}!${gaps.toString()}`] as const;
+  const holdings = [...origins.holdings()].map(([origin, holding]) => {
+    return [origin, heldVersions(holding).toString()] as const;
   });
   return {
     cluster: readMeta(db, "cluster") ?? "",

@@ -143,14 +143,18 @@ export class LocalWriter {
     const keyBytes = encodeKey(key);
     const current = rows.read(key);
     const last = current?.clock ?? rows.tombstone(keyBytes);
-    if (stamp !== undefined && last !== undefined && !isNewer(stamp, last)) return [];
+    if (stamp !== undefined && last !== undefined && isOlder(stamp, last)) return [];
+    // An equal stamp with another content is a repair of that very row: it must win here and everywhere.
+    const hlc = stamp !== undefined && last !== undefined && isSame(stamp, last) ? stamp.hlc + 1n : stamp?.hlc;
+    if (hlc !== undefined) this.#parts.clock.observe(hlc); // So that a later unstamped write of the row wins, too.
     const before = current?.clock;
     const epoch = stamp?.epoch ?? last?.epoch ?? 0;
     const appBefore = rows.appOf(current?.values);
-    const common = { rows, key, keyBytes, before, appBefore, epoch, hlc: stamp?.hlc };
+    const common = { rows, key, keyBytes, before, appBefore, epoch, hlc };
     if (deleted === true) {
       // Without a stamp of its own, deleting what is not there says nothing; with one, it must outlive older writes.
-      if (before === undefined && stamp === undefined) return [];
+      const isRecorded = last !== undefined && stamp !== undefined && isSame(stamp, last);
+      if (before === undefined && (stamp === undefined || isRecorded)) return [];
       return [{ ...common, state: undefined, values: undefined, isWritten: false }];
     }
     rows.upsert(key, table.values.map((it) => values[it.name] ?? it.defaultValue), before ?? UNSTAMPED);
@@ -227,8 +231,14 @@ export class LocalWriter {
   }
 }
 
-function isNewer(stamp: { epoch: number; hlc: Hlc }, than: { epoch: number; hlc: Hlc }): boolean {
-  return stamp.epoch !== than.epoch ? stamp.epoch > than.epoch : stamp.hlc > than.hlc;
+type RowStamp = { readonly epoch: number; readonly hlc: Hlc };
+
+function isOlder(stamp: RowStamp, than: RowStamp): boolean {
+  return stamp.epoch !== than.epoch ? stamp.epoch < than.epoch : stamp.hlc < than.hlc;
+}
+
+function isSame(a: RowStamp, b: RowStamp): boolean {
+  return a.epoch === b.epoch && a.hlc === b.hlc;
 }
 
 function changedRow({ rows, key, state, values, appBefore }: Pending): ChangedRow {

@@ -33,7 +33,7 @@ export class Origins {
     const statement = this.#db.prepare("SELECT idx, origin, head, gaps, hlc FROM _patina_origins ORDER BY idx");
     for (const row of statement.raw().safeIntegers(true).all() as [bigint, string, bigint, string, bigint][]) {
       const [index, origin, head, gaps, hlc] = row;
-      this.#remember({ index: Number(index), origin, holding: { head: Number(head), gaps: parseGaps(gaps) }, hlc });
+      this.#remember({ index: Number(index), origin, holding: { head: Number(head), gaps: Ranges.parse(gaps) }, hlc });
     }
   }
 
@@ -99,14 +99,4 @@ export class Origins {
     this.#byIndex.set(known.index, known);
     return known;
   }
-}
-
-function parseGaps(text: string): Ranges {
-  if (text === "") return Ranges.empty;
-  return Ranges.from(
-    text.split(",").map((span) => {
-      const [low, high] = span.split("-").map(Number);
-      return [must(low, "a gap"), high ?? must(low, "a gap")] as const;
-    }),
-  );
 }

@@ -144,6 +144,7 @@ export class RemoteApplier {
     const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
     if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;
     const clock = { ...stamp, origin };
+    this.#parts.clock.observe(incoming.hlc); // It may be ahead of its change's: a later local write of the row must win.
     const appBefore = rows.appOf(current?.values);
     const step = { table: table.name, key: incoming.key, ...(current?.clock ? { before: current.clock.hash } : {}) };
     if (incoming.state === undefined) {

@@ -237,6 +237,26 @@ describe("replication", () => {
     expect(upgraded.digest()).toBe(a.digest());
   });
 
+  test("an equal stamp with another content wins on every node, and an unstamped write after it wins, too", () => {
+    const [a, b] = [node(2), node(1)];
+    const put = (store: SqliteStore, app: string, hlc: bigint) => {
+      const row = { table: "machines", values: { id: "m", app }, stamp: { epoch: 1, hlc } };
+      const [outcome] = store.commit([{ kind: "rows", rows: [row] }], WALL);
+      return outcome?.ok === true ? (outcome.change as Change) : undefined;
+    };
+    const ahead = BigInt(WALL + 3_600_000) << 16n;
+    const first = put(a, "first", ahead) as Change;
+    b.apply([first]);
+    const repaired = put(b, "repaired", ahead) as Change;
+    a.apply([repaired]);
+    expect(put(a, "repaired", ahead)).toBeUndefined();
+    expect(all(a)).toEqual(all(b));
+    const last = exec(a, "UPDATE machines SET app = 'last'") as Change;
+    b.apply([last]);
+    expect(all(b)[0]?.[1]).toBe("last");
+    expect(a.digest()).toBe(b.digest());
+  });
+
   test("a stamped row is ordered by its stamp, not by who writes last", () => {
     const store = node(1);
     const put = (app: string, hlc: bigint, deleted = false) =>

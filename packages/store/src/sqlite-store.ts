@@ -157,6 +157,16 @@ export class SqliteStore {
     return [...this.#tables.values()].filter(({ appColumn }) => appColumn !== undefined).map(({ name }) => name);
   }
 
+  /** The column that names a row's app, for tables that have one. */
+  appColumn(table: string): string | undefined {
+    return this.#tables.get(table)?.appColumn;
+  }
+
+  /** A table's columns as `SELECT *` gives them. */
+  columns(table: string): string[] {
+    return this.#remote.prepare(`SELECT * FROM ${quoteName(table)}`).columns().map(({ name }) => name);
+  }
+
   /** Rows of a query of the engine's own, as arrays. Never hand it a user's SQL: it runs on this thread. */
   read(sql: string, params: readonly SqlValue[] = []): SqlValue[][] {
     let statement = this.#reads.get(sql);

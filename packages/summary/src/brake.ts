@@ -15,7 +15,7 @@ export class Brake {
   /** Whether `apps` more of the `advertised` rows may be withdrawn now. */
   allows(apps: number, advertised: number, nowMs: number): boolean {
     const { withdrawFloor, withdrawFractionMax, brakeWindowMs } = this.#config;
-    this.#recent = this.#recent.filter(({ atMs }) => true);
+    this.#recent = this.#recent.filter(({ atMs }) => nowMs - atMs < brakeWindowMs);
     const already = this.#recent.reduce((sum, withdrawal) => sum + withdrawal.apps, 0);
     const total = already + apps;
     return total < withdrawFloor || total <= (advertised + already) * withdrawFractionMax;

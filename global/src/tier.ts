@@ -1,0 +1,12 @@
+/** What makes a cluster global: the index of apps by region, and one heartbeat row a region. Tiny rows, everywhere. */
+
+/** Schema files, in order, beside the compiled program. */
+export const SCHEMA_FILES = ["010-placements.sql", "020-regions.sql"] as const;
+
+export const INDEX = {
+  /** Rows a border may publish in one message. */
+  rowsPerPublishMax: 1000,
+  appBytesMax: 255,
+  /** Apps in one page of the list. */
+  appsPerPageMax: 1000,
+} as const;

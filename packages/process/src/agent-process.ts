@@ -1,0 +1,220 @@
+/**
+ * One agent as a process: data directory, store, gossip, readers, live queries, checkpoints, metrics and HTTP, put
+ * together in the one order that leaves nothing half open when a step fails. Both tiers are this, with tables and
+ * routes of their own.
+ */
+import type { AgentPort, LiveQueriesPort } from "@patina/api";
+import { agentRoutes, serveApi } from "@patina/api";
+import { defaultAgentConfig } from "@patina/agent";
+import { AppError } from "@patina/base";
+import { completeRestore, openObjectStore } from "@patina/checkpoint";
+import {
+  AgentRuntime,
+  DataDir,
+  defaultReaderPoolConfig,
+  isLoopback,
+  listenError,
+  LiveQueriesHost,
+  Maintenance,
+  newDbId,
+  parseAddress,
+  ReaderPool,
+  systemNow,
+} from "@patina/runtime";
+import { SqliteStore } from "@patina/store";
+import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telemetry";
+import type { Hono } from "hono";
+import { Checkpoints } from "./checkpoints.js";
+import type { AgentProcessConfig } from "./config.js";
+
+export interface Tier {
+  readonly role: "regional" | "global";
+  /** The tables of a cluster of this tier, unless the configuration names others. */
+  readonly schemaSql: string;
+}
+
+export interface AgentProcessOptions {
+  readonly config: AgentProcessConfig;
+  readonly tier: Tier;
+  readonly version: string;
+  /** The database can take no more writes: the process must end. */
+  readonly onFatal: (error: AppError) => void;
+}
+
+export class AgentProcess {
+  readonly config: AgentProcessConfig;
+  readonly log: Logger;
+  readonly store: SqliteStore;
+  readonly runtime: AgentRuntime;
+  readonly metrics: AgentMetrics;
+  readonly apiUrl: string;
+  readonly #dataDir: DataDir;
+  readonly #parts: ProcessParts;
+  /** What is to be closed, last opened first. */
+  readonly #closing: (() => Promise<void> | void)[];
+
+  private constructor(parts: ProcessParts) {
+    this.#parts = parts;
+    this.#closing = parts.closing;
+    this.config = parts.config;
+    this.log = parts.log;
+    this.store = parts.store;
+    this.runtime = parts.runtime;
+    this.metrics = parts.metrics;
+    this.apiUrl = parts.apiUrl;
+    this.#dataDir = parts.dataDir;
+  }
+
+  /**
+   * Opens everything but HTTP, which waits for `serve`. Throws what the step that failed throws, with everything opened
+   * before it closed again.
+   */
+  static async start(options: AgentProcessOptions): Promise<AgentProcess> {
+    const closing: (() => Promise<void> | void)[] = [];
+    try {
+      return new AgentProcess(await assemble(options, closing));
+    } catch (thrown) {
+      await closeAll(closing);
+      throw thrown;
+    }
+  }
+
+  get nodeId(): string {
+    return this.#dataDir.identity.nodeId;
+  }
+
+  /** Serves the routes every agent has and `routes` beside them. Throws `port-in-use` or `config-invalid`. */
+  async serve(routes: Hono): Promise<void> {
+    const { address } = this.config.api;
+    const { liveQueries, checkpoints } = this.#parts;
+    const monotonicMs = (): number => systemNow().monotonicMs;
+    const app = agentRoutes({ agent: this.#agentPort(), liveQueries, checkpoints, monotonicMs });
+    app.route("/", routes);
+    try {
+      const server = await serveApi(app, parseAddress(address));
+      this.#closing.push(() => server.close());
+    } catch (thrown) {
+      throw listenError(thrown as NodeJS.ErrnoException, "the API", address);
+    }
+  }
+
+  /** Stops taking requests, leaves the cluster, and closes everything. */
+  async stop(): Promise<void> {
+    await closeAll(this.#closing);
+  }
+
+  #agentPort(): AgentPort {
+    const { store, runtime, metrics } = this;
+    const { readers, schemaSql } = this.#parts;
+    return {
+      cluster: store.cluster,
+      nodeId: this.nodeId,
+      origin: store.origin,
+      write: (write) => runtime.write(write),
+      query: (sql, params, deadlineMs) => readers.query(sql, params, deadlineMs),
+      self: () => runtime.agent.self(),
+      members: () => runtime.members(),
+      digest: () => digestReport(store),
+      schema: () => ({ hash: store.schemaHash, sql: schemaSql }),
+      readiness: () => {
+        const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
+        return { ready: reasons.length === 0, reasons };
+      },
+      metrics: () => metrics.text(),
+    };
+  }
+}
+
+interface ProcessParts {
+  readonly config: AgentProcessConfig;
+  readonly log: Logger;
+  readonly dataDir: DataDir;
+  readonly store: SqliteStore;
+  readonly runtime: AgentRuntime;
+  readonly readers: ReaderPool;
+  readonly liveQueries: LiveQueriesPort;
+  readonly checkpoints: Checkpoints;
+  readonly metrics: AgentMetrics;
+  readonly schemaSql: string;
+  readonly apiUrl: string;
+  readonly closing: (() => Promise<void> | void)[];
+}
+
+async function assemble(options: AgentProcessOptions, closing: ProcessParts["closing"]): Promise<ProcessParts> {
+  const { config, tier, version, onFatal } = options;
+  const { name } = config.cluster;
+  const log = createLogger(config.log.level, `${tier.role}/${name}`);
+  checkPlaintext(config);
+  const objects = config.checkpoint === undefined ? undefined : openObjectStore(config.checkpoint.store);
+
+  await completeRestore(config.node_dir); // A restore that was killed between its two renames ends here.
+  const dataDir = new DataDir(config.node_dir, systemNow().wallMs);
+  closing.push(() => dataDir.close());
+  const store = new SqliteStore({
+    path: dataDir.databasePath,
+    cluster: { name, generation: 1 },
+    node: dataDir.identity.nodeId,
+    newDbId,
+    schemaSql: tier.schemaSql,
+    walAutocheckpointPages: 0,
+  });
+  closing.push(() => store.close());
+  const maintenance = new Maintenance(dataDir.databasePath);
+  closing.push(() => maintenance.close());
+  const { deadline_ms: deadlineMs, readers: workers } = config.query;
+  const readers = new ReaderPool(dataDir.databasePath, { ...defaultReaderPoolConfig, workers, deadlineMs });
+  closing.push(() => readers.close());
+  const liveQueries = new LiveQueriesHost(dataDir.databasePath);
+  closing.push(() => liveQueries.close());
+
+  const { address, advertise = address, seeds } = config.gossip;
+  const apiUrl = config.api.advertise ?? `http://${config.api.address}`;
+  const gossip = { address, advertise, seeds };
+  const runtime = await AgentRuntime.start({ dataDir, store, gossip, api: apiUrl, config: defaultAgentConfig });
+  closing.push(() => runtime.stop());
+  const metrics = new AgentMetrics({ cluster: store.cluster, role: tier.role, version, agent: runtime.agent, store });
+  runtime.observe((input, effects) => metrics.observe(input, effects));
+  runtime.onEvent((event) => {
+    logEvent(log, event);
+    if (event.kind === "changed") liveQueries.onChanged(event.rows);
+    if (event.kind === "store-failed") onFatal(event.error);
+  });
+  const nodeDir = dataDir.path;
+  const checkpoints = new Checkpoints({ objects, store, maintenance, nodeDir, nodeId: dataDir.identity.nodeId, version });
+  const schemaSql = tier.schemaSql;
+  return { config, log, dataDir, store, runtime, readers, liveQueries, checkpoints, metrics, schemaSql, apiUrl, closing };
+}
+
+/** Plaintext has to be asked for, and asked for twice beyond this machine. */
+function checkPlaintext({ gossip }: AgentProcessConfig): void {
+  if (!gossip.insecure) {
+    throw new AppError("config-invalid", "gossip.insecure: members speak plaintext in this version, and that must be asked for", {
+      hint: "Set insecure = true under [gossip], on loopback or on a network that something else protects.",
+    });
+  }
+  const { host } = parseAddress(gossip.address);
+  if (isLoopback(host) || gossip.insecure_force) return;
+  throw new AppError("config-invalid", `gossip.address: plaintext on ${host} would be open to the network`, {
+    hint: "Listen on 127.0.0.1, or set insecure_force = true where something else protects the network.",
+  });
+}
+
+function digestReport(store: SqliteStore): ReturnType<AgentPort["digest"]> {
+  const holdings = [...store.holdings()];
+  return {
+    digest: store.digest(),
+    tables: store.tableDigests(),
+    holdings: Object.fromEntries(holdings.map(([origin, { head }]) => [origin, head])),
+    gaps: holdings.reduce((sum, [, { gaps }]) => sum + gaps.size, 0),
+    hlc: String(store.highWater()),
+    quarantined: store.quarantinedCount(),
+  };
+}
+
+async function closeAll(closing: (() => Promise<void> | void)[]): Promise<void> {
+  for (;;) {
+    const close = closing.pop();
+    if (close === undefined) return;
+    await close();
+  }
+}

@@ -1,0 +1,37 @@
+/** What an agent process is told: one schema for both tiers, with the default and the reason of each key. */
+import { z } from "zod";
+
+const address = z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, "must be host:port");
+const url = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
+
+const gossip = z.strictObject({
+  /** UDP and TCP on the same port. */
+  address,
+  /** Where the others reach it; the listening address unless that is a wildcard. */
+  advertise: address.optional(),
+  seeds: z.array(address).default([]),
+  /** Plaintext between members. There is no other transport yet, so it has to be asked for. */
+  insecure: z.boolean().default(false),
+  /** Plaintext beyond loopback: only where something else protects the network. */
+  insecure_force: z.boolean().default(false),
+});
+
+const api = z.strictObject({ address, advertise: url.optional() });
+
+/** Milliseconds, up to a day. */
+const milliseconds = z.number().int().positive().max(86_400_000);
+
+export const agentConfigSchema = z.strictObject({
+  /** The data directory. It is replaced by rename on a restore, so it must not be a mount point. */
+  node_dir: z.string().min(1),
+  cluster: z.strictObject({ name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes") }),
+  gossip,
+  api,
+  /** The cluster's tables; the tier's own schema when left out. */
+  schema: z.strictObject({ paths: z.array(z.string()).min(1) }).optional(),
+  checkpoint: z.strictObject({ store: z.string() }).optional(),
+  query: z.strictObject({ deadline_ms: milliseconds.default(10_000), readers: z.number().int().min(1).max(64).default(2) }).prefault({}),
+  log: z.strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") }).prefault({}),
+});
+
+export type AgentProcessConfig = z.infer<typeof agentConfigSchema>;

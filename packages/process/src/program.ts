@@ -1,0 +1,75 @@
+/** What both programs do around their agent: read arguments, start, say so, and stop on a signal or a fatal error. */
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { AppError, asAppError } from "@patina/base";
+
+export interface Stoppable {
+  stop(): Promise<void>;
+}
+
+export interface ProgramInput {
+  readonly argv: readonly string[];
+  readonly start: (configPath: string, onFatal: (error: AppError) => void) => Promise<Stoppable>;
+}
+
+/** Exit statuses, as in sysexits.h: the configuration is wrong; the software or its disk failed. */
+const EXIT_CONFIG = 78;
+const EXIT_FAILED = 70;
+/** How long a stop may take before the process ends anyway. */
+const STOP_WITHIN_MS = 10_000;
+
+const CONFIG_CODES = new Set(["config-invalid", "schema-invalid", "schema-destructive", "port-in-use", "data-dir-foreign", "data-dir-in-use"]);
+
+/** Runs until SIGINT or SIGTERM. A start that fails prints what, why and what to do, and exits 78 or 70. */
+export async function runProgram({ argv, start }: ProgramInput): Promise<void> {
+  const onFatal = (error: AppError): void => exitWith(error);
+  let running: Stoppable;
+  try {
+    running = await start(configPath(argv), onFatal);
+  } catch (thrown) {
+    return exitWith(asAppError(thrown));
+  }
+  let isStopping = false;
+  const stop = (): void => {
+    if (isStopping) return;
+    isStopping = true;
+    setTimeout(() => process.exit(EXIT_FAILED), STOP_WITHIN_MS).unref();
+    running.stop().then(
+      () => process.exit(0),
+      (thrown: unknown) => exitWith(asAppError(thrown)),
+    );
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+}
+
+/** The release this is, from its package. */
+export function releaseVersion(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** The text of a file that ships with the program. */
+export function readSchema(paths: readonly (string | URL)[]): string {
+  try {
+    return paths.map((path) => readFileSync(path, "utf8")).join("\n");
+  } catch (cause) {
+    throw new AppError("schema-invalid", `cannot read the schema: ${String(cause)}`, { cause, hint: "Check schema.paths." });
+  }
+}
+
+function configPath(argv: readonly string[]): string {
+  try {
+    const { values } = parseArgs({ args: [...argv], options: { config: { type: "string" } } });
+    if (values.config !== undefined) return values.config;
+  } catch (cause) {
+    throw new AppError("config-invalid", String(cause), { cause, hint: "Start it as: main.js --config FILE.toml" });
+  }
+  throw new AppError("config-invalid", "no configuration given", { hint: "Start it as: main.js --config FILE.toml" });
+}
+
+function exitWith(error: AppError): void {
+  const hint = error.hint === undefined ? "" : `\n  ${error.hint}`;
+  process.stderr.write(`${error.code}: ${error.message}${hint}\n`);
+  process.exit(CONFIG_CODES.has(error.code) ? EXIT_CONFIG : EXIT_FAILED);
+}

@@ -1,0 +1,183 @@
+/**
+ * The border: what this region tells the global tier. Every agent runs one and derives the same rows from the same
+ * detail; the one that comes first in rendezvous order publishes, and the next takes over when it is gone. `summary`
+ * decides what is a transition; this drives it with the region's changes and carries its rows out.
+ */
+import { hlcFromMs, rendezvous } from "@patina/base";
+import { PatinaClient } from "@patina/api";
+import type { AgentProcess } from "@patina/process";
+import { systemNow } from "@patina/runtime";
+import { defaultSummaryConfig, Summary, type SummaryEffect, type SummaryInput } from "@patina/summary";
+import { Detail, type PlacementClass } from "./detail.js";
+import { Publisher } from "./publisher.js";
+import { BORDER } from "./tier.js";
+
+export interface BorderOptions {
+  readonly process: AgentProcess;
+  readonly globalApis: readonly string[];
+  readonly holdDownMs: number;
+}
+
+export class Border {
+  readonly #process: AgentProcess;
+  readonly #detail: Detail;
+  readonly #summary: Summary;
+  readonly #publisher: Publisher;
+  readonly #dirty = new Set<string>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #isGathering = false;
+  #isPublishing = false;
+  #isLoaded = false;
+  #isStopped = false;
+
+  constructor({ process, globalApis, holdDownMs }: BorderOptions) {
+    this.#process = process;
+    this.#detail = new Detail(process.store);
+    this.#summary = new Summary({ ...defaultSummaryConfig, holdDownMs });
+    // Every region has its own order of preference, so that the load spreads; all its borders share it.
+    const apis = rendezvous(this.#region, globalApis);
+    this.#publisher = new Publisher({
+      clients: apis.map((api) => new PatinaClient(api, { timeoutMs: 2000 })),
+      region: this.#region,
+      generation: process.store.cluster.generation,
+      log: process.log,
+    });
+  }
+
+  /** Transitions of the region's rows since the start, and rows sent. */
+  get counts(): { readonly transitions: number; readonly published: number; readonly isPublishing: boolean } {
+    const { transitions } = this.#summary.counts;
+    return { transitions, published: this.#publisher.rowsSent, isPublishing: this.#isPublishing };
+  }
+
+  start(): void {
+    this.#process.runtime.onEvent((event) => {
+      if (event.kind !== "changed") return;
+      for (const { app, appBefore } of event.rows) {
+        if (app !== undefined) this.#dirty.add(app);
+        if (appBefore !== undefined) this.#dirty.add(appBefore);
+      }
+      this.#gather();
+    });
+    for (const { app } of this.#detail.apps()) this.#dirty.add(app);
+    this.#look();
+    this.#every(1000, () => this.#reviewRole());
+    this.#every(BORDER.heartbeatMs, () => this.#heartbeat());
+    this.#every(BORDER.auditMs, () => this.#audit());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#publisher.stop();
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  get #region(): string {
+    return this.#process.store.cluster.name;
+  }
+
+  #gather(): void {
+    if (this.#isGathering || this.#isStopped) return;
+    this.#isGathering = true;
+    this.#after(BORDER.gatherMs, () => this.#look());
+  }
+
+  /** Asks the view about some of the apps that were touched. */
+  #look(): void {
+    this.#isGathering = false;
+    let left = BORDER.appsPerStep;
+    for (const app of this.#dirty) {
+      if (left-- === 0) break;
+      this.#dirty.delete(app);
+      const now = this.#detail.app(app)?.class;
+      if (now === undefined || now !== this.#summary.classOf(app)) this.#observe(app, now);
+    }
+    if (this.#dirty.size > 0) this.#gather();
+    else this.#isLoaded = true;
+  }
+
+  #observe(app: string, cls: PlacementClass | undefined): void {
+    this.#step({ kind: "observed", app, class: cls, highWater: this.#detail.highWater(app) });
+  }
+
+  #step(input: SummaryInput): void {
+    for (const effect of this.#summary.handle(input, systemNow())) this.#perform(effect);
+  }
+
+  #perform(effect: SummaryEffect): void {
+    switch (effect.kind) {
+      case "publish":
+        return this.#publisher.offer({ app: effect.app, class: effect.class, highWater: effect.highWater });
+      case "withdraw":
+        return this.#publisher.offer({ app: effect.app, class: undefined, highWater: effect.highWater });
+      case "wake":
+        return this.#after(effect.afterMs, () => this.#step({ kind: "wake", timer: effect.timer }));
+      case "held":
+        this.#process.log.error({ apps: effect.apps, of: effect.of }, "withdrawals are held: too many at once");
+        return;
+      case "repair":
+        if (effect.missing + effect.ghosts === 0) return;
+        this.#process.log.warn({ missing: effect.missing, ghosts: effect.ghosts }, "the index was repaired");
+        return;
+      case "refused":
+        this.#process.log.error({ app: effect.app }, "too many apps to advertise");
+    }
+  }
+
+  /** First among the living publishes, once it knows as much as its peers: to an empty view every row is a ghost. */
+  #reviewRole(): void {
+    const { runtime } = this.#process;
+    const alive = runtime.members().filter(({ state }) => state === "alive" || state === "suspect");
+    const [first] = rendezvous("border", [this.#process.nodeId, ...alive.map(({ nodeId }) => nodeId)]);
+    const isReady = this.#isLoaded && runtime.agent.hasSynced && this.#detail.hasView;
+    const publishing = isReady && first === this.#process.nodeId;
+    if (publishing === this.#isPublishing) return;
+    this.#isPublishing = publishing;
+    this.#process.log.info({ publishing }, publishing ? "this agent publishes for its region" : "another agent publishes");
+    this.#step({ kind: "role", publishing });
+    if (!publishing) return;
+    this.#heartbeat();
+    this.#audit();
+  }
+
+  #heartbeat(): void {
+    if (!this.#isPublishing) return;
+    const { runtime, store, apiUrl } = this.#process;
+    const alive = runtime.members().filter(({ state }) => state === "alive");
+    const { wallMs } = systemNow();
+    this.#publisher.heartbeat({
+      heartbeat_ms: Math.floor(wallMs),
+      stamp: String(hlcFromMs(wallMs)),
+      high_water: String(store.highWater()),
+      apis: [apiUrl, ...alive.map(({ meta }) => meta.api)].slice(0, BORDER.apisMax),
+      agents: alive.length + 1,
+      apps: this.#summary.published().size,
+    });
+  }
+
+  /** Compares what the world believes of this region with what is true, and repairs both ways. */
+  #audit(): void {
+    if (!this.#isPublishing) return;
+    this.#publisher.readIndex().then(
+      (rows) => {
+        if (rows !== undefined && !this.#isStopped && this.#isPublishing) this.#step({ kind: "index", rows });
+      },
+      (thrown: unknown) => this.#process.log.warn({ err: thrown }, "the index could not be audited"),
+    );
+  }
+
+  #every(periodMs: number, work: () => void): void {
+    this.#after(periodMs, () => {
+      work();
+      this.#every(periodMs, work);
+    });
+  }
+
+  #after(delayMs: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (!this.#isStopped) work();
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+}

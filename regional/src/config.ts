@@ -1,0 +1,17 @@
+/** A regional agent's configuration: what every agent has, and where its border publishes. */
+import { agentConfigSchema } from "@patina/process";
+import { defaultSummaryConfig } from "@patina/summary";
+import { z } from "zod";
+
+export const regionalConfigSchema = agentConfigSchema.extend({
+  /** The global tier. Left out, the region stands alone and publishes nothing. */
+  global: z.strictObject({ apis: z.array(z.url({ protocol: /^https?$/ })).default([]) }).prefault({}),
+  summary: z
+    .strictObject({
+      /** How long an app must be gone before the world is told. */
+      hold_down_ms: z.number().int().min(0).max(600_000).default(defaultSummaryConfig.holdDownMs),
+    })
+    .prefault({}),
+});
+
+export type RegionalConfig = z.infer<typeof regionalConfigSchema>;

@@ -1,0 +1,31 @@
+/** The regional agent: `node regional/dist/main.js --config FILE.toml`. Configuration, wiring, run; nothing else. */
+import { AgentProcess, loadConfig, readSchema, releaseVersion, runProgram } from "@patina/process";
+import { Border } from "./border.js";
+import { regionalConfigSchema } from "./config.js";
+import { regionalRoutes } from "./routes.js";
+import { SCHEMA_FILES } from "./tier.js";
+
+await runProgram({
+  argv: process.argv.slice(2),
+  start: async (configPath, onFatal) => {
+    const config = loadConfig(configPath, process.env, regionalConfigSchema);
+    const shipped = SCHEMA_FILES.map((file) => new URL(`../schema/${file}`, import.meta.url));
+    const schemaSql = readSchema(config.schema?.paths ?? shipped);
+    const tier = { role: "regional", schemaSql } as const;
+    const agent = await AgentProcess.start({ config, tier, version: releaseVersion(), onFatal });
+    const border = new Border({ process: agent, globalApis: config.global.apis, holdDownMs: config.summary.hold_down_ms });
+    try {
+      await agent.serve(regionalRoutes(agent, border));
+    } catch (thrown) {
+      await agent.stop();
+      throw thrown;
+    }
+    border.start();
+    return {
+      stop: async () => {
+        border.stop();
+        await agent.stop();
+      },
+    };
+  },
+});

@@ -24,7 +24,13 @@ const publication = z.strictObject({
   region: regionName,
   generation,
   rows: z
-    .array(z.strictObject({ app: z.string().min(1).max(INDEX.appBytesMax), class: z.enum(["serving", "standby"]).nullable(), high_water: stamp }))
+    .array(
+      z.strictObject({
+        app: z.string().min(1).max(INDEX.appBytesMax),
+        class: z.enum(["serving", "standby"]).nullable(),
+        high_water: stamp,
+      }),
+    )
     .max(INDEX.rowsPerPublishMax),
 });
 
@@ -46,6 +52,10 @@ export function globalRoutes(process: AgentProcess, rib: Rib, resolver: Resolver
 }
 
 function addIndexRoutes(app: Hono, process: AgentProcess): void {
+  /** Rows of the index that borders changed through this agent since it started: each a transition, or a repair. */
+  let rowsWritten = 0;
+  app.get("/v1/index", (c) => c.json({ rows_written: rowsWritten }));
+
   app.post("/v1/placements", async (c) => {
     const { region, generation: epoch, rows } = await checkedBody(c, publication);
     const written = await writeRows(
@@ -57,6 +67,7 @@ function addIndexRoutes(app: Hono, process: AgentProcess): void {
         stamp: { epoch, hlc: BigInt(high_water) },
       })),
     );
+    rowsWritten += written;
     return c.json({ written });
   });
 
@@ -74,14 +85,22 @@ function addIndexRoutes(app: Hono, process: AgentProcess): void {
       agents: BigInt(agents),
       apps: BigInt(apps),
     };
-    return c.json({ written: await writeRows(process, [{ table: "regions", values, stamp: { epoch, hlc: BigInt(hlc) } }]) });
+    return c.json({
+      written: await writeRows(process, [{ table: "regions", values, stamp: { epoch, hlc: BigInt(hlc) } }]),
+    });
   });
 
   app.get("/v1/placements", (c) => {
-    const sql = "SELECT app, class, _patina_epoch, _patina_hlc FROM _patina_rows_placements WHERE region = ? ORDER BY app";
+    const sql =
+      "SELECT app, class, _patina_epoch, _patina_hlc FROM _patina_rows_placements WHERE region = ? ORDER BY app";
     const rows = process.store.read(sql, [c.req.query("region") ?? ""]);
     return c.json({
-      rows: rows.map(([name, cls, epoch, hlc]) => ({ app: name, class: cls, generation: Number(epoch), high_water: String(hlc) })),
+      rows: rows.map(([name, cls, epoch, hlc]) => ({
+        app: name,
+        class: cls,
+        generation: Number(epoch),
+        high_water: String(hlc),
+      })),
     });
   });
 }

@@ -133,7 +133,10 @@ export class Border {
     const publishing = isReady && first === this.#process.nodeId;
     if (publishing === this.#isPublishing) return;
     this.#isPublishing = publishing;
-    this.#process.log.info({ publishing }, publishing ? "this agent publishes for its region" : "another agent publishes");
+    this.#process.log.info(
+      { publishing },
+      publishing ? "this agent publishes for its region" : "another agent publishes",
+    );
     this.#step({ kind: "role", publishing });
     if (!publishing) return;
     this.#heartbeat();

@@ -13,5 +13,3 @@ export const regionalConfigSchema = agentConfigSchema.extend({
     })
     .prefault({}),
 });
-
-export type RegionalConfig = z.infer<typeof regionalConfigSchema>;

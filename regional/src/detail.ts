@@ -17,11 +17,14 @@ export class Detail {
 
   constructor(store: SqliteStore) {
     this.#store = store;
-    this.hasView = store.read("SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?", [PLACEMENT_VIEW]).length > 0;
+    this.hasView =
+      store.read("SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?", [PLACEMENT_VIEW]).length > 0;
   }
 
   apps(): AppPlacement[] {
-    return this.hasView ? this.#store.read(`SELECT app, class FROM ${PLACEMENT_VIEW} ORDER BY app`).map(placementOf) : [];
+    return this.hasView
+      ? this.#store.read(`SELECT app, class FROM ${PLACEMENT_VIEW} ORDER BY app`).map(placementOf)
+      : [];
   }
 
   app(app: string): AppPlacement | undefined {

@@ -13,7 +13,11 @@ await runProgram({
     const schemaSql = readSchema(config.schema?.paths ?? shipped);
     const tier = { role: "regional", schemaSql } as const;
     const agent = await AgentProcess.start({ config, tier, version: releaseVersion(), onFatal });
-    const border = new Border({ process: agent, globalApis: config.global.apis, holdDownMs: config.summary.hold_down_ms });
+    const border = new Border({
+      process: agent,
+      globalApis: config.global.apis,
+      holdDownMs: config.summary.hold_down_ms,
+    });
     try {
       await agent.serve(regionalRoutes(agent, border));
     } catch (thrown) {

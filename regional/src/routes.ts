@@ -25,7 +25,10 @@ export function regionalRoutes(process: AgentProcess, border: Border): Hono {
     const placement = detail.app(name);
     if (placement === undefined) {
       // The region is the authority on what is not here: the router takes this as an answer, with its generation.
-      return problemResponse(new AppError("app-absent", `app ${name} is not in region ${region}`), { region, generation });
+      return problemResponse(new AppError("app-absent", `app ${name} is not in region ${region}`), {
+        region,
+        generation,
+      });
     }
     return c.json({ region, generation, ...placement, machines: detail.instances(name, limit) });
   });

@@ -11,6 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["membership", "gossip", "summary", "router", "store"],
   ["agent", "subscriptions"],
   ["runtime", "sim", "api", "checkpoint", "telemetry"],
+  ["process"],
   ["regional", "global"],
   ["ops"],
 ];

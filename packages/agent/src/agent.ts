@@ -178,9 +178,9 @@ export class Agent {
   #replicate(effects: readonly ReplicaEffect[]): Effect[] {
     return effects.flatMap((effect): Effect[] => {
       if (effect.kind === "event" && effect.event.kind === "synced") this.#hasSynced = true;
-      if (effect.kind !== "frame") return [effect];
+      if (effect.kind !== "frame" && effect.kind !== "broadcast") return [effect];
       const bytes = encodeFrame(effect.frame);
-      if (effect.to !== "all") return this.#links.send(effect.to, bytes);
+      if (effect.kind === "frame") return this.#links.send(effect.to, bytes);
       return this.#links.reachable().flatMap((node) => this.#broadcastTo(node, bytes));
     });
   }

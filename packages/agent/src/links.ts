@@ -82,7 +82,10 @@ export class Links {
    * A greeting. Returns the node when the stream has just become usable, or why it was refused; a refused stream is
    * closed and nothing else has changed.
    */
-  onHello(id: StreamId, hello: Extract<Frame, { kind: "hello" }>): { effects: Effect[]; node?: NodeId; refused?: string } {
+  onHello(
+    id: StreamId,
+    hello: Extract<Frame, { kind: "hello" }>,
+  ): { effects: Effect[]; node?: NodeId; refused?: string } {
     const stream = this.#streams.get(id);
     if (stream === undefined) return { effects: [] };
     const refused = this.#whyRefuse(stream, hello);

@@ -21,7 +21,11 @@ export interface StorePort {
   apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ApplyOutcome;
   holdings(): Holdings;
   /** What is held of `wanted`, oldest first, about `bytesMax` of it. */
-  extract(origin: OriginId, wanted: Ranges, bytesMax: number): { readonly changes: readonly Change[]; readonly empty: Ranges };
+  extract(
+    origin: OriginId,
+    wanted: Ranges,
+    bytesMax: number,
+  ): { readonly changes: readonly Change[]; readonly empty: Ranges };
   /** 64 hex digits. Equal holdings must mean equal digests. */
   digest(): string;
 }

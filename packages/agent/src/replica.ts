@@ -31,7 +31,8 @@ import type { StorePort } from "./ports.js";
 import type { AgentEvent, AgentTimer, Effect, Ticketed } from "./protocol.js";
 
 export type ReplicaEffect =
-  | { readonly kind: "frame"; readonly to: NodeId | "all"; readonly frame: Frame }
+  | { readonly kind: "frame"; readonly to: NodeId; readonly frame: Frame }
+  | { readonly kind: "broadcast"; readonly frame: Frame }
   | Extract<Effect, { kind: "wake" | "outcome" | "event" }>;
 
 export class Replica {
@@ -82,7 +83,11 @@ export class Replica {
     return [...effects, ...this.#push(this.#broadcast.offer(changes))];
   }
 
-  onWake(timer: Extract<AgentTimer, { kind: "flush" | "apply" | "sync" }>, reachable: NodeId[], now: Now): ReplicaEffect[] {
+  onWake(
+    timer: Extract<AgentTimer, { kind: "flush" | "apply" | "sync" }>,
+    reachable: NodeId[],
+    now: Now,
+  ): ReplicaEffect[] {
     switch (timer.kind) {
       case "flush":
         return this.#push(this.#broadcast.onWake());
@@ -178,7 +183,11 @@ export class Replica {
     return effects;
   }
 
-  #onHoldings(from: NodeId, { holdings: theirs, isReply }: Extract<Frame, { kind: "holdings" }>, now: Now): ReplicaEffect[] {
+  #onHoldings(
+    from: NodeId,
+    { holdings: theirs, isReply }: Extract<Frame, { kind: "holdings" }>,
+    now: Now,
+  ): ReplicaEffect[] {
     this.#antiEntropy.onAnswer(from, now);
     const mine = this.#store.holdings();
     const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
@@ -226,12 +235,22 @@ export class Replica {
   }
 
   #push({ batches, wakeAfterMs }: BroadcastStep): ReplicaEffect[] {
-    const frames = batches.map((changes): ReplicaEffect => ({ kind: "frame", to: "all", frame: { kind: "changes", changes } }));
-    return wakeAfterMs === undefined ? frames : [...frames, { kind: "wake", afterMs: wakeAfterMs, timer: { kind: "flush" } }];
+    const frames = batches.map((changes): ReplicaEffect => ({
+      kind: "broadcast",
+      frame: { kind: "changes", changes },
+    }));
+    return wakeAfterMs === undefined
+      ? frames
+      : [...frames, { kind: "wake", afterMs: wakeAfterMs, timer: { kind: "flush" } }];
   }
 
   #sum(to: NodeId, isReply: boolean): ReplicaEffect {
-    const frame = { kind: "sum", holdingsHash: holdingsHash(this.#store.holdings()), digest: this.#store.digest(), isReply } as const;
+    const frame = {
+      kind: "sum",
+      holdingsHash: holdingsHash(this.#store.holdings()),
+      digest: this.#store.digest(),
+      isReply,
+    } as const;
     return { kind: "frame", to, frame };
   }
 

@@ -32,7 +32,9 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   const limits = parts.limits ?? defaultApiLimits;
   const app = new Hono();
   app.onError((thrown) => problemResponse(thrown));
-  app.notFound((c) => problemResponse(new AppError("bad-request", `no such route: ${c.req.method} ${c.req.path}`), { status: 404 }));
+  app.notFound((c) =>
+    problemResponse(new AppError("bad-request", `no such route: ${c.req.method} ${c.req.path}`), { status: 404 }),
+  );
   app.use(
     bodyLimit({
       maxSize: limits.bodyBytesMax,
@@ -141,7 +143,9 @@ function timeoutMs(c: Context): number | undefined {
   if (text === undefined) return undefined;
   const seconds = Number(text);
   if (seconds > 0 && seconds <= 3600) return seconds * 1000;
-  throw new AppError("bad-request", `timeout=${text} is not a number of seconds up to 3600`, { hint: "Write ?timeout=30." });
+  throw new AppError("bad-request", `timeout=${text} is not a number of seconds up to 3600`, {
+    hint: "Write ?timeout=30.",
+  });
 }
 
 function attachOptions(c: Context): { from: number | undefined; skipRows: boolean } {

@@ -35,7 +35,7 @@ const STATUS: Record<ErrorCode, number> = {
   internal: 500,
 };
 
-export const PROBLEM_TYPE = "application/problem+json";
+const PROBLEM_TYPE = "application/problem+json";
 
 const TYPE_PREFIX = "urn:patina:error:";
 

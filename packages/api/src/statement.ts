@@ -38,7 +38,9 @@ function parse<T>(schema: z.ZodType<T>, body: unknown): T {
 
 function toStatement(item: z.infer<typeof statement>, parametersMax: number): Statement {
   if (typeof item === "string") return { sql: item, params: [] };
-  const [sql, given] = Array.isArray(item) ? [item[0], item[1] ?? []] : [item.query, item.params ?? item.named_params ?? []];
+  const [sql, given] = Array.isArray(item)
+    ? [item[0], item[1] ?? []]
+    : [item.query, item.params ?? item.named_params ?? []];
   const count = Array.isArray(given) ? given.length : Object.keys(given).length;
   if (count > parametersMax) {
     const message = `the statement has ${count} parameters; at most ${parametersMax} are allowed`;

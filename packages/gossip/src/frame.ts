@@ -63,13 +63,22 @@ export function encodeFrame(frame: Frame): Uint8Array {
   writer.u8(KINDS.indexOf(frame.kind));
   switch (frame.kind) {
     case "hello":
-      return writer.varint(frame.protocol).text(frame.cluster.name).varint(frame.cluster.generation).hex(frame.node).done();
+      return writer
+        .varint(frame.protocol)
+        .text(frame.cluster.name)
+        .varint(frame.cluster.generation)
+        .hex(frame.node)
+        .done();
     case "changes":
       writer.varint(frame.changes.length);
       for (const change of frame.changes) writeChange(writer, change);
       return writer.done();
     case "sum":
-      return writer.hex(frame.holdingsHash).hex(frame.digest).u8(frame.isReply ? 1 : 0).done();
+      return writer
+        .hex(frame.holdingsHash)
+        .hex(frame.digest)
+        .u8(frame.isReply ? 1 : 0)
+        .done();
     case "holdings":
       writeHoldings(writer, frame.holdings);
       return writer.u8(frame.isReply ? 1 : 0).done();
@@ -101,7 +110,8 @@ function readBody(kind: Frame["kind"] | undefined, reader: ByteReader, config: G
     }
     case "changes": {
       const changes: Change[] = [];
-      for (let left = reader.count(reader.remaining); left > 0; left--) changes.push(readChange(reader, CHANGE_BYTES_MAX));
+      for (let left = reader.count(reader.remaining); left > 0; left--)
+        changes.push(readChange(reader, CHANGE_BYTES_MAX));
       return { kind, changes };
     }
     case "sum":

@@ -3,13 +3,21 @@
  * origin's later write without its earlier one; what came early waits here, bounded. What does not fit is dropped: it
  * is still a gap, and anti-entropy asks for gaps.
  */
-import { type Change, changeBytes, type Holding, type Holdings, NO_HOLDING, type OriginId, type Range, Ranges } from "@patina/base";
+import {
+  type Change,
+  changeBytes,
+  type Holding,
+  type Holdings,
+  NO_HOLDING,
+  type OriginId,
+  type Range,
+  Ranges,
+} from "@patina/base";
 import type { GossipConfig } from "./config.js";
 import type { OriginRanges } from "./frame.js";
 
 export type Arrival =
-  | { readonly kind: "change"; readonly change: Change }
-  | { readonly kind: "empty"; readonly empty: OriginRanges };
+  { readonly kind: "change"; readonly change: Change } | { readonly kind: "empty"; readonly empty: OriginRanges };
 
 interface Parked {
   readonly changes: Map<number, Change>;
@@ -122,6 +130,6 @@ export class Inbox {
 }
 
 /** The first version of an origin that is not held. */
-export function nextVersion(holding: Holding): number {
+function nextVersion(holding: Holding): number {
   return holding.gaps.spans[0]?.[0] ?? holding.head + 1;
 }

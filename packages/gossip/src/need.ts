@@ -1,5 +1,5 @@
 /** Anti-entropy: from what I hold and what a peer says it holds, what should I ask that peer for? */
-import { assert, heldVersions, type Holdings, NO_HOLDING, type OriginId, Ranges } from "@patina/base";
+import { assert, heldVersions, type Holdings, NO_HOLDING, type OriginId, type Ranges } from "@patina/base";
 import type { OriginRanges } from "./frame.js";
 
 /**

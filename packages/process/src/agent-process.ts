@@ -180,17 +180,41 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     if (event.kind === "store-failed") onFatal(event.error);
   });
   const nodeDir = dataDir.path;
-  const checkpoints = new Checkpoints({ objects, store, maintenance, nodeDir, nodeId: dataDir.identity.nodeId, version });
+  const checkpoints = new Checkpoints({
+    objects,
+    store,
+    maintenance,
+    nodeDir,
+    nodeId: dataDir.identity.nodeId,
+    version,
+  });
   const schemaSql = tier.schemaSql;
-  return { config, log, dataDir, store, runtime, readers, liveQueries, checkpoints, metrics, schemaSql, apiUrl, closing };
+  return {
+    config,
+    log,
+    dataDir,
+    store,
+    runtime,
+    readers,
+    liveQueries,
+    checkpoints,
+    metrics,
+    schemaSql,
+    apiUrl,
+    closing,
+  };
 }
 
 /** Plaintext has to be asked for, and asked for twice beyond this machine. */
 function checkPlaintext({ gossip }: AgentProcessConfig): void {
   if (!gossip.insecure) {
-    throw new AppError("config-invalid", "gossip.insecure: members speak plaintext in this version, and that must be asked for", {
-      hint: "Set insecure = true under [gossip], on loopback or on a network that something else protects.",
-    });
+    throw new AppError(
+      "config-invalid",
+      "gossip.insecure: members speak plaintext in this version, and that must be asked for",
+      {
+        hint: "Set insecure = true under [gossip], on loopback or on a network that something else protects.",
+      },
+    );
   }
   const { host } = parseAddress(gossip.address);
   if (isLoopback(host) || gossip.insecure_force) return;

@@ -3,7 +3,14 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, holdAlso, type Holding, NO_HOLDING, type OriginId, Ranges } from "@patina/base";
 import type { CheckpointsPort } from "@patina/api";
-import { listCheckpoints, type Manifest, type ObjectStore, readManifest, takeCheckpoint, verifyCheckpoint } from "@patina/checkpoint";
+import {
+  listCheckpoints,
+  type Manifest,
+  type ObjectStore,
+  readManifest,
+  takeCheckpoint,
+  verifyCheckpoint,
+} from "@patina/checkpoint";
 import { type Maintenance, systemNow } from "@patina/runtime";
 import type { ImageFacts, SqliteStore } from "@patina/store";
 
@@ -28,7 +35,9 @@ export class Checkpoints implements CheckpointsPort {
   async create(): Promise<Manifest> {
     const objects = this.#objects();
     if (this.#isTaking) {
-      throw new AppError("too-many", "this agent is taking a checkpoint already", { hint: "Wait for it, or ask another agent." });
+      throw new AppError("too-many", "this agent is taking a checkpoint already", {
+        hint: "Wait for it, or ask another agent.",
+      });
     }
     this.#isTaking = true;
     const imagePath = join(this.#options.nodeDir, "checkpoint-image.db");

@@ -12,7 +12,11 @@ const ENV_PREFIX = "PATINA__";
 type Tree = { [key: string]: unknown };
 
 /** Reads, overrides and checks. Throws `config-invalid`. */
-export function loadConfig<T>(path: string, env: Readonly<Record<string, string | undefined>>, schema: z.ZodType<T>): T {
+export function loadConfig<T>(
+  path: string,
+  env: Readonly<Record<string, string | undefined>>,
+  schema: z.ZodType<T>,
+): T {
   const text = readConfig(path);
   const tree = parseToml(path, text);
   for (const [name, value] of Object.entries(env)) {

@@ -24,14 +24,20 @@ const milliseconds = z.number().int().positive().max(86_400_000);
 export const agentConfigSchema = z.strictObject({
   /** The data directory. It is replaced by rename on a restore, so it must not be a mount point. */
   node_dir: z.string().min(1),
-  cluster: z.strictObject({ name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes") }),
+  cluster: z.strictObject({
+    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes"),
+  }),
   gossip,
   api,
   /** The cluster's tables; the tier's own schema when left out. */
   schema: z.strictObject({ paths: z.array(z.string()).min(1) }).optional(),
   checkpoint: z.strictObject({ store: z.string() }).optional(),
-  query: z.strictObject({ deadline_ms: milliseconds.default(10_000), readers: z.number().int().min(1).max(64).default(2) }).prefault({}),
-  log: z.strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") }).prefault({}),
+  query: z
+    .strictObject({ deadline_ms: milliseconds.default(10_000), readers: z.number().int().min(1).max(64).default(2) })
+    .prefault({}),
+  log: z
+    .strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") })
+    .prefault({}),
 });
 
 export type AgentProcessConfig = z.infer<typeof agentConfigSchema>;

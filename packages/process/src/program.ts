@@ -1,7 +1,7 @@
 /** What both programs do around their agent: read arguments, start, say so, and stop on a signal or a fatal error. */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { AppError, asAppError } from "@patina/base";
+import { AppError, asAppError, messageOf } from "@patina/base";
 
 export interface Stoppable {
   stop(): Promise<void>;
@@ -18,14 +18,24 @@ const EXIT_FAILED = 70;
 /** How long a stop may take before the process ends anyway. */
 const STOP_WITHIN_MS = 10_000;
 
-const CONFIG_CODES = new Set(["config-invalid", "schema-invalid", "schema-destructive", "port-in-use", "data-dir-foreign", "data-dir-in-use"]);
+const CONFIG_CODES = new Set([
+  "config-invalid",
+  "schema-invalid",
+  "schema-destructive",
+  "port-in-use",
+  "data-dir-foreign",
+  "data-dir-in-use",
+]);
 
 /** Runs until SIGINT or SIGTERM. A start that fails prints what, why and what to do, and exits 78 or 70. */
 export async function runProgram({ argv, start }: ProgramInput): Promise<void> {
   const onFatal = (error: AppError): void => exitWith(error);
   let running: Stoppable;
+  let exitWithParent: boolean;
   try {
-    running = await start(configPath(argv), onFatal);
+    const options = readArguments(argv);
+    exitWithParent = options.exitWithParent;
+    running = await start(options.configPath, onFatal);
   } catch (thrown) {
     return exitWith(asAppError(thrown));
   }
@@ -41,6 +51,7 @@ export async function runProgram({ argv, start }: ProgramInput): Promise<void> {
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
+  if (exitWithParent) process.stdin.on("end", stop).resume();
 }
 
 /** The release this is, from its package. */
@@ -54,18 +65,25 @@ export function readSchema(paths: readonly (string | URL)[]): string {
   try {
     return paths.map((path) => readFileSync(path, "utf8")).join("\n");
   } catch (cause) {
-    throw new AppError("schema-invalid", `cannot read the schema: ${String(cause)}`, { cause, hint: "Check schema.paths." });
+    throw new AppError("schema-invalid", `cannot read the schema: ${String(cause)}`, {
+      cause,
+      hint: "Check schema.paths.",
+    });
   }
 }
 
-function configPath(argv: readonly string[]): string {
+/** `--exit-with-parent` ends the program when its standard input does: a supervisor that is gone leaves no orphans. */
+function readArguments(argv: readonly string[]): { configPath: string; exitWithParent: boolean } {
+  const hint = "Start it as: main.js --config FILE.toml";
+  let values;
   try {
-    const { values } = parseArgs({ args: [...argv], options: { config: { type: "string" } } });
-    if (values.config !== undefined) return values.config;
+    const options = { config: { type: "string" }, "exit-with-parent": { type: "boolean", default: false } } as const;
+    values = parseArgs({ args: [...argv], options }).values;
   } catch (cause) {
-    throw new AppError("config-invalid", String(cause), { cause, hint: "Start it as: main.js --config FILE.toml" });
+    throw new AppError("config-invalid", messageOf(cause), { cause, hint });
   }
-  throw new AppError("config-invalid", "no configuration given", { hint: "Start it as: main.js --config FILE.toml" });
+  if (values.config === undefined) throw new AppError("config-invalid", "no configuration given", { hint });
+  return { configPath: values.config, exitWithParent: values["exit-with-parent"] };
 }
 
 function exitWith(error: AppError): void {

@@ -12,7 +12,9 @@ export function parseAddress(text: string): Address {
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
   if (host === undefined || port > 65_535) {
-    throw new AppError("config-invalid", `${JSON.stringify(text)} is not an address`, { hint: "Write it as host:port." });
+    throw new AppError("config-invalid", `${JSON.stringify(text)} is not an address`, {
+      hint: "Write it as host:port.",
+    });
   }
   return { host, port };
 }

@@ -3,10 +3,9 @@
  * what happens into inputs and effects into what happens, in order, and decides nothing else than how many writes that
  * arrived together go into one step.
  */
-import { AppError, type Write, type WriteOutcome } from "@patina/base";
+import { AppError, Rng, type Write, type WriteOutcome } from "@patina/base";
 import { Agent, type AgentConfig, type AgentEvent, type Effect, type Input, type Ticketed } from "@patina/agent";
 import type { Member } from "@patina/membership";
-import { Rng } from "@patina/base";
 import type { SqliteStore } from "@patina/store";
 import { systemNow } from "./clock.js";
 import type { DataDir } from "./data-dir.js";
@@ -66,7 +65,9 @@ export class AgentRuntime {
   static async start(options: AgentRuntimeOptions): Promise<AgentRuntime> {
     const runtime = new AgentRuntime(options);
     const { address } = options.gossip;
-    runtime.#datagrams = await Datagrams.open(address, (from, bytes) => runtime.#step({ kind: "datagram", from, bytes }));
+    runtime.#datagrams = await Datagrams.open(address, (from, bytes) =>
+      runtime.#step({ kind: "datagram", from, bytes }),
+    );
     try {
       runtime.#streams = await Streams.open(address, {
         onOpened: (stream, direction) => runtime.#step({ kind: "stream-opened", stream, direction }),

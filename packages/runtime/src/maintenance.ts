@@ -19,7 +19,9 @@ export class Maintenance {
   constructor(path: string) {
     this.#worker = new Worker(new URL("./maintenance.worker.js", import.meta.url), { workerData: { path } });
     this.#worker.on("message", (reply: MaintenanceReply) => this.#onReply(reply));
-    this.#worker.on("error", (thrown) => this.#failAll(new AppError("internal", `maintenance failed: ${thrown.message}`)));
+    this.#worker.on("error", (thrown) =>
+      this.#failAll(new AppError("internal", `maintenance failed: ${thrown.message}`)),
+    );
     this.#scheduleCheckpoint();
   }
 

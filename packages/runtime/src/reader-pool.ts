@@ -77,7 +77,9 @@ export class ReaderPool {
     const reader = this.#idle.pop();
     if (reader !== undefined) return reader;
     if (this.#waiting.length >= this.#config.queriesQueuedMax) {
-      throw new AppError("too-many", `${this.#waiting.length} queries are waiting already`, { hint: "Retry more slowly." });
+      throw new AppError("too-many", `${this.#waiting.length} queries are waiting already`, {
+        hint: "Retry more slowly.",
+      });
     }
     return new Promise((resolve) => this.#waiting.push(resolve));
   }

@@ -42,7 +42,9 @@ function next(query: Running): ReaderReply {
     }
     query.sent++;
     if (query.sent > rowsMax) {
-      throw new AppError("too-many", `the query has more than ${rowsMax} rows`, { hint: "Add a LIMIT or a narrower WHERE." });
+      throw new AppError("too-many", `the query has more than ${rowsMax} rows`, {
+        hint: "Add a LIMIT or a narrower WHERE.",
+      });
     }
     lines += `{"row":[${query.sent},${JSON.stringify((value as SqlValue[]).map(valueToJson))}]}\n`;
   }
@@ -57,7 +59,9 @@ function cancel(): void {
 port.on("message", (request: ReaderRequest) => {
   if (request.kind === "cancel") return cancel();
   try {
-    port.postMessage(request.kind === "start" ? start(request.sql, request.params) : next(must(running, "a running query")));
+    port.postMessage(
+      request.kind === "start" ? start(request.sql, request.params) : next(must(running, "a running query")),
+    );
   } catch (thrown) {
     cancel();
     const { code, message, hint } = thrown instanceof AppError ? thrown : sqlError(thrown);

@@ -26,7 +26,9 @@ const noAcknowledgedWriteLost: Checker = (world, stores) => {
     const lost = world.acknowledged.filter(({ ledgerId }) => !ids.has(ledgerId));
     const [first] = lost;
     if (first !== undefined) {
-      problems.push(`node ${node} lacks ${lost.length} acknowledged writes, first ${first.ledgerId} of node ${first.node}`);
+      problems.push(
+        `node ${node} lacks ${lost.length} acknowledged writes, first ${first.ledgerId} of node ${first.node}`,
+      );
     }
   });
   return problems;
@@ -42,8 +44,12 @@ const neverDiverged: Checker = ({ events }) => {
 
 const everybodySeesEverybody: Checker = (world) =>
   world.nodes.flatMap(({ agent, index }) => {
-    const alive = must(agent, "a running agent").members().filter(({ state }) => state === "alive").length;
-    return alive === world.nodes.length - 1 ? [] : [`node ${index} sees ${alive} of ${world.nodes.length - 1} others alive`];
+    const alive = must(agent, "a running agent")
+      .members()
+      .filter(({ state }) => state === "alive").length;
+    return alive === world.nodes.length - 1
+      ? []
+      : [`node ${index} sees ${alive} of ${world.nodes.length - 1} others alive`];
   });
 
 const CHECKERS: readonly Checker[] = [

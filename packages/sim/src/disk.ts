@@ -44,7 +44,8 @@ export class Disk {
 
   /** Forgets the lives before this one. */
   discardOldLives(): void {
-    for (let life = 0; life < this.#life; life++) rmSync(join(this.#home, String(life)), { recursive: true, force: true });
+    for (let life = 0; life < this.#life; life++)
+      rmSync(join(this.#home, String(life)), { recursive: true, force: true });
   }
 
   get #dir(): string {

@@ -31,12 +31,19 @@ for (let seed = first; seed < first + count; seed++) {
   if (problems.length > 0) failed++;
   if (problems.length > 0 || values.seed !== undefined) report(result, problems);
 }
-process.stdout.write(`${count - failed} of ${count} seeds passed${values.twice ? ", each twice with one trace" : ""}; ${steps} steps\n`);
+process.stdout.write(
+  `${count - failed} of ${count} seeds passed${values.twice ? ", each twice with one trace" : ""}; ${steps} steps\n`,
+);
 process.exit(failed === 0 ? 0 : 1);
 
-function report({ seed, plan, traceHash, steps: taken, acknowledged, convergedAfterMs }: SeedResult, problems: string[]): void {
+function report(
+  { seed, plan, traceHash, steps: taken, acknowledged, convergedAfterMs }: SeedResult,
+  problems: string[],
+): void {
   const verdict = problems.length === 0 ? `converged ${convergedAfterMs} ms after healing` : "FAILED";
-  process.stdout.write(`seed ${seed}: ${verdict} (${plan}; ${taken} steps, ${acknowledged} acknowledged, trace ${traceHash})\n`);
+  process.stdout.write(
+    `seed ${seed}: ${verdict} (${plan}; ${taken} steps, ${acknowledged} acknowledged, trace ${traceHash})\n`,
+  );
   for (const problem of problems) process.stdout.write(`  ${problem}\n`);
   if (problems.length > 0) process.stdout.write(`  replay: npm run sim -- --seed ${seed}\n`);
 }

@@ -11,7 +11,12 @@ export interface NetworkFaults {
   readonly duplicateProbability: number;
 }
 
-export const PERFECT_NETWORK: NetworkFaults = { delayMinMs: 0.5, delayMaxMs: 2, lossProbability: 0, duplicateProbability: 0 };
+export const PERFECT_NETWORK: NetworkFaults = {
+  delayMinMs: 0.5,
+  delayMaxMs: 2,
+  lossProbability: 0,
+  duplicateProbability: 0,
+};
 
 /** One end of a stream. Ends are named by the node that uses them. */
 export interface StreamEnd {
@@ -60,7 +65,11 @@ export class Network {
   }
 
   /** A stream opens: both ends, and when. Undefined when the way is cut. */
-  connect(dialer: StreamEnd, acceptor: number, nowMs: number): { connection: string; acceptor: StreamEnd; atMs: number } | undefined {
+  connect(
+    dialer: StreamEnd,
+    acceptor: number,
+    nowMs: number,
+  ): { connection: string; acceptor: StreamEnd; atMs: number } | undefined {
     if (!this.canReach(dialer.node, acceptor) || !this.canReach(acceptor, dialer.node)) return undefined;
     const end = { node: acceptor, stream: `in-${++this.#accepted}` };
     const id = keyOf(dialer);

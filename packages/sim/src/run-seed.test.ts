@@ -1,5 +1,14 @@
 /** Proof by seeds: clusters under faults converge and lose nothing, runs repeat exactly, and planted bugs are caught. */
-import { type Change, type EmptyVersions, holdAlso, type Holding, type Holdings, NO_HOLDING, Ranges, type Rng } from "@patina/base";
+import {
+  type Change,
+  type EmptyVersions,
+  holdAlso,
+  type Holding,
+  type Holdings,
+  NO_HOLDING,
+  Ranges,
+  type Rng,
+} from "@patina/base";
 import type { StorePort } from "@patina/agent";
 import { describe, expect, test } from "vitest";
 import { runSeed } from "./run-seed.js";
@@ -10,15 +19,19 @@ const GROUPS = 10;
 
 describe("healed clusters converge and no acknowledged write is lost", () => {
   const size = SEEDS / GROUPS;
-  test.each(Array.from({ length: GROUPS }, (_, group) => 1 + group * size))("seeds from %i", { timeout: 300_000 }, (first) => {
-    const failures: string[] = [];
-    for (let seed = first; seed < first + size; seed++) {
-      const { problems, acknowledged } = runSeed(seed);
-      if (problems.length > 0) failures.push(`npm run sim -- --seed ${seed}: ${problems.join("; ")}`);
-      if (acknowledged === 0) failures.push(`seed ${seed} acknowledged nothing`);
-    }
-    expect(failures).toEqual([]);
-  });
+  test.each(Array.from({ length: GROUPS }, (_, group) => 1 + group * size))(
+    "seeds from %i",
+    { timeout: 300_000 },
+    (first) => {
+      const failures: string[] = [];
+      for (let seed = first; seed < first + size; seed++) {
+        const { problems, acknowledged } = runSeed(seed);
+        if (problems.length > 0) failures.push(`npm run sim -- --seed ${seed}: ${problems.join("; ")}`);
+        if (acknowledged === 0) failures.push(`seed ${seed} acknowledged nothing`);
+      }
+      expect(failures).toEqual([]);
+    },
+  );
 });
 
 test("the same seed gives the same trace", { timeout: 120_000 }, () => {

@@ -37,7 +37,15 @@ export function runSeed(seed: number, wrapStore?: WrapStore): SeedResult {
     }
     const { traceHash, steps, acknowledged, plan, nowMs } = world;
     const convergedAfterMs = problems.length === 0 ? nowMs - healedMs : undefined;
-    return { seed, plan: plan.describe, problems, traceHash, steps, acknowledged: acknowledged.length, convergedAfterMs };
+    return {
+      seed,
+      plan: plan.describe,
+      problems,
+      traceHash,
+      steps,
+      acknowledged: acknowledged.length,
+      convergedAfterMs,
+    };
   } finally {
     world.stop();
     rmSync(home, { recursive: true, force: true });

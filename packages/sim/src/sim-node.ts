@@ -1,10 +1,10 @@
 /** One simulated machine: a disk that outlives its processes, and at most one process, with the production agent in it. */
-import { type ClusterId, type NodeId, type Now, Rng } from "@patina/base";
+import { type ClusterId, type NodeId, type Now, type Rng } from "@patina/base";
 import { Agent, type Effect, type Input, type StorePort, testAgentConfig } from "@patina/agent";
 import { SqliteStore } from "@patina/store";
 import { Disk } from "./disk.js";
 
-export const SIM_SCHEMA = `
+const SIM_SCHEMA = `
 -- @app app
 CREATE TABLE machines (
   id TEXT NOT NULL PRIMARY KEY, app TEXT NOT NULL DEFAULT '', state TEXT NOT NULL DEFAULT 'created',

@@ -6,7 +6,9 @@ const STATES = ["created", "started", "stopped", "destroyed"];
 
 export function randomWrite(rng: Rng, serial: number): { write: Write; ledgerId: string } {
   const ledgerId = `entry-${serial}`;
-  const statements = [{ sql: "INSERT INTO ledger (id, body) VALUES (?, ?)", params: [ledgerId, "x".repeat(rng.below(60))] }];
+  const statements = [
+    { sql: "INSERT INTO ledger (id, body) VALUES (?, ?)", params: [ledgerId, "x".repeat(rng.below(60))] },
+  ];
   for (let left = rng.below(3); left > 0; left--) statements.push(machineStatement(rng));
   return { write: { kind: "statements", statements }, ledgerId };
 }
@@ -18,9 +20,15 @@ function machineStatement(rng: Rng): { sql: string; params: string[] } {
     case 0:
       return { sql: "DELETE FROM machines WHERE id = ?", params: [id] };
     case 1:
-      return { sql: "UPDATE machines SET state = ?, cpus = cpus + 1 WHERE app = ?", params: [state, `app${rng.below(3)}`] };
+      return {
+        sql: "UPDATE machines SET state = ?, cpus = cpus + 1 WHERE app = ?",
+        params: [state, `app${rng.below(3)}`],
+      };
     case 2:
-      return { sql: "REPLACE INTO machines (id, app, note) VALUES (?, ?, ?)", params: [id, `app${rng.below(3)}`, state] };
+      return {
+        sql: "REPLACE INTO machines (id, app, note) VALUES (?, ?, ?)",
+        params: [id, `app${rng.below(3)}`, state],
+      };
     default:
       return {
         sql: "INSERT INTO machines (id, app, state) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state",

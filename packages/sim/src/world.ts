@@ -47,7 +47,14 @@ export class World {
     const seeds = [addressOf(0), addressOf(1)];
     this.nodes = Array.from({ length: this.plan.nodes }, (_, index) => {
       const cluster = { name: "sim", generation: 1 };
-      return new SimNode({ index, home: join(home, `node-${index}`), cluster, seeds, rng: this.#rng.fork(), wrapStore });
+      return new SimNode({
+        index,
+        home: join(home, `node-${index}`),
+        cluster,
+        seeds,
+        rng: this.#rng.fork(),
+        wrapStore,
+      });
     });
     const skew = this.plan.clockSkewMaxMs;
     this.#skewMs = this.nodes.map(() => this.#rng.between(-skew, skew));

@@ -29,7 +29,9 @@ export class Capture {
     this.#tables = tables;
     // Without this, REPLACE deletes rows without telling anybody.
     db.pragma("recursive_triggers = ON");
-    db.function(TOUCH, { varargs: true, safeIntegers: true }, (...args: unknown[]) => this.#onTouch(args as SqlValue[]));
+    db.function(TOUCH, { varargs: true, safeIntegers: true }, (...args: unknown[]) =>
+      this.#onTouch(args as SqlValue[]),
+    );
     tables.forEach((table, index) => createTriggers(db, table, index));
   }
 
@@ -49,7 +51,7 @@ export class Capture {
     const table = this.#tables[Number(index)];
     if (this.#touched === undefined || table === undefined) return null;
     const keyBytes = encodeKey(key);
-    const id = `${index}:${Buffer.from(keyBytes).toString("latin1")}`;
+    const id = `${table.name}\0${Buffer.from(keyBytes).toString("latin1")}`;
     if (this.#touched.has(id)) return null; // Only the state before the transaction matters.
     const before = clockOf([epoch ?? null, hlc ?? null, origin ?? null, version ?? null, hash ?? null], 0);
     const appBefore = app === null || app === undefined ? undefined : String(app);

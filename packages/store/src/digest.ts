@@ -25,7 +25,11 @@ export class Digest {
   reload(): void {
     this.#sums.clear();
     this.#touched.clear();
-    const rows = this.#db.prepare("SELECT tbl, bucket, sum FROM _patina_digests").raw().all() as [string, number, Buffer][];
+    const rows = this.#db.prepare("SELECT tbl, bucket, sum FROM _patina_digests").raw().all() as [
+      string,
+      number,
+      Buffer,
+    ][];
     for (const [table, bucket, sum] of rows) readLanes(sum, this.#tableSums(table), bucket * LANES);
   }
 

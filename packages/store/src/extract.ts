@@ -39,7 +39,12 @@ export class Extractor {
    * What is held of `wanted`, oldest first, until `bytesMax` of bodies are gathered; at least one window of versions
    * is always looked at. `recent` may hold a version's exact bytes.
    */
-  extract(origin: OriginId, wanted: Ranges, bytesMax: number, recent: (version: number) => Change | undefined): Extract {
+  extract(
+    origin: OriginId,
+    wanted: Ranges,
+    bytesMax: number,
+    recent: (version: number) => Change | undefined,
+  ): Extract {
     const held = wanted.intersect(heldVersions(this.#origins.holding(origin)));
     const index = this.#origins.knownIndex(origin);
     const changes: Change[] = [];

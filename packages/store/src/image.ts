@@ -76,7 +76,9 @@ function checkImage(image: Database.Database, expected: { cluster: string; diges
 }
 
 function damaged(what: string): AppError {
-  return new AppError("checkpoint-damaged", what, { hint: "Restore from an earlier checkpoint; run `checkpoint verify`." });
+  return new AppError("checkpoint-damaged", what, {
+    hint: "Restore from an earlier checkpoint; run `checkpoint verify`.",
+  });
 }
 
 function readFacts(db: Database.Database): ImageFacts {
@@ -86,7 +88,10 @@ function readFacts(db: Database.Database): ImageFacts {
   const digest = new Digest(db);
   const sums = new Map(digest.tables());
   const tables = schema.tables.map(({ name }) => {
-    const rows = db.prepare(`SELECT count(*) FROM ${quoteName(name)}`).pluck().get() as number;
+    const rows = db
+      .prepare(`SELECT count(*) FROM ${quoteName(name)}`)
+      .pluck()
+      .get() as number;
     return [name, { rows, digest: sums.get(name)?.toString("hex") ?? "" }] as const;
   });
   const holdings = [...origins.holdings()].map(([origin, holding]) => {

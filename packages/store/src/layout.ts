@@ -42,7 +42,7 @@ const ENGINE_TABLES = `
     reason TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (origin, version)) WITHOUT ROWID;
 `;
 
-export function rowsTable(table: string): string {
+function rowsTable(table: string): string {
   return `${RESERVED_PREFIX}rows_${table}`;
 }
 
@@ -128,7 +128,9 @@ function indexOnRows(sql: string, table: string): string {
   const on = tokens.findIndex((token) => token.depth === 0 && isWord(token, "ON"));
   const name = tokens[on + 1];
   if (name === undefined || nameOf(name)?.toLowerCase() !== table.toLowerCase()) {
-    throw new AppError("schema-invalid", `cannot see which table this index is on: ${sql}`, { hint: "Name it plainly." });
+    throw new AppError("schema-invalid", `cannot see which table this index is on: ${sql}`, {
+      hint: "Name it plainly.",
+    });
   }
   return sql.slice(0, name.start) + quoteName(rowsTable(table)) + sql.slice(name.end);
 }

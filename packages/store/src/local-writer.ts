@@ -7,7 +7,22 @@
  * A row that did not change produces no version, no log and no byte to gossip. The change's bytes are built here,
  * inside the transaction; nobody reads them back later.
  */
-import { AppError, asAppError, type Change, type Hlc, type HlcClock, must, type OriginId, Ranges, type SqlValue } from "@patina/base";
+import {
+  AppError,
+  asAppError,
+  type Change,
+  type ChangedRow,
+  type Hlc,
+  type HlcClock,
+  must,
+  type OriginId,
+  Ranges,
+  type RowWrite,
+  type SqlValue,
+  type Statement,
+  type Write,
+  type WriteOutcome,
+} from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Capture } from "./capture.js";
 import type { Digest } from "./digest.js";
@@ -18,7 +33,6 @@ import { encodeBody, encodeKey, encodeState, rowHash } from "./row-codec.js";
 import type { HashedClock, TableRows } from "./rows.js";
 import { isFatal, sqlError } from "./sqlite-error.js";
 import type { StatementCache } from "./statement-cache.js";
-import type { ChangedRow, RowWrite, Statement, Write, WriteOutcome } from "@patina/base";
 
 export interface LocalWriterParts {
   readonly db: Database.Database;
@@ -157,7 +171,11 @@ export class LocalWriter {
       if (before === undefined && (stamp === undefined || isRecorded)) return [];
       return [{ ...common, state: undefined, values: undefined, isWritten: false }];
     }
-    rows.upsert(key, table.values.map((it) => values[it.name] ?? it.defaultValue), before ?? UNSTAMPED);
+    rows.upsert(
+      key,
+      table.values.map((it) => values[it.name] ?? it.defaultValue),
+      before ?? UNSTAMPED,
+    );
     const written = must(rows.read(key), "a row just written").values; // As SQLite keeps it: affinity may change a value.
     const state = encodeState(table, written);
     if (before !== undefined && this.#isSame(table, keyBytes, before, state)) return [];

@@ -4,7 +4,19 @@
  * One transaction for the batch, a savepoint for each change: one that cannot be applied is put aside with its reason
  * and delays nothing else. It counts as held: asking for it again would bring the same bytes.
  */
-import { asAppError, type Change, compareStamps, type HlcClock, holds, messageOf, Ranges, type Stamp } from "@patina/base";
+import {
+  type ApplyOutcome,
+  asAppError,
+  type Change,
+  type ChangedRow,
+  compareStamps,
+  type EmptyVersions,
+  type HlcClock,
+  holds,
+  messageOf,
+  Ranges,
+  type Stamp,
+} from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
@@ -12,7 +24,6 @@ import type { Origins } from "./origins.js";
 import { decodeBody, decodeKey, decodeState, rowHash, type RowChange, UnknownColumnError } from "./row-codec.js";
 import type { Clock, TableRows } from "./rows.js";
 import { isFatal } from "./sqlite-error.js";
-import type { ApplyOutcome, ChangedRow, EmptyVersions } from "@patina/base";
 
 export interface RemoteApplierParts {
   readonly db: Database.Database;
@@ -23,7 +34,12 @@ export interface RemoteApplierParts {
   readonly limits: StoreLimits;
 }
 
-type DigestStep = { readonly table: string; readonly key: Uint8Array; readonly before?: Uint8Array; readonly after?: Uint8Array };
+type DigestStep = {
+  readonly table: string;
+  readonly key: Uint8Array;
+  readonly before?: Uint8Array;
+  readonly after?: Uint8Array;
+};
 
 export class RemoteApplier {
   readonly #parts: RemoteApplierParts;
@@ -58,7 +74,10 @@ export class RemoteApplier {
   /** Tries quarantined changes again, after the schema has changed. Those that apply now are let out. */
   retryQuarantined(): ApplyOutcome {
     const { db, origins } = this.#parts;
-    const read = db.prepare("SELECT origin, version, hlc, body FROM _patina_quarantine ORDER BY hlc").raw().safeIntegers(true);
+    const read = db
+      .prepare("SELECT origin, version, hlc, body FROM _patina_quarantine ORDER BY hlc")
+      .raw()
+      .safeIntegers(true);
     const drop = db.prepare("DELETE FROM _patina_quarantine WHERE origin = ? AND version = ?");
     return this.#inTransaction(() => {
       const rows: ChangedRow[] = [];

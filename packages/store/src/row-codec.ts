@@ -14,7 +14,6 @@ import {
   ByteWriter,
   type Hlc,
   MalformedError,
-  type OriginId,
   readValue,
   type SqlValue,
   type Stamp,
@@ -123,7 +122,7 @@ export function decodeBody(body: Uint8Array, changeHlc: Hlc, rowsMax: number): R
 /** SHA-256 over what the row is and when it was written: equal hashes mean the same state of the same row. */
 export function rowHash(table: string, key: Uint8Array, stamp: Stamp, state: Uint8Array): Buffer {
   const header = hashHeader.reset();
-  header.text(table).bytes(key).varint(stamp.epoch).u64(stamp.hlc).hex(stamp.origin as OriginId).varint(stamp.version);
+  header.text(table).bytes(key).varint(stamp.epoch).u64(stamp.hlc).hex(stamp.origin).varint(stamp.version);
   return createHash("sha256").update(header.done()).update(state).digest();
 }
 

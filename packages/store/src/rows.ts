@@ -84,7 +84,8 @@ export class TableRows {
   }
 
   tombstone(key: Uint8Array): Tombstone | undefined {
-    const row = this.#readTombstone.get(this.table.name, key) as [bigint, bigint, bigint, bigint, string | null] | undefined;
+    const row = this.#readTombstone.get(this.table.name, key) as
+      [bigint, bigint, bigint, bigint, string | null] | undefined;
     if (row === undefined) return undefined;
     const [epoch, hlc, origin, version, app] = row;
     return { epoch: Number(epoch), hlc, origin: Number(origin), version: Number(version), app: app ?? undefined };

@@ -132,7 +132,10 @@ function readTable(scratch: Database.Database, statement: Statement, sql: string
   }
   const indexes = scratch.pragma(`index_list(${table})`) as { origin: string; unique: number }[];
   if (indexes.some(({ origin, unique }) => unique === 1 && origin !== "pk")) {
-    throw invalid(`table ${name} has a unique constraint`, "Uniqueness beside the primary key cannot hold across replicas.");
+    throw invalid(
+      `table ${name} has a unique constraint`,
+      "Uniqueness beside the primary key cannot hold across replicas.",
+    );
   }
   if (statement.tokens.some((token) => isWord(token, "AUTOINCREMENT"))) {
     throw invalid(`table ${name} uses AUTOINCREMENT`, "Two nodes would issue the same number; use a text key.");
@@ -157,7 +160,10 @@ function readColumn(scratch: Database.Database, table: string, info: ColumnInfo,
   }
   const isGenerated = hidden === 2 || hidden === 3;
   if (pk === 0 && notnull === 1 && dflt === null && !isGenerated) {
-    throw invalid(`${table}.${name} is NOT NULL without a default`, "Give it a DEFAULT: peers may write rows without it.");
+    throw invalid(
+      `${table}.${name} is NOT NULL without a default`,
+      "Give it a DEFAULT: peers may write rows without it.",
+    );
   }
   const signature = [info.type.toUpperCase(), notnull, dflt ?? "", pk, hidden].join("|");
   const defaultValue = pk > 0 || isGenerated ? null : evaluateDefault(scratch, table, info);
@@ -165,9 +171,16 @@ function readColumn(scratch: Database.Database, table: string, info: ColumnInfo,
 }
 
 /** The default as the column would store it, affinity included. It must be the same on every node and every day. */
-function evaluateDefault(scratch: Database.Database, table: string, { name, dflt_value: dflt, type }: ColumnInfo): SqlValue {
+function evaluateDefault(
+  scratch: Database.Database,
+  table: string,
+  { name, dflt_value: dflt, type }: ColumnInfo,
+): SqlValue {
   if (dflt === null) return null;
-  if (tokenize(dflt).some((token) => isWord(token, "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME")) || dflt.includes("(")) {
+  if (
+    tokenize(dflt).some((token) => isWord(token, "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME")) ||
+    dflt.includes("(")
+  ) {
     throw invalid(`${table}.${name} has a default that is not a constant`, "Peers would fill in different values.");
   }
   scratch.exec("DROP TABLE IF EXISTS temp.probe");
@@ -177,7 +190,10 @@ function evaluateDefault(scratch: Database.Database, table: string, { name, dflt
 }
 
 function readIndex(scratch: Database.Database, { name, sql }: Statement): NamedStatement & { table: string } {
-  const found = scratch.prepare("SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?").pluck().get(name);
+  const found = scratch
+    .prepare("SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?")
+    .pluck()
+    .get(name);
   return { name, sql, table: String(found) };
 }
 

@@ -45,7 +45,10 @@ function sumRows(db: Database.Database, table: Table, origins: ReadonlyMap<numbe
   const sums = new Uint32Array(BUCKETS * LANES);
   const lanes = new Uint32Array(LANES);
   const columns = [...table.key, ...table.values.map(({ name }) => name)].map(quoteName).concat(CLOCK_COLUMNS);
-  const rows = db.prepare(`SELECT ${columns.join(", ")} FROM ${quoteName(table.rowsTable)}`).raw().safeIntegers(true);
+  const rows = db
+    .prepare(`SELECT ${columns.join(", ")} FROM ${quoteName(table.rowsTable)}`)
+    .raw()
+    .safeIntegers(true);
   const keyCount = table.key.length;
   const clockAt = keyCount + table.values.length;
   for (const row of rows.iterate() as Iterable<SqlValue[]>) {

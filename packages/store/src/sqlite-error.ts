@@ -18,6 +18,7 @@ export function sqlError(thrown: unknown): AppError {
       hint: "Check the disk under the data directory, then restart the agent.",
     });
   }
-  const hint = code?.startsWith("SQLITE_CONSTRAINT") === true ? "The row breaks a constraint of the schema." : undefined;
+  const hint =
+    code?.startsWith("SQLITE_CONSTRAINT") === true ? "The row breaks a constraint of the schema." : undefined;
   return new AppError("sql-error", messageOf(thrown), { cause: thrown, ...(hint === undefined ? {} : { hint }) });
 }

@@ -89,9 +89,15 @@ describe("what users see", () => {
     const store = node(1);
     exec(store, "INSERT INTO machines VALUES ('m1', 'web', 'started', 2, 'x'), ('m2', 'web', 'started', 2, NULL)");
     exec(store, "REPLACE INTO machines VALUES ('m1', 'api', 'stopped', 4, NULL)");
-    exec(store, "INSERT INTO machines (id, cpus) VALUES ('m2', 8) ON CONFLICT (id) DO UPDATE SET cpus = excluded.cpus + machines.cpus");
+    exec(
+      store,
+      "INSERT INTO machines (id, cpus) VALUES ('m2', 8) ON CONFLICT (id) DO UPDATE SET cpus = excluded.cpus + machines.cpus",
+    );
     exec(store, "UPDATE machines AS m SET note = m.app || '!' WHERE m.id = 'm1'");
-    exec(store, "WITH gone AS (SELECT id FROM machines WHERE cpus = 10) UPDATE machines SET state = 'gone' WHERE id IN gone");
+    exec(
+      store,
+      "WITH gone AS (SELECT id FROM machines WHERE cpus = 10) UPDATE machines SET state = 'gone' WHERE id IN gone",
+    );
     expect(all(store)).toEqual([
       ["m1", "api", "stopped", 4n, "api!"],
       ["m2", "web", "gone", 10n, null],
@@ -140,14 +146,20 @@ describe("versions", () => {
     const insert = (id: string | null) =>
       ({ kind: "statements", statements: [{ sql: "INSERT INTO machines (id) VALUES (?)", params: [id] }] }) as const;
     const outcomes = store.commit([insert("a"), insert(null), insert("b")], WALL);
-    expect(outcomes.map((outcome) => (outcome.ok ? outcome.change?.version : outcome.error.code))).toEqual([1, "sql-error", 2]);
+    expect(outcomes.map((outcome) => (outcome.ok ? outcome.change?.version : outcome.error.code))).toEqual([
+      1,
+      "sql-error",
+      2,
+    ]);
     expect(all(store).map(([id]) => id)).toEqual(["a", "b"]);
   });
 
   test("an oversized transaction or row is refused with its own code", () => {
     const store = node(1, { limits: { ...defaultStoreLimits, transactionRowsMax: 2, rowBytesMax: 100 } });
     expect(codeOf(() => exec(store, "INSERT INTO machines (id) VALUES (1), (2), (3)"))).toBe("transaction-too-large");
-    expect(codeOf(() => exec(store, "INSERT INTO machines (id, note) VALUES (1, ?)", "x".repeat(200)))).toBe("row-too-large");
+    expect(codeOf(() => exec(store, "INSERT INTO machines (id, note) VALUES (1, ?)", "x".repeat(200)))).toBe(
+      "row-too-large",
+    );
     expect(all(store)).toEqual([]);
   });
 
@@ -211,7 +223,10 @@ describe("replication", () => {
   });
 
   test("a change that breaks a constraint or is garbage is put aside, and its neighbours are applied", () => {
-    const strict = SCHEMA.replace("cpus INTEGER NOT NULL DEFAULT 1", "cpus INTEGER NOT NULL DEFAULT 1 CHECK (cpus < 100)");
+    const strict = SCHEMA.replace(
+      "cpus INTEGER NOT NULL DEFAULT 1",
+      "cpus INTEGER NOT NULL DEFAULT 1 CHECK (cpus < 100)",
+    );
     const [a, b] = [node(1), node(2, { schemaSql: strict })];
     const bad = exec(a, "INSERT INTO machines (id, cpus) VALUES ('big', 500)") as Change;
     const good = exec(a, "INSERT INTO machines (id) VALUES ('ok')") as Change;
@@ -260,7 +275,10 @@ describe("replication", () => {
   test("a stamped row is ordered by its stamp, not by who writes last", () => {
     const store = node(1);
     const put = (app: string, hlc: bigint, deleted = false) =>
-      store.commit([{ kind: "rows", rows: [{ table: "machines", values: { id: "m", app }, deleted, stamp: { epoch: 1, hlc } }] }], WALL);
+      store.commit(
+        [{ kind: "rows", rows: [{ table: "machines", values: { id: "m", app }, deleted, stamp: { epoch: 1, hlc } }] }],
+        WALL,
+      );
     put("new", 50n);
     put("old", 40n);
     expect(all(store)[0]?.[1]).toBe("new");
@@ -268,6 +286,16 @@ describe("replication", () => {
     put("late", 55n);
     expect(all(store)).toEqual([]);
   });
+});
+
+test("an app's high-water is that of its own rows, the deleted ones included", () => {
+  const store = node(1);
+  expect(store.appHighWater("machines", "web")).toBe(0n);
+  const first = exec(store, "INSERT INTO machines (id, app) VALUES ('m1', 'web')") as Change;
+  exec(store, "INSERT INTO machines (id, app) VALUES ('m2', 'api')");
+  expect(store.appHighWater("machines", "web")).toBe(first.hlc);
+  const gone = exec(store, "DELETE FROM machines WHERE app = 'web'") as Change;
+  expect(store.appHighWater("machines", "web")).toBe(gone.hlc);
 });
 
 describe("the file", () => {
@@ -289,8 +317,12 @@ describe("the file", () => {
     const dir = mkdtempSync(join(tmpdir(), "patina-store-"));
     node(1, { dir });
     expect(codeOf(() => node(1, { dir, cluster: "fra" }))).toBe("data-dir-foreign");
-    expect(codeOf(() => node(1, { dir, schemaSql: "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY)" }))).toBe("schema-destructive");
-    expect(codeOf(() => node(1, { dir, schemaSql: SCHEMA.replace("note TEXT", "note BLOB") }))).toBe("schema-destructive");
+    expect(codeOf(() => node(1, { dir, schemaSql: "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY)" }))).toBe(
+      "schema-destructive",
+    );
+    expect(codeOf(() => node(1, { dir, schemaSql: SCHEMA.replace("note TEXT", "note BLOB") }))).toBe(
+      "schema-destructive",
+    );
   });
 
   test("a row written around the engine is found by scrub", () => {

@@ -8,17 +8,21 @@
  */
 import {
   AppError,
+  type ApplyOutcome,
   type Change,
   type ClusterId,
   type DbId,
+  type EmptyVersions,
   type Hlc,
   HlcClock,
   type Holdings,
   type NodeId,
-  originId,
   type OriginId,
+  originId,
   type Ranges,
   type SqlValue,
+  type Write,
+  type WriteOutcome,
 } from "@patina/base";
 import Database from "better-sqlite3";
 import { Capture } from "./capture.js";
@@ -34,7 +38,6 @@ import { TableRows } from "./rows.js";
 import { parseSchema } from "./schema.js";
 import { quoteName } from "./sql/tokens.js";
 import { StatementCache } from "./statement-cache.js";
-import type { ApplyOutcome, EmptyVersions, Write, WriteOutcome } from "@patina/base";
 
 export interface StoreOptions {
   readonly path: string;
@@ -146,9 +149,9 @@ export class SqliteStore {
     const { rowsTable, appColumn } = this.#tables.get(table) ?? {};
     if (rowsTable === undefined || appColumn === undefined) return 0n;
     const sql = `SELECT max(
-      coalesce((SELECT max(_patina_hlc) FROM ${quoteName(rowsTable)} WHERE ${quoteName(appColumn)} = ?1), 0),
-      coalesce((SELECT max(hlc) FROM _patina_tombstones WHERE tbl = ?2 AND app = ?1), 0))`;
-    const [row] = this.read(sql, [app, table]) as [bigint][];
+      coalesce((SELECT max(_patina_hlc) FROM ${quoteName(rowsTable)} WHERE ${quoteName(appColumn)} = ?), 0),
+      coalesce((SELECT max(hlc) FROM _patina_tombstones WHERE tbl = ? AND app = ?), 0))`;
+    const [row] = this.read(sql, [app, table, app]) as [bigint][];
     return row?.[0] ?? 0n;
   }
 
@@ -164,7 +167,10 @@ export class SqliteStore {
 
   /** A table's columns as `SELECT *` gives them. */
   columns(table: string): string[] {
-    return this.#remote.prepare(`SELECT * FROM ${quoteName(table)}`).columns().map(({ name }) => name);
+    return this.#remote
+      .prepare(`SELECT * FROM ${quoteName(table)}`)
+      .columns()
+      .map(({ name }) => name);
   }
 
   /** Rows of a query of the engine's own, as arrays. Never hand it a user's SQL: it runs on this thread. */

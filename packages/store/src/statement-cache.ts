@@ -28,7 +28,8 @@ export class StatementCache {
     const statement = this.#compile(sql);
     this.#statements.set(sql, statement);
     const [oldest] = this.#statements.keys();
-    if (this.#statements.size > this.#limits.statementsCachedMax && oldest !== undefined) this.#statements.delete(oldest);
+    if (this.#statements.size > this.#limits.statementsCachedMax && oldest !== undefined)
+      this.#statements.delete(oldest);
     return statement;
   }
 

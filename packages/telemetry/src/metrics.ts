@@ -11,7 +11,10 @@ export interface MetricsSources {
   readonly role: "regional" | "global";
   readonly version: string;
   readonly agent: Pick<Agent, "members" | "reachable" | "hasSynced" | "localHealth" | "parkedBytes">;
-  readonly store: { quarantinedCount(): number; holdings(): ReadonlyMap<string, { readonly gaps: { readonly size: number } }> };
+  readonly store: {
+    quarantinedCount(): number;
+    holdings(): ReadonlyMap<string, { readonly gaps: { readonly size: number } }>;
+  };
 }
 
 export class AgentMetrics {
@@ -44,7 +47,8 @@ export class AgentMetrics {
       this.#effects.inc({ kind: effect.kind });
       if (effect.kind === "datagram") this.#sentBytes.inc({ transport: "udp" }, effect.bytes.length);
       else if (effect.kind === "send") this.#sentBytes.inc({ transport: "stream" }, effect.bytes.length);
-      else if (effect.kind === "outcome") this.#writes.inc({ result: effect.outcome.ok ? "ok" : effect.outcome.error.code });
+      else if (effect.kind === "outcome")
+        this.#writes.inc({ result: effect.outcome.ok ? "ok" : effect.outcome.error.code });
       else if (effect.kind === "event") this.#onEvent(effect.event);
     }
   }
@@ -68,7 +72,8 @@ export class AgentMetrics {
       labelNames: ["state"],
       registers,
       collect() {
-        for (const state of states) this.set({ state }, agent.members().filter((member) => member.state === state).length);
+        for (const state of states)
+          this.set({ state }, agent.members().filter((member) => member.state === state).length);
       },
     });
     const read = (name: string, help: string, value: () => number): void => {

@@ -40,13 +40,19 @@ function verbIndex(tokens: readonly Token[]): number {
   const start = isWord(tokens[0], "WITH") ? 1 : 0;
   const at = tokens.findIndex(
     (token, i) =>
-      i >= start && token.depth === 0 && (start === 0 || isWord(token, "INSERT", "REPLACE", "UPDATE", "DELETE", "SELECT")),
+      i >= start &&
+      token.depth === 0 &&
+      (start === 0 || isWord(token, "INSERT", "REPLACE", "UPDATE", "DELETE", "SELECT")),
   );
   const verb = tokens[at];
   if (isWord(verb, "INSERT", "REPLACE", "UPDATE", "DELETE")) return at;
-  throw new AppError("sql-not-allowed", `a transaction may not run ${verb?.text.toUpperCase() ?? "an empty statement"}`, {
-    hint: "Send INSERT, UPDATE, DELETE or REPLACE here; read through /v1/queries; change tables through the schema.",
-  });
+  throw new AppError(
+    "sql-not-allowed",
+    `a transaction may not run ${verb?.text.toUpperCase() ?? "an empty statement"}`,
+    {
+      hint: "Send INSERT, UPDATE, DELETE or REPLACE here; read through /v1/queries; change tables through the schema.",
+    },
+  );
 }
 
 /** Where the target table's name begins: after INSERT OR x INTO, UPDATE OR x, DELETE FROM. */
@@ -63,7 +69,11 @@ function targetIndex(tokens: readonly Token[], verbAt: number): number {
   return isWord(tokens[at], "INTO", "FROM") ? at + 1 : at;
 }
 
-function resolveTarget(tokens: readonly Token[], at: number, find: FindTarget): { nameAt: number; target: WriteTarget } {
+function resolveTarget(
+  tokens: readonly Token[],
+  at: number,
+  find: FindTarget,
+): { nameAt: number; target: WriteTarget } {
   const isQualified = tokens[at + 1]?.text === ".";
   const nameAt = isQualified ? at + 2 : at;
   const name = nameOf(tokens[nameAt]);

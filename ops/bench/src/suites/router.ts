@@ -1,0 +1,138 @@
+/**
+ * The router: how fast it answers from its map, against the hash map underneath, and how much of an HTTP server's
+ * throughput is left when every request is a resolution. Load comes from a thread of its own.
+ */
+import { must, type Rng } from "@patina/base";
+import { serveApi } from "@patina/api";
+import {
+  defaultRouterConfig,
+  Fib,
+  mergeAnswers,
+  planResolve,
+  type RegionAnswer,
+  type RegionState,
+  type RouterView,
+} from "@patina/router";
+import { systemNow } from "@patina/runtime";
+import { Hono } from "hono";
+import { HttpLoad } from "../http-load.js";
+import { type Figure, figure } from "../report.js";
+import { interleave, perSecond } from "../rounds.js";
+import type { SuiteOptions } from "./suite.js";
+
+const APPS = 100_000;
+const REGIONS = ["ams", "fra", "iad", "nrt", "ord", "sea", "sin", "syd"] as const;
+const INSTANCES = 3;
+const CONNECTIONS = 32;
+/** Apps asked for over HTTP: more than any cache line holds, few enough to name in a message to the thread. */
+const ASKED_APPS = 1000;
+
+const FULL = { rounds: 7, lookups: 1_000_000, plans: 100_000, httpMs: 2000 };
+const QUICK = { rounds: 3, lookups: 200_000, plans: 20_000, httpMs: 350 };
+
+export async function routerSuite({ isQuick, rng }: SuiteOptions): Promise<Figure[]> {
+  const { rounds, lookups, plans, httpMs } = isQuick ? QUICK : FULL;
+  const names = Array.from({ length: APPS }, (_, i) => `app-${i}`);
+  const view = viewOf(names, rng);
+  const bareMap = new Map(names.map((name) => [name, view.fib.lookup(name)]));
+  const asked = Array.from({ length: lookups }, () => must(rng.pick(names), "a name"));
+  const plan = (app: string): number => planResolve(view, app, {}, systemNow(), defaultRouterConfig).asks.length;
+
+  const server = await serveApi(resolvingApp(view), { host: "127.0.0.1", port: 0 });
+  const load = new HttpLoad();
+  try {
+    const paths = asked.slice(0, ASKED_APPS).map((name) => `/v1/apps/${name}/placement?near=iad`);
+    const http = (wanted: readonly string[]) => async (): Promise<number> => {
+      return load.requestsPerSecond({ port: server.port, connections: CONNECTIONS, durationMs: httpMs, paths: wanted });
+    };
+    const results = await interleave(
+      {
+        map: () => perSecond(lookups, () => sink(asked, (app) => bareMap.get(app)?.length ?? 0)),
+        fib: () => perSecond(lookups, () => sink(asked, (app) => view.fib.lookup(app).length)),
+        plan: () => perSecond(plans, () => sink(asked.slice(0, plans), plan)),
+        bareHttp: http(["/"]),
+        resolveHttp: http(paths),
+      },
+      { rounds, rng },
+    );
+    return figuresOf(results);
+  } finally {
+    await load.close();
+    await server.close();
+  }
+}
+
+function figuresOf(results: Record<"map" | "fib" | "plan" | "bareHttp" | "resolveHttp", number[]>): Figure[] {
+  const map = { name: "bare Map.get, 100k apps", unit: "look-ups/s", values: results.map };
+  const fib = { name: "Fib look-up, 100k apps", unit: "look-ups/s", values: results.fib };
+  const plan = { name: "planResolve, 8 regions", unit: "plans/s", values: results.plan };
+  const bare = { name: "bare hono route", unit: "requests/s", values: results.bareHttp };
+  const resolve = {
+    name: "resolve over HTTP, regions' answers in memory",
+    unit: "requests/s",
+    values: results.resolveHttp,
+  };
+  return [
+    figure(map),
+    figure(fib, { versus: map, better: "more", goal: { of: "value", atLeast: 1_000_000 } }),
+    figure(plan, { versus: fib, better: "more" }),
+    figure(bare),
+    figure(resolve, { versus: bare, better: "more" }),
+  ];
+}
+
+/** Each app in one to three of the regions, all of them fresh. */
+function viewOf(names: readonly string[], rng: Rng): RouterView {
+  const fib = new Fib();
+  for (const name of names) {
+    const routes = rng
+      .shuffle(REGIONS)
+      .slice(0, 1 + rng.below(3))
+      .map((region, i) => {
+        return { region, class: i === 0 ? "serving" : "standby", generation: 1, highWater: 1n } as const;
+      });
+    fib.set(name, routes);
+  }
+  const { wallMs } = systemNow();
+  const states = REGIONS.map((region): [string, RegionState] => {
+    // Heard of a minute from now at the latest, so that no region grows stale while it is measured.
+    const heartbeatMs = wallMs + defaultRouterConfig.clockSkewMaxMs / 2;
+    return [region, { region, generation: 1, heartbeatMs, apis: [`http://${region}.internal:7421`] }];
+  });
+  return { fib, regions: new Map(states), complete: true };
+}
+
+/** The route of the global agent, but for asking: the regions' answers are at hand, so that the router is what is measured. */
+function resolvingApp(view: RouterView): Hono {
+  const machines = Array.from({ length: INSTANCES }, (_, i) => {
+    return {
+      id: `148e2d${i}b7a1c89`,
+      app: "app-1",
+      worker: `worker-${i}`,
+      state: "started",
+      address: `fdaa:0:18:a7b:${i}::2`,
+      cpus: 2,
+    };
+  });
+  const app = new Hono();
+  app.get("/", (c) => c.text("ok"));
+  app.get("/v1/apps/:app/placement", (c) => {
+    const near = c.req.query("near");
+    const options = near === undefined ? {} : { near };
+    const plan = planResolve(view, c.req.param("app"), options, systemNow(), defaultRouterConfig);
+    const answers = plan.asks.map(({ region }): RegionAnswer => {
+      return { region, outcome: "here", generation: 1, machines, ageMs: 0 };
+    });
+    const placement = mergeAnswers(plan, answers, systemNow());
+    return c.json(placement, placement.result === "found" ? 200 : placement.result === "absent" ? 404 : 503);
+  });
+  return app;
+}
+
+let total = 0;
+
+/** Uses what each call gives, so that no compiler leaves the call out. */
+function sink(names: readonly string[], call: (name: string) => number): void {
+  for (const name of names) total += call(name);
+  if (total < 0) throw new Error("counts are never negative");
+}

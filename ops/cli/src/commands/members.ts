@@ -1,0 +1,61 @@
+/** `patina members`: who is in a cluster, as one of its agents sees it. */
+import type { Command } from "commander";
+import pc from "picocolors";
+import type { Fleet } from "../fleet/fleet-file.js";
+import { anyIn, anyRouter } from "../fleet/reach.js";
+import { note, print, renderTable } from "../output.js";
+import { type CommonOptions, fleetOf, withCommon } from "./options.js";
+
+interface MemberDocument {
+  readonly nodeId: string;
+  readonly state: string;
+  readonly address: string;
+  readonly boot: number;
+  readonly incarnation: number;
+  readonly meta: { readonly api: string };
+}
+
+interface MembersDocument {
+  readonly cluster: { readonly name: string; readonly generation: number };
+  readonly self: MemberDocument;
+  readonly members: readonly MemberDocument[];
+}
+
+export function addMembers(program: Command): void {
+  withCommon(program.command("members").description("who is in a cluster, and in which state"))
+    .option("--region <region>", "of this region (default: every region)")
+    .option("--global", "of the global tier")
+    .action(members);
+}
+
+async function members(options: CommonOptions & { region?: string; global?: boolean }): Promise<void> {
+  const fleet = fleetOf(options);
+  const documents: MembersDocument[] = [];
+  for (const cluster of clustersOf(fleet, options)) {
+    const client = cluster === "global" ? await anyRouter(fleet) : await anyIn(fleet, cluster);
+    documents.push(await client.request<MembersDocument>("/v1/members"));
+  }
+  const rows = documents.flatMap(({ cluster, self, members: others }) =>
+    [self, ...others]
+      .toSorted((a, b) => (a.address < b.address ? -1 : 1))
+      .map((member) => [
+        cluster.name,
+        member.nodeId.slice(0, 8),
+        stateText(member.state),
+        member.address,
+        member.meta.api,
+      ]),
+  );
+  print(options.output, documents, () => renderTable(["cluster", "node", "state", "gossip", "api"], rows));
+  for (const { cluster, self } of documents)
+    note(pc.dim(`${cluster.name}: generation ${cluster.generation}, as seen by ${self.nodeId.slice(0, 8)}`));
+}
+
+function clustersOf(fleet: Fleet, { region, global }: { region?: string; global?: boolean }): string[] {
+  if (global === true) return ["global"];
+  return region === undefined ? Object.keys(fleet.regions) : [region];
+}
+
+function stateText(state: string): string {
+  return state === "alive" ? pc.green(state) : state === "suspect" ? pc.yellow(state) : pc.red(state);
+}

@@ -1,0 +1,40 @@
+/** How a command ends: success, a "no", and a fault are told apart, so that scripts need not read text. */
+import type { AppError, ErrorCode } from "@patina/base";
+
+export const EXIT = {
+  ok: 0,
+  /** It could not be done, for a reason of its own. */
+  failed: 1,
+  usage: 2,
+  /** A "no": what was asked for is not there. */
+  absent: 3,
+  unreachable: 4,
+  conflict: 6,
+  /** A "no": the check ran and found something wrong. */
+  findings: 7,
+  internal: 70,
+  interrupted: 130,
+} as const;
+
+const BY_CODE: Partial<Record<ErrorCode, number>> = {
+  "bad-request": EXIT.usage,
+  "app-absent": EXIT.absent,
+  "region-unknown": EXIT.absent,
+  "checkpoint-unknown": EXIT.absent,
+  "fleet-unknown": EXIT.absent,
+  "app-unknown": EXIT.unreachable,
+  "region-unreachable": EXIT.unreachable,
+  "agent-unreachable": EXIT.unreachable,
+  "not-ready": EXIT.unreachable,
+  "checkpoint-conflict": EXIT.conflict,
+  "data-dir-in-use": EXIT.conflict,
+  "data-dir-not-empty": EXIT.conflict,
+  "port-in-use": EXIT.conflict,
+  "checkpoint-damaged": EXIT.findings,
+  divergence: EXIT.findings,
+  internal: EXIT.internal,
+};
+
+export function exitStatusOf(error: AppError): number {
+  return BY_CODE[error.code] ?? EXIT.failed;
+}

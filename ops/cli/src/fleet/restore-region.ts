@@ -1,0 +1,128 @@
+/**
+ * Brings a region back from a checkpoint: a new generation, opened create-only so that two operators cannot both do it,
+ * and every data directory of the region built aside, checked and moved into place. Members of the old generation that
+ * turn up later are refused by all.
+ */
+import { existsSync, readdirSync } from "node:fs";
+import { AppError, must } from "@patina/base";
+import { PatinaClient } from "@patina/api";
+import {
+  latestGeneration,
+  type Manifest,
+  type OnProgress,
+  openGeneration,
+  openObjectStore,
+  readManifest,
+  restoreDataDir,
+} from "@patina/checkpoint";
+import { DataDir, systemNow } from "@patina/runtime";
+import { adoptImage } from "@patina/store";
+import { agentsOf, type Fleet, type FleetAgent } from "./fleet-file.js";
+
+export interface RestoreRegion {
+  readonly fleet: Fleet;
+  readonly region: string;
+  /** A checkpoint's id, or `latest`. */
+  readonly from: string;
+  /** Whether directories that hold something may be moved to quarantine. */
+  readonly replace: boolean;
+  readonly onProgress: (agent: string, ...progress: Parameters<OnProgress>) => void;
+}
+
+export interface RestoredRegion {
+  readonly region: string;
+  readonly checkpoint: string;
+  readonly generation: number;
+  readonly digest: string;
+  readonly agents: readonly { readonly agent: string; readonly quarantine: string | null }[];
+  /** Whether the agents were started again; without a running supervisor that is the operator's to do. */
+  readonly started: boolean;
+}
+
+/** Throws before anything changed, or with the one directory named that could not be done; running it again goes on. */
+export async function restoreRegion({
+  fleet,
+  region,
+  from,
+  replace,
+  onProgress,
+}: RestoreRegion): Promise<RestoredRegion> {
+  const agents = agentsOf(fleet, region);
+  const objects = openObjectStore(storeUrl(fleet));
+  const manifest = await readManifest(objects, region, from);
+  const dirs = agents.map(nodeDirOf);
+  if (!replace) dirs.forEach(refuseNonEmpty);
+
+  const control = await runningControl(fleet);
+  await control?.request(`/regions/${region}/stop`, { method: "POST", timeoutMs: 60_000 });
+  for (const dir of dirs) DataDir.assertUnused(dir);
+
+  const generation = await nextGeneration(objects, region, manifest);
+  const restored: RestoredRegion["agents"][number][] = [];
+  for (const [i, agent] of agents.entries()) {
+    const { quarantine } = await restoreDataDir({
+      objects,
+      manifest,
+      dataDir: must(dirs[i], "a directory"),
+      replace,
+      quarantineName: `replaced-by-generation-${generation}`,
+      prepare: async (image) => adoptImage(image, { cluster: region, digest: manifest.digest, generation }),
+      onProgress: (progress) => onProgress(agent.name, progress),
+    });
+    restored.push({ agent: agent.name, quarantine: quarantine ?? null });
+  }
+  await control?.request(`/regions/${region}/start`, { method: "POST", timeoutMs: 120_000 });
+  const { id: checkpoint, digest } = manifest;
+  return { region, checkpoint, generation, digest, agents: restored, started: control !== undefined };
+}
+
+async function nextGeneration(
+  objects: ReturnType<typeof openObjectStore>,
+  region: string,
+  manifest: Manifest,
+): Promise<number> {
+  const newest = await latestGeneration(objects, region);
+  const parent = Math.max(newest?.generation ?? 0, manifest.generation);
+  const record = await openGeneration(objects, region, {
+    generation: parent + 1,
+    parent,
+    reason: "region restore",
+    manifestId: manifest.id,
+    atMs: Math.floor(systemNow().wallMs),
+    by: "patina region restore",
+  });
+  return record.generation;
+}
+
+export function storeUrl(fleet: Fleet): string {
+  if (fleet.checkpoints !== undefined) return fleet.checkpoints;
+  throw new AppError("config-invalid", "the fleet file names no object store for checkpoints", {
+    hint: 'Add "checkpoints": "file:///…" to it.',
+  });
+}
+
+function nodeDirOf({ name, node_dir: dir }: FleetAgent): string {
+  if (dir !== undefined) return dir;
+  throw new AppError("config-invalid", `the fleet file does not say where ${name} keeps its data`, {
+    hint: 'Add "node_dir" to the agent, and run this on the machine that has the directory.',
+  });
+}
+
+function refuseNonEmpty(dir: string): void {
+  const content = existsSync(dir) ? readdirSync(dir).filter((name) => name !== "lock") : [];
+  if (content.length === 0) return;
+  throw new AppError("data-dir-not-empty", `${dir} holds data`, {
+    hint: "Add --replace to move it aside (it is kept, under another name) and restore in its place.",
+  });
+}
+
+/** The supervisor of a local fleet, when it runs. */
+async function runningControl({ control }: Fleet): Promise<PatinaClient | undefined> {
+  if (control === undefined) return undefined;
+  const client = new PatinaClient(control);
+  const answers = await client.request("/agents", { timeoutMs: 1000 }).then(
+    () => true,
+    () => false,
+  );
+  return answers ? client : undefined;
+}

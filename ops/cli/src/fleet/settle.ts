@@ -1,0 +1,105 @@
+/** Whether a fleet has come to rest, and whether what it then says is true: digests, and index against detail. */
+import { PatinaClient } from "@patina/api";
+import type { Fleet, FleetAgent } from "./fleet-file.js";
+
+interface Digest {
+  readonly digest: string;
+  readonly gaps: number;
+  readonly quarantined: number;
+}
+
+export interface AgentDigest {
+  readonly agent: string;
+  readonly cluster: string;
+  /** Undefined when it did not answer. */
+  readonly digest: string | undefined;
+  readonly gaps: number;
+  readonly quarantined: number;
+}
+
+export async function digestsOf(cluster: string, agents: readonly FleetAgent[]): Promise<AgentDigest[]> {
+  return Promise.all(
+    agents.map(async ({ name, api }) => {
+      const client = new PatinaClient(api, { timeoutMs: 3000 });
+      const report = await client.request<Digest>("/v1/digest").catch(() => undefined);
+      const { gaps = 0, quarantined = 0 } = report ?? {};
+      return { agent: name, cluster, digest: report?.digest, gaps, quarantined };
+    }),
+  );
+}
+
+export function isEqual(digests: readonly AgentDigest[]): boolean {
+  const [first] = digests;
+  return first?.digest !== undefined && digests.every(({ digest }) => digest === first.digest);
+}
+
+export interface IndexCheck {
+  readonly apps: number;
+  /** `app@region` of the index that the region does not have, and the other way round. */
+  readonly ghosts: readonly string[];
+  readonly missing: readonly string[];
+}
+
+interface AppsPage {
+  readonly apps: readonly {
+    readonly app: string;
+    readonly regions: readonly { readonly region: string; readonly class: string }[];
+  }[];
+  readonly next: string | null;
+}
+
+/** Compares what a router's map says with what each region says of itself. Regions that do not answer are left out. */
+export async function checkIndex(fleet: Fleet, router: PatinaClient): Promise<IndexCheck> {
+  const detail = new Set<string>();
+  const answered = new Set<string>();
+  for (const [region, agents] of Object.entries(fleet.regions)) {
+    for (const { api } of agents) {
+      const client = new PatinaClient(api, { timeoutMs: 3000 });
+      const document = await client
+        .request<{ apps: { app: string; class: string }[] }>("/v1/apps")
+        .catch(() => undefined);
+      if (document === undefined) continue;
+      answered.add(region);
+      for (const { app, class: cls } of document.apps) detail.add(`${app}@${region}:${cls}`);
+      break;
+    }
+  }
+  const index = new Set<string>();
+  let apps = 0;
+  for (let after: string | null = ""; after !== null;) {
+    const page: AppsPage = await router.request<AppsPage>(`/v1/apps?after=${encodeURIComponent(after)}`);
+    for (const { app, regions } of page.apps) {
+      apps++;
+      for (const { region, class: cls } of regions) if (answered.has(region)) index.add(`${app}@${region}:${cls}`);
+    }
+    after = page.next;
+  }
+  return {
+    apps,
+    ghosts: [...index].filter((entry) => !detail.has(entry)),
+    missing: [...detail].filter((entry) => !index.has(entry)),
+  };
+}
+
+const SETTLE_POLL_MS = 250;
+
+/** Waits until every cluster is equal and the index is true; says what is not when time is up. */
+export async function settle(fleet: Fleet, router: PatinaClient, withinMs: number): Promise<string | undefined> {
+  let wrong: string | undefined = "never looked";
+  for (let waitedMs = 0; waitedMs <= withinMs; waitedMs += SETTLE_POLL_MS) {
+    wrong = await unsettled(fleet, router);
+    if (wrong === undefined) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
+  }
+  return wrong;
+}
+
+async function unsettled(fleet: Fleet, router: PatinaClient): Promise<string | undefined> {
+  for (const [cluster, agents] of [...Object.entries(fleet.regions), ["global", fleet.global] as const]) {
+    const digests = await digestsOf(cluster, agents);
+    if (!isEqual(digests)) return `${cluster}: the agents' digests differ`;
+  }
+  const { ghosts, missing } = await checkIndex(fleet, router);
+  if (ghosts.length + missing.length === 0) return undefined;
+  return `the index has ${ghosts.length} ghosts and lacks ${missing.length} rows, e.g. ${ghosts[0] ?? missing[0]}`;
+}

@@ -32,6 +32,10 @@ export function rowsWrite(machines: readonly Machine[]): Write {
   return { kind: "rows", rows: machines.map(({ write }) => write) };
 }
 
+export function statementsWrite(machines: readonly Machine[]): Write {
+  return { kind: "statements", statements: machines.map(({ statement }) => statement) };
+}
+
 export function loadStore(store: SqliteStore, machines: Machines): void {
   for (const batch of machines.batches(LOAD_ROWS_PER_COMMIT)) commitOne(store, rowsWrite(batch));
 }

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort } from "./loopback.js";
 
+export const REDIS_SERVER = "redis-server";
 const CHANNEL = "seen";
 /** What a subscriber is sent of a number that was published. */
 const MESSAGE = /\*3\r\n\$7\r\nmessage\r\n\$\d+\r\nseen\r\n\$\d+\r\n(\d+)\r\n/g;
@@ -66,7 +67,7 @@ export class RedisPair {
   #spawn(dir: string, port: number, ...more: string[]): void {
     mkdirSync(dir, { recursive: true });
     const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", dir, "--save", "", ...more];
-    const server = spawn("redis-server", args, { stdio: "ignore" });
+    const server = spawn(REDIS_SERVER, args, { stdio: "ignore" });
     server.on("error", () => undefined); // It did not start: dialling it fails, and says so.
     process.once("exit", () => server.kill("SIGKILL"));
     this.#servers.push(server);

@@ -5,7 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { defaultAgentConfig, type Effect } from "@patina/agent";
-import { AppError, changeBytes, must, type Write } from "@patina/base";
+import { AppError, must, type Write } from "@patina/base";
 import { AgentRuntime, DataDir, Maintenance, newDbId, systemNow } from "@patina/runtime";
 import { SqliteStore } from "@patina/store";
 import { CLUSTER } from "./databases.js";
@@ -30,7 +30,7 @@ export class Region {
   /** What is waited for across the agents, looked at after every step of any. */
   #settling: { readonly isDone: () => boolean; readonly resolve: () => void } | undefined;
   #sentBytes = 0;
-  #changeBytes = 0;
+  #bodyBytes = 0;
 
   /** Starts the agents and waits until each has a stream to every other. Throws with all of them stopped again. */
   static async start(dir: string): Promise<Region> {
@@ -50,16 +50,16 @@ export class Region {
     return this.#sentBytes;
   }
 
-  /** Bytes of the changes written since the start. */
-  get changeBytes(): number {
-    return this.#changeBytes;
+  /** Bytes of the rows written since the start, as they are put on the wire: without a frame's or a change's header. */
+  get bodyBytes(): number {
+    return this.#bodyBytes;
   }
 
   /** One durable write on the first agent. Throws what the agent refuses it with. */
   async write(write: Write): Promise<void> {
     const outcome = await this.#agent(0).runtime.write(write);
     if (!outcome.ok) throw outcome.error;
-    if (outcome.change !== undefined) this.#changeBytes += changeBytes(outcome.change);
+    if (outcome.change !== undefined) this.#bodyBytes += outcome.change.body.length;
   }
 
   /** The same; resolves with the time at which the last agent had told of the row and could read it. */

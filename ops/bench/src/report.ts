@@ -47,7 +47,7 @@ export function unmeasured(name: string): Figure {
 }
 
 /** Undefined when there is nothing to reach. */
-export function reached({ value, ratio, goal }: Figure): boolean | undefined {
+function reached({ value, ratio, goal }: Figure): boolean | undefined {
   if (goal === null) return undefined;
   const actual = goal.of === "value" ? value : ratio;
   return actual !== null && actual >= goal.atLeast;

@@ -1,10 +1,10 @@
 /**
- * Users' queries, away from the thread that gossips. A few workers, each with a read-only connection; a query that runs
- * past its deadline costs its worker, which is ended and replaced, and never the agent.
+ * Users' queries, away from the thread that gossips. A few processes, each with a read-only connection, started when
+ * first needed; a query that runs past its deadline costs its process, which is killed and replaced, never the agent.
  */
-import { Worker } from "node:worker_threads";
+import { type ChildProcess, fork } from "node:child_process";
 import { AppError, type SqlValue } from "@patina/base";
-import type { ReaderReply, ReaderRequest } from "./reader-protocol.js";
+import type { ReaderReply, ReaderRequest, ReaderSettings } from "./reader-protocol.js";
 
 export interface ReaderPoolConfig {
   readonly workers: number;
@@ -40,7 +40,6 @@ export class ReaderPool {
   constructor(path: string, config: ReaderPoolConfig = defaultReaderPoolConfig) {
     this.#path = path;
     this.#config = config;
-    for (let i = 0; i < config.workers; i++) this.#idle.push(this.#spawn());
   }
 
   /**
@@ -74,7 +73,8 @@ export class ReaderPool {
   }
 
   async #acquire(): Promise<Reader> {
-    const reader = this.#idle.pop();
+    if (this.#isClosed) throw new AppError("not-ready", "the agent is stopping");
+    const reader = this.#idle.pop() ?? (this.#all.size < this.#config.workers ? this.#spawn() : undefined);
     if (reader !== undefined) return reader;
     if (this.#waiting.length >= this.#config.queriesQueuedMax) {
       throw new AppError("too-many", `${this.#waiting.length} queries are waiting already`, {
@@ -97,16 +97,20 @@ export class ReaderPool {
       hint: "Narrow it, add an index, or ask for more time with ?timeout=SECONDS.",
     });
     void reader.end(error);
-    if (this.#isClosed) return;
-    const fresh = this.#spawn();
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#idle.push(fresh);
-    else next(fresh);
+    const next = this.#isClosed ? undefined : this.#waiting.shift();
+    next?.(this.#spawn());
+  }
+
+  /** A process that ended by itself serves nobody any more; the next query starts another. */
+  #onGone(reader: Reader): void {
+    this.#all.delete(reader);
+    const at = this.#idle.indexOf(reader);
+    if (at !== -1) this.#idle.splice(at, 1);
   }
 
   #spawn(): Reader {
     const { rowsMax, batchRows } = this.#config;
-    const reader = new Reader({ path: this.#path, rowsMax, batchRows });
+    const reader: Reader = new Reader({ path: this.#path, rowsMax, batchRows }, () => this.#onGone(reader));
     this.#all.add(reader);
     return reader;
   }
@@ -127,35 +131,51 @@ async function* batchesOf(reader: Reader, finish: () => void): AsyncGenerator<st
   }
 }
 
-/** One worker, asked one thing at a time. */
+/** One process, asked one thing at a time. */
 class Reader {
-  readonly #worker: Worker;
+  readonly #process: ChildProcess;
   #pending: { resolve: (reply: ReaderReply) => void; reject: (error: Error) => void } | undefined;
   #ended: AppError | undefined;
 
-  constructor(data: { path: string; rowsMax: number; batchRows: number }) {
-    this.#worker = new Worker(new URL("./reader.worker.js", import.meta.url), { workerData: data });
-    this.#worker.on("message", (reply: ReaderReply) => this.#onReply(reply));
-    this.#worker.on("error", (thrown) => void this.end(new AppError("internal", `a reader failed: ${thrown.message}`)));
+  constructor(settings: ReaderSettings, onGone: () => void) {
+    this.#process = fork(new URL("./reader.worker.js", import.meta.url), {
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    this.#process.on("message", (reply) => this.#onReply(reply as ReaderReply));
+    this.#process.on("exit", (status, signal) => {
+      onGone();
+      void this.end(new AppError("internal", `a reader ended by itself (${signal ?? `status ${status}`})`));
+    });
+    this.#send({ kind: "open", settings });
   }
 
   async ask(request: ReaderRequest): Promise<ReaderReply> {
     if (this.#ended !== undefined) throw this.#ended;
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
-      this.#worker.postMessage(request);
+      this.#send(request);
     });
   }
 
   cancel(): void {
-    if (this.#ended === undefined) this.#worker.postMessage({ kind: "cancel" } satisfies ReaderRequest);
+    if (this.#ended === undefined) this.#send({ kind: "cancel" });
   }
 
+  /** Kills it, whatever it is doing. The first reason given is the one its caller hears. */
   async end(error: AppError): Promise<void> {
-    this.#ended = error;
-    this.#pending?.reject(error);
+    this.#ended ??= error;
+    this.#pending?.reject(this.#ended);
     this.#pending = undefined;
-    await this.#worker.terminate();
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const gone = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGKILL");
+    await gone;
+  }
+
+  /** A message that cannot be delivered means that the process is ending; `exit` follows. */
+  #send(request: ReaderRequest): void {
+    this.#process.send(request, () => undefined);
   }
 
   #onReply(reply: ReaderReply): void {

@@ -1,7 +1,14 @@
-/** What the reader pool and its workers say to each other. */
+/** What the reader pool and its processes say to each other. */
 import type { ErrorCode, SqlValue } from "@patina/base";
 
+export interface ReaderSettings {
+  readonly path: string;
+  readonly rowsMax: number;
+  readonly batchRows: number;
+}
+
 export type ReaderRequest =
+  | { readonly kind: "open"; readonly settings: ReaderSettings }
   | {
       readonly kind: "start";
       readonly sql: string;

@@ -1,16 +1,18 @@
 /**
- * A reader: one read-only connection in a thread of its own, running one query at a time. Rows leave in batches, as the
- * NDJSON lines they will be on the wire, and only when asked for, so that a slow client holds no memory.
+ * A reader: one read-only connection in a process of its own, running one query at a time. Rows leave in batches, as the
+ * NDJSON lines they will be on the wire, and only when asked for, so that a slow client holds no memory. A process and
+ * not a thread, because nothing can interrupt SQLite inside a thread: a query past its deadline is killed with it.
  */
-import { parentPort, workerData } from "node:worker_threads";
 import { AppError, must, type SqlValue, valueToJson } from "@patina/base";
 import { assertReadStatement, sqlError } from "@patina/store";
 import Database from "better-sqlite3";
-import type { ReaderReply, ReaderRequest } from "./reader-protocol.js";
+import type { ReaderReply, ReaderRequest, ReaderSettings } from "./reader-protocol.js";
 
-const port = must(parentPort, "a parent thread");
-const { path, rowsMax, batchRows } = workerData as { path: string; rowsMax: number; batchRows: number };
-const db = new Database(path, { readonly: true, fileMustExist: true });
+/** Memory SQLite may use for one query; beyond it the query fails, and nothing else. */
+const HEAP_BYTES_MAX = 256 << 20;
+
+let settings: ReaderSettings | undefined;
+let db: Database.Database | undefined;
 
 interface Running {
   readonly rows: Iterator<unknown>;
@@ -21,7 +23,7 @@ let running: Running | undefined;
 
 function start(sql: string, params: readonly SqlValue[] | Readonly<Record<string, SqlValue>>): ReaderReply {
   assertReadStatement(sql);
-  const statement = db.prepare(sql);
+  const statement = must(db, "an open database").prepare(sql);
   if (!statement.readonly || !statement.reader) {
     throw new AppError("sql-not-allowed", "the statement is not a read-only query", { hint: "Send one SELECT." });
   }
@@ -33,6 +35,7 @@ function start(sql: string, params: readonly SqlValue[] | Readonly<Record<string
 }
 
 function next(query: Running): ReaderReply {
+  const { batchRows, rowsMax } = must(settings, "settings");
   let lines = "";
   for (let count = 0; count < batchRows; count++) {
     const { done, value } = query.rows.next();
@@ -56,15 +59,26 @@ function cancel(): void {
   running = undefined;
 }
 
-port.on("message", (request: ReaderRequest) => {
-  if (request.kind === "cancel") return cancel();
+function open(given: ReaderSettings): void {
+  settings = given;
+  db = new Database(given.path, { readonly: true, fileMustExist: true });
+  db.pragma(`hard_heap_limit = ${HEAP_BYTES_MAX}`);
+}
+
+function reply(message: ReaderReply): void {
+  process.send?.(message);
+}
+
+process.on("disconnect", () => process.exit(0)); // The agent is gone.
+process.on("message", (request: ReaderRequest) => {
   try {
-    port.postMessage(
-      request.kind === "start" ? start(request.sql, request.params) : next(must(running, "a running query")),
-    );
+    if (request.kind === "open") open(request.settings);
+    else if (request.kind === "cancel") cancel();
+    else if (request.kind === "start") reply(start(request.sql, request.params));
+    else reply(next(must(running, "a running query")));
   } catch (thrown) {
     cancel();
     const { code, message, hint } = thrown instanceof AppError ? thrown : sqlError(thrown);
-    port.postMessage({ kind: "failed", code, message, hint } satisfies ReaderReply);
+    reply({ kind: "failed", code, message, hint });
   }
 });

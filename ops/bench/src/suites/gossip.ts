@@ -9,7 +9,7 @@ import { BareDatabase, rowsWrite } from "../databases.js";
 import { type Machine, Machines } from "../machines.js";
 import { blockingRate, closedLoopRate, type Delivery, pacedLatencies } from "../pacing.js";
 import { isOnPath } from "../programs.js";
-import { RedisPair } from "../redis.js";
+import { REDIS_SERVER, RedisPair } from "../redis.js";
 import { Region } from "../region.js";
 import { type Figure, figure, type Measured, unmeasured } from "../report.js";
 import { interleave, percentile, type RoundOptions, type Turn } from "../rounds.js";
@@ -37,10 +37,10 @@ export async function gossipSuite({ isQuick, dir, rng }: SuiteOptions): Promise<
     closing.push(() => region.stop());
     for (const batch of machines.batches(100)) await region.write(rowsWrite(batch));
     await region.settle();
-    const frameBytes = Math.round(region.changeBytes / MACHINES);
+    const frameBytes = Math.round(region.bodyBytes / MACHINES);
     const ws = await WsEcho.start(frameBytes);
     closing.push(() => ws.stop());
-    const redis = isOnPath("redis-server") ? await RedisPair.start(dir, frameBytes) : undefined;
+    const redis = isOnPath(REDIS_SERVER) ? await RedisPair.start(dir, frameBytes) : undefined;
     if (redis !== undefined) closing.push(() => redis.stop());
     const bare = new BareDatabase(join(dir, "bare.db"), "FULL");
     closing.push(() => bare.close());
@@ -101,12 +101,12 @@ async function latencyFigures(
   const sent: number[] = [];
   const needed: number[] = [];
   const agentsTurn: Turn<number[]> = async (round) => {
-    const [sentBefore, changesBefore] = [region.sentBytes, region.changeBytes];
+    const [sentBefore, bodiesBefore] = [region.sentBytes, region.bodyBytes];
     const latencies = await pacedLatencies(() => writer.deliver(), rate, seconds);
     await region.settle();
     if (round > 0) {
       sent.push((region.sentBytes - sentBefore) / latencies.length);
-      needed.push((2 * (region.changeBytes - changesBefore)) / latencies.length);
+      needed.push((2 * (region.bodyBytes - bodiesBefore)) / latencies.length);
     }
     return latencies;
   };
@@ -124,7 +124,7 @@ async function latencyFigures(
     return [...measuredPeers.map((each) => figure(each)), ...versusEach];
   });
   if (rate !== BYTES_AT_RATE) return figures;
-  const limit = { name: "a change's own bytes, to two peers", unit: "B", values: needed };
+  const limit = { name: "a change's row, to two peers", unit: "B", values: needed };
   const bytes = { name: `bytes sent per change at ${rate}/s, all agents`, unit: "B", values: sent };
   return [...figures, figure(limit), figure(bytes, { versus: limit, better: "less" })];
 }
@@ -171,5 +171,5 @@ function peersNotMeasured(redis: RedisPair | undefined): Figure[] {
   const others = OTHER_PEERS.map((peer) =>
     unmeasured(`${peer}: ${isOnPath(peer) ? "present, not measured" : "absent"}`),
   );
-  return redis === undefined ? [unmeasured("redis-server: absent"), ...others] : others;
+  return redis === undefined ? [unmeasured(`${REDIS_SERVER}: absent`), ...others] : others;
 }

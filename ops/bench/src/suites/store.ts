@@ -5,10 +5,20 @@
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { assert, type Change, must, Ranges, type Rng } from "@patina/base";
-import { BareDatabase, BareReader, commitOne, loadStore, openStore, rowsWrite, WalCutter } from "../databases.js";
+import type { SqliteStore } from "@patina/store";
+import {
+  BareDatabase,
+  BareReader,
+  commitOne,
+  loadStore,
+  openStore,
+  rowsWrite,
+  statementsWrite,
+  WalCutter,
+} from "../databases.js";
 import { type Machine, Machines } from "../machines.js";
 import { type Comparison, type Figure, figure } from "../report.js";
-import { interleave, perSecond, type Turn } from "../rounds.js";
+import { interleave, perSecond } from "../rounds.js";
 import type { SuiteOptions } from "./suite.js";
 
 const ROWS = 100; // a transaction
@@ -100,98 +110,54 @@ function nextWorkload({ machines, source }: Databases, { rows, transactions, sin
   };
 }
 
-type TurnName =
-  | `bare${"Full" | "Normal" | "Unchanged" | "Single"}`
-  | "objects" | "statements" | "apply" | "unchanged" | "single" | "extract" | "select"; // prettier-ignore
+type Turns = ReturnType<typeof turnsOf>;
 
 /** Every turn answers in rows per second. */
-function turnsOf(databases: Databases, sizes: Sizes, work: () => Workload): Record<TurnName, Turn<number>> {
-  const { bareFull, bareNormal, objects, statements, remote, archive, origin, reader, wals } = databases;
-  const writing = <Item>(wal: WalCutter, rows: number, items: () => readonly Item[], write: (item: Item) => void) => {
+function turnsOf(databases: Databases, { transactions, singles }: Sizes, work: () => Workload) {
+  const { bareFull, bareNormal, objects, statements, archive, origin, reader, wals } = databases;
+  const rows = transactions * ROWS;
+  const over = <Item>(wal: WalCutter, count: number, items: () => readonly Item[], write: (item: Item) => unknown) => {
     return (): number => {
       wal.cut();
-      return perSecond(rows, () => {
-        items().forEach(write);
+      return perSecond(count, () => {
+        for (const item of items()) write(item);
         wal.cut();
       });
     };
   };
-  const { transactions, singles } = sizes;
-  const many = transactions * ROWS;
+  const changed = (wal: WalCutter, write: (batch: readonly Machine[]) => unknown) =>
+    over(wal, rows, () => work().changed, write);
+  const unchanged = (wal: WalCutter, write: (batch: readonly Machine[]) => unknown) =>
+    over(wal, rows, () => work().unchanged, write);
+  const single = (wal: WalCutter, write: (machine: Machine) => unknown) =>
+    over(wal, singles, () => work().singles, write);
+  const reading = (read: (version: number) => unknown) => () => perSecond(rows, () => work().versions.forEach(read));
   return {
-    bareFull: writing(
-      wals.bareFull,
-      many,
-      () => work().changed,
-      (batch) => bareFull.upsert(batch),
-    ),
-    bareNormal: writing(
-      wals.bareNormal,
-      many,
-      () => work().changed,
-      (batch) => bareNormal.upsert(batch),
-    ),
-    bareUnchanged: writing(
-      wals.bareFull,
-      many,
-      () => work().unchanged,
-      (batch) => bareFull.upsert(batch),
-    ),
-    bareSingle: writing(
-      wals.bareFull,
-      singles,
-      () => work().singles,
-      (machine) => bareFull.upsert([machine]),
-    ),
-    objects: writing(
-      wals.objects,
-      many,
-      () => work().changed,
-      (batch) => commitOne(objects, rowsWrite(batch)),
-    ),
-    statements: writing(
-      wals.statements,
-      many,
-      () => work().changed,
-      (batch) => {
-        commitOne(statements, { kind: "statements", statements: batch.map(({ statement }) => statement) });
-      },
-    ),
-    apply: writing(
-      wals.remote,
-      many,
-      () => work().remote,
-      (change) => {
-        const { applied, quarantined } = remote.apply([change]);
-        assert(applied === 1 && quarantined.length === 0, "every change is new and can be applied");
-      },
-    ),
-    unchanged: writing(
-      wals.objects,
-      many,
-      () => work().unchanged,
-      (batch) => {
-        assert(commitOne(objects, rowsWrite(batch)).change === undefined, "nothing changed");
-      },
-    ),
-    single: writing(
-      wals.objects,
-      singles,
-      () => work().singles,
-      (machine) => commitOne(objects, rowsWrite([machine])),
-    ),
-    extract: () =>
-      perSecond(many, () => {
-        for (const version of work().versions) archive.extract(origin, Ranges.of(version, version), Infinity);
-      }),
-    select: () =>
-      perSecond(many, () => {
-        for (const version of work().versions) reader.rowsOfVersion(origin, version);
-      }),
+    bareFull: changed(wals.bareFull, (batch) => bareFull.upsert(batch)),
+    bareNormal: changed(wals.bareNormal, (batch) => bareNormal.upsert(batch)),
+    bareUnchanged: unchanged(wals.bareFull, (batch) => bareFull.upsert(batch)),
+    bareSingle: single(wals.bareFull, (machine) => bareFull.upsert([machine])),
+    objects: changed(wals.objects, (batch) => commitOne(objects, rowsWrite(batch))),
+    statements: changed(wals.statements, (batch) => commitOne(statements, statementsWrite(batch))),
+    apply: over(wals.remote, rows, () => work().remote, (change) => applyOne(databases.remote, change)), // prettier-ignore
+    unchanged: unchanged(wals.objects, (batch) => assertNoChange(commitOne(objects, rowsWrite(batch)).change)),
+    single: single(wals.objects, (machine) => commitOne(objects, rowsWrite([machine]))),
+    extract: reading((version) => archive.extract(origin, Ranges.of(version, version), Infinity)),
+    select: reading((version) => reader.rowsOfVersion(origin, version)),
   };
 }
 
-function figuresOf(results: Readonly<Record<TurnName, readonly number[]>>): Figure[] {
+/** A peer's change, as it arrives. One that was not applied must not look fast. */
+function applyOne(store: SqliteStore, change: Change): void {
+  const { applied, quarantined } = store.apply([change]);
+  assert(applied === 1 && quarantined.length === 0, "every change is new and can be applied");
+}
+
+function assertNoChange(change: Change | undefined): void {
+  assert(change === undefined, "nothing changed");
+}
+
+function figuresOf(results: Readonly<Record<keyof Turns, readonly number[]>>): Figure[] {
   const rate = (name: string, values: readonly number[]) => ({ name, unit: "rows/s", values });
   const bareFull = rate("bare upsert, 100 a transaction, FULL", results.bareFull);
   const bareNormal = rate("bare upsert, 100 a transaction, NORMAL", results.bareNormal);

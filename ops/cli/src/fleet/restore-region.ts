@@ -4,16 +4,18 @@
  * turn up later are refused by all.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { AppError, must } from "@patina/base";
+import { AppError } from "@patina/base";
 import { PatinaClient } from "@patina/api";
 import {
   latestGeneration,
   type Manifest,
+  type ObjectStore,
   type OnProgress,
   openGeneration,
   openObjectStore,
   readManifest,
   restoreDataDir,
+  verifyCheckpoint,
 } from "@patina/checkpoint";
 import { DataDir, systemNow } from "@patina/runtime";
 import { adoptImage } from "@patina/store";
@@ -39,31 +41,43 @@ export interface RestoredRegion {
   readonly started: boolean;
 }
 
-/** Throws before anything changed, or with the one directory named that could not be done; running it again goes on. */
-export async function restoreRegion({
-  fleet,
-  region,
-  from,
-  replace,
-  onProgress,
-}: RestoreRegion): Promise<RestoredRegion> {
-  const agents = agentsOf(fleet, region);
+/**
+ * Checks every byte of the checkpoint before it touches anything. A failure after that names the directory, and leaves
+ * each data directory as it was or restored; running it again goes on.
+ */
+export async function restoreRegion(restore: RestoreRegion): Promise<RestoredRegion> {
+  const { fleet, region, from, replace } = restore;
+  const dirs = agentsOf(fleet, region).map(nodeDirOf);
   const objects = openObjectStore(storeUrl(fleet));
   const manifest = await readManifest(objects, region, from);
-  const dirs = agents.map(nodeDirOf);
+  await refuseDamaged(objects, region, manifest);
   if (!replace) dirs.forEach(refuseNonEmpty);
 
   const control = await runningControl(fleet);
   await control?.request(`/regions/${region}/stop`, { method: "POST", timeoutMs: 60_000 });
-  for (const dir of dirs) DataDir.assertUnused(dir);
+  try {
+    for (const dir of dirs) DataDir.assertUnused(dir);
+    const generation = await nextGeneration(objects, region, manifest);
+    const agents = await restoreAgents(restore, manifest, generation);
+    const { id: checkpoint, digest } = manifest;
+    return { region, checkpoint, generation, digest, agents, started: control !== undefined };
+  } finally {
+    await control?.request(`/regions/${region}/start`, { method: "POST", timeoutMs: 120_000 });
+  }
+}
 
-  const generation = await nextGeneration(objects, region, manifest);
+async function restoreAgents(
+  { fleet, region, replace, onProgress }: RestoreRegion,
+  manifest: Manifest,
+  generation: number,
+): Promise<RestoredRegion["agents"]> {
+  const objects = openObjectStore(storeUrl(fleet));
   const restored: RestoredRegion["agents"][number][] = [];
-  for (const [i, agent] of agents.entries()) {
+  for (const agent of agentsOf(fleet, region)) {
     const { quarantine } = await restoreDataDir({
       objects,
       manifest,
-      dataDir: must(dirs[i], "a directory"),
+      dataDir: nodeDirOf(agent),
       replace,
       quarantineName: `replaced-by-generation-${generation}`,
       prepare: async (image) => adoptImage(image, { cluster: region, digest: manifest.digest, generation }),
@@ -71,9 +85,18 @@ export async function restoreRegion({
     });
     restored.push({ agent: agent.name, quarantine: quarantine ?? null });
   }
-  await control?.request(`/regions/${region}/start`, { method: "POST", timeoutMs: 120_000 });
-  const { id: checkpoint, digest } = manifest;
-  return { region, checkpoint, generation, digest, agents: restored, started: control !== undefined };
+  return restored;
+}
+
+async function refuseDamaged(objects: ObjectStore, region: string, { id }: Manifest): Promise<void> {
+  const { findings } = await verifyCheckpoint(objects, region, id, { data: true });
+  const [first] = findings;
+  if (first === undefined) return;
+  const message = `${first.object} is ${first.problem}: expected ${first.expected}, got ${first.got}`;
+  throw new AppError("checkpoint-damaged", message, {
+    hint: "Nothing was touched. `patina checkpoint list` shows what else there is.",
+    details: { object: first.object, findings: findings.length },
+  });
 }
 
 async function nextGeneration(

@@ -1,0 +1,87 @@
+/** The reader pool on a real database and real processes: built first, since its processes run the built file. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AppError } from "@patina/base";
+import Database from "better-sqlite3";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { ReaderPool as Pool, ReaderPoolConfig } from "./reader-pool.js";
+
+const built = new URL("../dist/reader-pool.js", import.meta.url).href;
+const { ReaderPool, defaultReaderPoolConfig } = (await import(built)) as typeof import("./reader-pool.js");
+
+const dir = mkdtempSync(join(tmpdir(), "patina-readers-"));
+const path = join(dir, "state.db");
+const ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+let pool: Pool;
+
+beforeAll(() => {
+  const db = new Database(path);
+  db.pragma("journal_mode = WAL");
+  db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+  db.exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT i, i FROM n");
+  db.exec("UPDATE t SET v = 9007199254740993 WHERE id = 1; UPDATE t SET v = x'00ff' WHERE id = 2");
+  db.close();
+});
+afterEach(() => pool.close());
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function open(config: Partial<ReaderPoolConfig> = {}): Pool {
+  return (pool = new ReaderPool(path, { ...defaultReaderPoolConfig, ...config }));
+}
+
+async function rows(sql: string, deadlineMs?: number): Promise<unknown[]> {
+  const { batches } = await pool.query(sql, [], deadlineMs);
+  let text = "";
+  for await (const lines of batches) text += lines;
+  return text.split("\n").filter(Boolean).map((line) => (JSON.parse(line) as { row: [number, unknown[]] }).row);
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => "nothing thrown",
+    (thrown: unknown) => (thrown as AppError).code,
+  );
+}
+
+test("rows come in batches, large integers as text and bytes as numbers", async () => {
+  open({ batchRows: 100 });
+  expect((await rows("SELECT id FROM t ORDER BY id")).length).toBe(2000);
+  expect(await rows("SELECT v FROM t WHERE id <= 3 ORDER BY id")).toEqual([
+    [1, ["9007199254740993"]],
+    [2, [[0, 255]]],
+    [3, [3]],
+  ]);
+});
+
+test("a query past its deadline is killed, and the next one is served", async () => {
+  open({ workers: 1 });
+  expect(await codeOf(rows(ENDLESS, 200))).toBe("sql-deadline");
+  expect(await rows("SELECT 1")).toEqual([[1, [1]]]);
+});
+
+test("queries wait for a reader up to a limit, and a reader left in the middle is free again", async () => {
+  open({ workers: 1, queriesQueuedMax: 1, batchRows: 10 });
+  const first = await pool.query("SELECT id FROM t", []);
+  await first.batches.next();
+  const second = rows("SELECT 2");
+  expect(await codeOf(rows("SELECT 3"))).toBe("too-many");
+  await first.batches.return();
+  expect(await second).toEqual([[1, [2]]]);
+});
+
+test("more rows than allowed, writes and anything but one SELECT are refused", async () => {
+  open({ rowsMax: 100 });
+  expect(await codeOf(rows("SELECT * FROM t"))).toBe("too-many");
+  for (const sql of ["DELETE FROM t", "BEGIN", "PRAGMA journal_mode = DELETE", "VACUUM", "ATTACH 'x' AS y", ""]) {
+    expect(await codeOf(rows(sql)), sql).toBe("sql-not-allowed");
+  }
+  expect(await codeOf(rows("SELECT randomblob(900000000)"))).toBe("sql-error");
+});
+
+test("closing ends a query that would never end", async () => {
+  open({ workers: 1 });
+  const endless = codeOf(rows(ENDLESS, 60_000));
+  await pool.close();
+  expect(await endless).toBe("not-ready");
+});

@@ -12,6 +12,7 @@ import { settle } from "../fleet/settle.js";
 import { note, seconds } from "../output.js";
 import { Loader, startJobs } from "../workload/loader.js";
 import { SAMPLE, sampleFleet } from "../workload/sample.js";
+import { readTrace, type TraceEvent } from "../workload/trace.js";
 import { replayTrace } from "./replay-trace.js";
 import { fleetText } from "./fleet-text.js";
 
@@ -47,6 +48,7 @@ async function dev(flags: DevFlags): Promise<void> {
   const machines = positive(flags.machines, "--machines", 1_000_000);
   const speed = positive(flags.speed, "--speed", 1e9);
   const holdDownMs = flags.holdDown === undefined ? undefined : positive(flags.holdDown, "--hold-down", 600_000);
+  const events = flags.trace === undefined ? undefined : readTrace(flags.trace, DEFAULT_SHAPE.regions);
   let ready = 0;
   note(
     `${pc.bold("patina dev")}: three regions (${DEFAULT_SHAPE.regions.join(" ")}) and a global tier, state in ${flags.dir}/`,
@@ -57,7 +59,7 @@ async function dev(flags: DevFlags): Promise<void> {
     note(pc.dim(`  ${String(++ready).padStart(2)}/${count} ready: ${name}`));
   });
   try {
-    const problem = await Promise.race([fill(fleet, flags, machines, speed), interrupted.promise]);
+    const problem = await Promise.race([fill(fleet, events, machines, speed), interrupted.promise]);
     if (interrupted.happened) return;
     process.stdout.write(await fleetText(fleet.layout));
     note(
@@ -77,12 +79,12 @@ async function dev(flags: DevFlags): Promise<void> {
 /** Loads the sample or the trace and waits until everything agrees; what does not, when something does not. */
 async function fill(
   fleet: LocalFleet,
-  { trace }: DevFlags,
+  events: readonly TraceEvent[] | undefined,
   machines: number,
   speed: number,
 ): Promise<string | undefined> {
   const { fleet: file } = fleet.layout;
-  if (trace !== undefined) return replayTrace(file, trace, speed);
+  if (events !== undefined) return replayTrace(file, events, speed);
   const jobs = startJobs(sampleFleet(machines), Object.keys(file.regions));
   let written = 0;
   let told = 0;

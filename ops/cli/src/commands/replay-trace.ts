@@ -3,17 +3,20 @@ import pc from "picocolors";
 import { PatinaClient } from "@patina/api";
 import { systemNow } from "@patina/runtime";
 import type { Fleet } from "../fleet/fleet-file.js";
-import { anyRouter } from "../fleet/reach.js";
+import { anyIn, anyRouter } from "../fleet/reach.js";
 import { settle } from "../fleet/settle.js";
 import { note } from "../output.js";
 import { replay } from "../workload/replay.js";
-import { readTrace } from "../workload/trace.js";
+import type { TraceEvent } from "../workload/trace.js";
 
 const SETTLE_WITHIN_MS = 120_000;
 
 /** What is wrong at the end, if anything. */
-export async function replayTrace(fleet: Fleet, path: string, speed: number): Promise<string | undefined> {
-  const events = readTrace(path, Object.keys(fleet.regions));
+export async function replayTrace(
+  fleet: Fleet,
+  events: readonly TraceEvent[],
+  speed: number,
+): Promise<string | undefined> {
   let told = 0;
   const result = await replay(
     fleet,
@@ -31,11 +34,33 @@ export async function replayTrace(fleet: Fleet, path: string, speed: number): Pr
   );
   const unsettled = await settle(fleet, await anyRouter(fleet), SETTLE_WITHIN_MS);
   if (unsettled !== undefined) return unsettled;
+  const misplaced = await misresolved(fleet, new Set(events.map(({ instance }) => instance.app)));
+  if (misplaced.length > 0) return `${misplaced.length} apps resolve wrongly, e.g. ${misplaced[0]}`;
+  note("every app resolves to exactly the regions that have it");
   const { transitions, rowsWritten } = await countRows(fleet);
   note(`class transitions in the regions: ${transitions}; rows written to the global index: ${rowsWritten}`);
   return transitions === rowsWritten
     ? undefined
     : `${rowsWritten} global rows were written for ${transitions} transitions`;
+}
+
+/** Apps whose placement, as the router gives it, is not what the regions have. */
+async function misresolved(fleet: Fleet, apps: ReadonlySet<string>): Promise<string[]> {
+  const router = await anyRouter(fleet);
+  const here = new Map<string, string[]>();
+  for (const region of Object.keys(fleet.regions)) {
+    const { apps: list } = await (await anyIn(fleet, region)).request<{ apps: { app: string }[] }>("/v1/apps");
+    for (const { app } of list) here.set(app, [...(here.get(app) ?? []), region]);
+  }
+  const wrong: string[] = [];
+  for (const app of apps) {
+    const path = `/v1/apps/${encodeURIComponent(app)}/placement`;
+    const { regions } = await router.request<{ regions: { region: string }[] }>(path, { accept: [404, 503] });
+    const [is, shouldBe] = [regions.map(({ region }) => region).sort(), (here.get(app) ?? []).toSorted()];
+    if (is.join() !== shouldBe.join())
+      wrong.push(`${app} in ${is.join(" ") || "none"}, not ${shouldBe.join(" ") || "none"}`);
+  }
+  return wrong;
 }
 
 interface RowCounts {

@@ -51,7 +51,7 @@ export async function runCommand(command: string, args: readonly string[]): Prom
 }
 
 /** The first of `count` neighbouring ports that were all free a moment ago. */
-async function freePorts(count: number): Promise<number> {
+export async function freePorts(count: number): Promise<number> {
   for (let base = 20_000 + (process.pid % 200) * 50; base < 60_000; base += 50) {
     const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(base + i)));
     if (free.every(Boolean)) return base;

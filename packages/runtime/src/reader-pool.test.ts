@@ -2,31 +2,33 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AppError } from "@patina/base";
+import type { AppError } from "@patina/base";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { ReaderPool as Pool, ReaderPoolConfig } from "./reader-pool.js";
+import type * as Built from "./reader-pool.js";
 
 const built = new URL("../dist/reader-pool.js", import.meta.url).href;
-const { ReaderPool, defaultReaderPoolConfig } = (await import(built)) as typeof import("./reader-pool.js");
+const { ReaderPool, defaultReaderPoolConfig } = (await import(built)) as typeof Built;
 
 const dir = mkdtempSync(join(tmpdir(), "patina-readers-"));
 const path = join(dir, "state.db");
 const ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
-let pool: Pool;
+let pool: Built.ReaderPool;
 
 beforeAll(() => {
   const db = new Database(path);
   db.pragma("journal_mode = WAL");
   db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
-  db.exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT i, i FROM n");
+  db.exec(
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT i, i FROM n",
+  );
   db.exec("UPDATE t SET v = 9007199254740993 WHERE id = 1; UPDATE t SET v = x'00ff' WHERE id = 2");
   db.close();
 });
 afterEach(() => pool.close());
 afterAll(() => rmSync(dir, { recursive: true }));
 
-function open(config: Partial<ReaderPoolConfig> = {}): Pool {
+function open(config: Partial<Built.ReaderPoolConfig> = {}): Built.ReaderPool {
   return (pool = new ReaderPool(path, { ...defaultReaderPoolConfig, ...config }));
 }
 
@@ -34,7 +36,10 @@ async function rows(sql: string, deadlineMs?: number): Promise<unknown[]> {
   const { batches } = await pool.query(sql, [], deadlineMs);
   let text = "";
   for await (const lines of batches) text += lines;
-  return text.split("\n").filter(Boolean).map((line) => (JSON.parse(line) as { row: [number, unknown[]] }).row);
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => (JSON.parse(line) as { row: [number, unknown[]] }).row);
 }
 
 async function codeOf(work: Promise<unknown>): Promise<string> {

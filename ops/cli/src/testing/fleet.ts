@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { systemNow } from "@patina/runtime";
 import { LocalFleet } from "../fleet/local-fleet.js";
 
 export interface TestFleet {
@@ -69,9 +70,9 @@ async function isFree(port: number): Promise<boolean> {
 
 /** Awaits a condition, asking again and again; says what never came true. */
 export async function until(what: string, condition: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
-  const deadline = Date.now() + withinMs;
+  const deadline = systemNow().monotonicMs + withinMs;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
+    if (systemNow().monotonicMs > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

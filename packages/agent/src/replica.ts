@@ -3,7 +3,7 @@
  * It joins `gossip`'s decisions to the store; who is reachable and how bytes travel is the agent's business.
  */
 import {
-  AppError,
+  type AppError,
   asAppError,
   type Change,
   type EmptyVersions,
@@ -70,7 +70,7 @@ export class Replica {
     } catch (thrown) {
       const error = asAppError(thrown, "store-failed");
       const refused = writes.map(({ ticket }) => ({ kind: "outcome", ticket, outcome: { ok: false, error } }) as const);
-      return [...refused, event({ kind: "store-failed", error })];
+      return [...refused, ...storeEvents(error)];
     }
     const effects: ReplicaEffect[] = [];
     const changes: Change[] = [];
@@ -164,7 +164,7 @@ export class Replica {
         ...(rows.length > 0 ? [event({ kind: "changed", source: "remote", rows })] : []),
       ];
     } catch (thrown) {
-      return [event({ kind: "store-failed", error: thrown instanceof AppError ? thrown : asAppError(thrown) })];
+      return storeEvents(asAppError(thrown, "store-failed")); // What was not applied is a gap, and fetched again.
     }
   }
 
@@ -261,4 +261,9 @@ export class Replica {
 
 function event(what: AgentEvent): { readonly kind: "event"; readonly event: AgentEvent } {
   return { kind: "event", event: what };
+}
+
+/** A store that was only busy is no reason to stop. */
+function storeEvents(error: AppError): ReplicaEffect[] {
+  return error.code === "store-busy" ? [] : [event({ kind: "store-failed", error })];
 }

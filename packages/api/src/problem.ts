@@ -31,6 +31,7 @@ const STATUS: Record<ErrorCode, number> = {
   "checkpoint-conflict": 409,
   "object-store": 502,
   "store-failed": 500,
+  "store-busy": 503,
   divergence: 500,
   internal: 500,
 };

@@ -39,6 +39,7 @@ export type ErrorCode =
   | "checkpoint-conflict"
   | "object-store"
   | "store-failed"
+  | "store-busy"
   | "divergence"
   | "internal";
 

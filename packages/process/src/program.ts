@@ -15,6 +15,7 @@ export interface ProgramInput {
 /** Exit statuses, as in sysexits.h: the configuration is wrong; the software or its disk failed. */
 const EXIT_CONFIG = 78;
 const EXIT_FAILED = 70;
+const LAST_ANSWERS_MS = 100;
 /** How long a stop may take before the process ends anyway. */
 const STOP_WITHIN_MS = 10_000;
 
@@ -29,7 +30,9 @@ const CONFIG_CODES = new Set([
 
 /** Runs until SIGINT or SIGTERM. A start that fails prints what, why and what to do, and exits 78 or 70. */
 export async function runProgram({ argv, start }: ProgramInput): Promise<void> {
-  const onFatal = (error: AppError): void => exitWith(error);
+  const onFatal = (error: AppError): void => {
+    setTimeout(() => exitWith(error), LAST_ANSWERS_MS); // Callers whose writes were refused are still told so.
+  };
   let running: Stoppable;
   let exitWithParent: boolean;
   try {

@@ -9,7 +9,6 @@
  */
 import {
   AppError,
-  asAppError,
   type Change,
   type ChangedRow,
   type Hlc,
@@ -31,7 +30,7 @@ import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
 import { encodeBody, encodeKey, encodeState, rowHash } from "./row-codec.js";
 import type { HashedClock, TableRows } from "./rows.js";
-import { isFatal, sqlError } from "./sqlite-error.js";
+import { isFatal, sqlError, transactionError } from "./sqlite-error.js";
 import type { StatementCache } from "./statement-cache.js";
 
 export interface LocalWriterParts {
@@ -90,7 +89,7 @@ export class LocalWriter {
       if (db.inTransaction) db.exec("ROLLBACK");
       origins.reload();
       digest.reload();
-      throw asAppError(thrown, "store-failed");
+      throw transactionError(thrown);
     }
   }
 

@@ -6,7 +6,6 @@
  */
 import {
   type ApplyOutcome,
-  asAppError,
   type Change,
   type ChangedRow,
   compareStamps,
@@ -23,7 +22,7 @@ import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
 import { decodeBody, decodeKey, decodeState, rowHash, type RowChange, UnknownColumnError } from "./row-codec.js";
 import type { Clock, TableRows } from "./rows.js";
-import { isFatal } from "./sqlite-error.js";
+import { isFatal, transactionError } from "./sqlite-error.js";
 
 export interface RemoteApplierParts {
   readonly db: Database.Database;
@@ -107,7 +106,7 @@ export class RemoteApplier {
       if (db.inTransaction) db.exec("ROLLBACK");
       origins.reload();
       digest.reload();
-      throw asAppError(thrown, "store-failed");
+      throw transactionError(thrown);
     }
   }
 

@@ -9,6 +9,19 @@ export function isFatal(thrown: unknown): boolean {
   return thrown instanceof Database.SqliteError && FATAL.test(thrown.code);
 }
 
+/** A transaction that could not be committed: `store-busy` when trying again may help, `store-failed` when not. */
+export function transactionError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown;
+  if (thrown instanceof Database.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(thrown.code)) {
+    return new AppError("store-busy", "another process holds the database", {
+      cause: thrown,
+      hint: "Try again; nothing but the agent should write to its file.",
+    });
+  }
+  const error = sqlError(thrown);
+  return error.code === "store-failed" ? error : new AppError("store-failed", error.message, { cause: thrown });
+}
+
 /** What the caller is told. */
 export function sqlError(thrown: unknown): AppError {
   const code = thrown instanceof Database.SqliteError ? thrown.code : undefined;

@@ -212,7 +212,8 @@ function openDatabase(path: string, synchronous: "FULL" | "NORMAL", walAutocheck
     db.pragma(`synchronous = ${synchronous}`);
     db.pragma(`wal_autocheckpoint = ${walAutocheckpointPages}`);
     db.pragma("temp_store = MEMORY");
-    db.pragma("busy_timeout = 5000");
+    // Short: this thread also gossips. Only a checkpoint of the log, or a foreign process, ever makes it wait.
+    db.pragma("busy_timeout = 250");
     return db;
   } catch (cause) {
     throw new AppError("store-failed", `cannot open the database ${path}`, {

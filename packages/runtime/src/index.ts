@@ -4,7 +4,7 @@ export { type AgentListener, AgentRuntime, type AgentRuntimeOptions, type StepOb
 export { systemNow } from "./clock.js";
 export { DataDir, type Identity } from "./data-dir.js";
 export { newDbId, newNodeId, newSeed } from "./entropy.js";
-export { defaultLiveQueriesConfig, type LiveQueriesConfig } from "./live-queries-config.js";
-export { LiveQueriesHost, type LiveStream, type LiveStreamOptions } from "./live-queries-host.js";
-export { Maintenance } from "./maintenance.js";
-export { defaultReaderPoolConfig, type QueryResult, ReaderPool, type ReaderPoolConfig } from "./reader-pool.js";
+export { defaultLiveQueriesConfig, type LiveQueriesConfig } from "./live-queries/config.js";
+export { LiveQueriesHost, type LiveStream, type LiveStreamOptions } from "./live-queries/host.js";
+export { Maintenance } from "./maintenance/maintenance.js";
+export { defaultReaderPoolConfig, type QueryResult, ReaderPool, type ReaderPoolConfig } from "./readers/pool.js";

@@ -4,7 +4,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { AppError, must } from "@patina/base";
-import type { LiveReply, LiveRequest, LiveThreadData } from "./live-queries-protocol.js";
+import type { LiveReply, LiveRequest, LiveThreadData } from "./protocol.js";
 
 export interface LiveJob {
   /** Called when its turn has come; undefined when there is nothing to ask any more. */
@@ -72,7 +72,7 @@ export class LiveThread {
   }
 
   #spawn(): Worker {
-    const worker = new Worker(new URL("./subscriptions.worker.js", import.meta.url), { workerData: this.#data });
+    const worker = new Worker(new URL("./live-queries.worker.js", import.meta.url), { workerData: this.#data });
     const isCurrent = (): boolean => worker === this.#worker;
     worker.on("message", (reply: LiveReply) => (isCurrent() ? this.#onReply(reply) : undefined));
     worker.on("error", (thrown) => (isCurrent() ? this.#onCrash(thrown.message) : undefined));

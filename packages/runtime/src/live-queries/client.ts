@@ -6,7 +6,7 @@
  * It is written out instead of being a generator function because a client mostly leaves while it waits, and a
  * generator waiting for a promise does not notice `return()` until that promise settles.
  */
-import type { LiveFailure } from "./live-queries-protocol.js";
+import type { LiveFailure } from "./protocol.js";
 
 export interface ClientBounds {
   readonly clientLinesMax: number;

@@ -7,11 +7,11 @@
  */
 import { AppError, type ChangedRow } from "@patina/base";
 import type { LiveParams } from "@patina/subscriptions";
-import { ChangedKeys } from "./live-queries-changed-keys.js";
-import { LiveClient, type RowsChunk, type RowsToFetch } from "./live-queries-client.js";
-import { defaultLiveQueriesConfig, type LiveQueriesConfig } from "./live-queries-config.js";
-import type { LiveChanges, LiveReply, LiveRequest, LiveStart } from "./live-queries-protocol.js";
-import { LiveThread } from "./live-queries-thread.js";
+import { ChangedKeys } from "./changed-keys.js";
+import { LiveClient, type RowsChunk, type RowsToFetch } from "./client.js";
+import { defaultLiveQueriesConfig, type LiveQueriesConfig } from "./config.js";
+import type { LiveChanges, LiveReply, LiveRequest, LiveStart } from "./protocol.js";
+import { LiveThread } from "./thread.js";
 
 /** One client's subscription. */
 export interface LiveStream {

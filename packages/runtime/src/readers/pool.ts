@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { AppError, type SqlValue } from "@patina/base";
-import type { ReaderReply, ReaderRequest, ReaderSettings } from "./reader-protocol.js";
+import type { ReaderReply, ReaderRequest, ReaderSettings } from "./protocol.js";
 
 export interface ReaderPoolConfig {
   readonly workers: number;

@@ -6,11 +6,11 @@ import { pathToFileURL } from "node:url";
 import { AppError, assert, type ChangedRow, type SqlValue } from "@patina/base";
 import { SqliteStore } from "@patina/store";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { defaultLiveQueriesConfig, type LiveQueriesConfig } from "./live-queries-config.js";
-import type { LiveQueriesHost, LiveStream } from "./live-queries-host.js";
+import { defaultLiveQueriesConfig, type LiveQueriesConfig } from "./config.js";
+import type { LiveQueriesHost, LiveStream } from "./host.js";
 
 /** A thread runs compiled code, which it finds beside the host's. */
-const compiled = pathToFileURL(join(import.meta.dirname, "../dist/live-queries-host.js")).href;
+const compiled = pathToFileURL(join(import.meta.dirname, "../../dist/live-queries/host.js")).href;
 const { LiveQueriesHost: Host } = (await import(compiled)) as { LiveQueriesHost: typeof LiveQueriesHost };
 
 const SCHEMA = `

@@ -6,7 +6,7 @@
 import { AppError, must, type SqlValue, valueToJson } from "@patina/base";
 import { assertReadStatement, sqlError } from "@patina/store";
 import Database from "better-sqlite3";
-import type { ReaderReply, ReaderRequest, ReaderSettings } from "./reader-protocol.js";
+import type { ReaderReply, ReaderRequest, ReaderSettings } from "./protocol.js";
 
 /** Memory SQLite may use for one query; beyond it the query fails, and nothing else. */
 const HEAP_BYTES_MAX = 256 << 20;

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import type { AppError } from "@patina/base";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type * as Built from "./reader-pool.js";
+import type * as Built from "./pool.js";
 
-const built = new URL("../dist/reader-pool.js", import.meta.url).href;
+const built = new URL("../../dist/readers/pool.js", import.meta.url).href;
 const { ReaderPool, defaultReaderPoolConfig } = (await import(built)) as typeof Built;
 
 const dir = mkdtempSync(join(tmpdir(), "patina-readers-"));

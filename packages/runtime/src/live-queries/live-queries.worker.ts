@@ -8,9 +8,9 @@ import { type AppError, asAppError, must } from "@patina/base";
 import { sqlError } from "@patina/store";
 import { LiveQueries, type LiveRow, liveRowLine, type LiveSnapshot, type QueryChanges } from "@patina/subscriptions";
 import Database from "better-sqlite3";
-import { systemNow } from "./clock.js";
-import { newLiveQueryId } from "./live-queries-id.js";
-import type { LiveFailure, LiveReply, LiveRequest, LiveStart, LiveThreadData } from "./live-queries-protocol.js";
+import { systemNow } from "../clock.js";
+import { newLiveQueryId } from "./query-id.js";
+import type { LiveFailure, LiveReply, LiveRequest, LiveStart, LiveThreadData } from "./protocol.js";
 
 const port = must(parentPort, "a parent thread");
 const { path, limits, rowsPerChunk } = workerData as LiveThreadData;

@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { asAppError, must } from "@patina/base";
 import { scrub, takeImage } from "@patina/store";
 import Database from "better-sqlite3";
-import type { MaintenanceReply, MaintenanceRequest } from "./maintenance-protocol.js";
+import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
 const port = must(parentPort, "a parent thread");
 const { path } = workerData as { path: string };

@@ -2,7 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { AppError } from "@patina/base";
 import type { ImageFacts, ScrubFinding } from "@patina/store";
-import type { MaintenanceReply, MaintenanceRequest } from "./maintenance-protocol.js";
+import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
 const CHECKPOINT_WAL_EVERY_MS = 500;
 /** Every so often the log is also cut to nothing, which needs a moment without readers. */

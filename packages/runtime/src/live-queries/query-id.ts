@@ -1,5 +1,5 @@
 /** Names for live queries. Clients of Corrosion parse them as UUIDs, and an id must never come back after a restart. */
-import { newNodeId } from "./entropy.js";
+import { newNodeId } from "../entropy.js";
 
 /** 128 random bits, written as a version 4 UUID. */
 export function newLiveQueryId(): string {

@@ -163,7 +163,9 @@ export class Border {
     if (!this.#isPublishing) return;
     this.#publisher.readIndex().then(
       (rows) => {
-        if (rows !== undefined && !this.#isStopped && this.#isPublishing) this.#step({ kind: "index", rows });
+        if (rows === undefined || this.#isStopped || !this.#isPublishing) return;
+        const withDetail = rows.map((row) => ({ ...row, detailHighWater: this.#detail.highWater(row.app) }));
+        this.#step({ kind: "index", rows: withDetail });
       },
       (thrown: unknown) => this.#process.log.warn({ err: thrown }, "the index could not be audited"),
     );

@@ -35,6 +35,7 @@ export interface PublisherOptions {
 interface WireRow {
   readonly app: string;
   readonly class: PlacementClass;
+  readonly generation: number;
   readonly high_water: string;
 }
 
@@ -74,7 +75,10 @@ export class Publisher {
     if (client === undefined || this.#waiting.size > 0) return undefined;
     const { rows } = await client.request<{ rows: WireRow[] }>(`/v1/placements?region=${this.#options.region}`);
     if (this.#waiting.size > 0) return undefined;
-    return rows.map(({ app, class: cls, high_water }) => ({ app, class: cls, highWater: BigInt(high_water) }));
+    return rows.map(({ app, class: cls, generation, high_water: highWater }) => {
+      // A row of an older generation says nothing that this one would have to have heard of.
+      return { app, class: cls, highWater: generation < this.#options.generation ? 0n : BigInt(highWater) };
+    });
   }
 
   stop(): void {

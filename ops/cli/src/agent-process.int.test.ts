@@ -53,6 +53,28 @@ describe("HTTP, by curl", { timeout: 30_000 }, () => {
     expect(events[3]).toHaveProperty("eoq.time");
   });
 
+  test("whole objects are put and deleted, and one that is as it was makes no version", async () => {
+    const client = new PatinaClient(agent().api);
+    const put = (body: unknown) => client.request("/v1/tables/machines/rows", { method: "PUT", body });
+    const rows = [
+      { id: "o1", app: "objects", cpus: 4 },
+      { id: "o2", app: "objects" },
+    ];
+    expect(await put(rows)).toMatchObject({ rows_changed: 2 });
+    expect(await put(rows)).toMatchObject({ rows_changed: 0, version: null });
+    expect(await put({ id: "o1", app: "objects", cpus: 8 })).toMatchObject({ rows_changed: 1 });
+    await expect(put({ id: "o3", nothing: 1 })).rejects.toMatchObject({ code: "sql-error" });
+    await expect(put({ app: "objects" })).rejects.toMatchObject({ code: "bad-request" });
+    await expect(put([])).rejects.toMatchObject({ code: "bad-request" });
+    const gone = await client.request("/v1/tables/machines/rows", {
+      method: "DELETE",
+      body: [{ id: "o2" }, { id: "none" }],
+    });
+    expect(gone).toMatchObject({ rows_changed: 1 });
+    const { rows: left } = await client.query("SELECT id, cpus, state FROM machines WHERE app = 'objects'");
+    expect(left).toEqual([["o1", 8, "created"]]);
+  });
+
   test.each([
     ["/v1/transactions", [], 400, "bad-request"],
     ["/v1/transactions", "no json", 400, "bad-request"],

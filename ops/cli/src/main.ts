@@ -30,6 +30,13 @@ const program = new Command("patina")
 for (const add of [addDev, addApps, addSql, addMembers, addVerify, addCheckpoint, addRegion, addTour]) add(program);
 exitByOverride(program);
 
+// A reader that has seen enough (`| head`) ends its reading, not a restore that is under way.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (thrown: NodeJS.ErrnoException) => {
+    if (thrown.code !== "EPIPE") throw thrown;
+  });
+}
+
 try {
   await program.parseAsync();
 } catch (thrown) {

@@ -38,7 +38,7 @@ export class Agent {
   readonly #membership: Membership;
   readonly #links: Links;
   readonly #replica: Replica;
-  #hasSynced = false;
+  #hasSynced: boolean;
 
   constructor(options: AgentOptions) {
     const { cluster, self, seeds, remembered, store, config, rng } = options;
@@ -53,6 +53,7 @@ export class Agent {
     });
     this.#links = new Links(self.nodeId, cluster, config);
     this.#replica = new Replica(store, config, rng.fork());
+    this.#hasSynced = seeds.length === 0;
   }
 
   /** Every other member ever heard of and not forgotten yet. */
@@ -69,9 +70,12 @@ export class Agent {
     return this.#links.reachable();
   }
 
-  /** Has it compared equal with a peer since it started, or nobody to compare with? */
+  /**
+   * Has it compared equal with a peer since it started, or is there nobody to compare with: no seeds, or none that
+   * answered for a while? Before, what it holds may be long out of date.
+   */
   get hasSynced(): boolean {
-    return this.#hasSynced || this.#membership.aliveMembers().length === 0;
+    return this.#hasSynced;
   }
 
   get parkedBytes(): number {
@@ -86,7 +90,11 @@ export class Agent {
   handle(input: Input, now: Now): Effect[] {
     switch (input.kind) {
       case "start":
-        return [...this.#members(this.#membership.handle(input, now)), ...this.#replicate(this.#replica.start())];
+        return [
+          ...this.#members(this.#membership.handle(input, now)),
+          ...this.#replicate(this.#replica.start()),
+          ...this.#awaitPeers(),
+        ];
       case "datagram":
         return this.#members(this.#membership.handle(input, now));
       case "leave":
@@ -114,11 +122,18 @@ export class Agent {
     switch (timer.kind) {
       case "membership":
         return this.#members(this.#membership.handle({ kind: "wake", timer: timer.timer }, now));
+      case "alone":
+        if (this.#links.reachable().length === 0) this.#hasSynced = true;
+        return this.#awaitPeers();
       case "redial":
         return this.#links.redial(timer.node);
       default:
         return this.#replicate(this.#replica.onWake(timer, this.#links.reachable(), now));
     }
+  }
+
+  #awaitPeers(): Effect[] {
+    return this.#hasSynced ? [] : [{ kind: "wake", afterMs: this.#config.aloneAfterMs, timer: { kind: "alone" } }];
   }
 
   #onFrame(stream: StreamId, bytes: Uint8Array, now: Now): Effect[] {

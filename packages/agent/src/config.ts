@@ -9,6 +9,8 @@ export interface AgentConfig {
   readonly applyBytesMax: number;
   /** Unsent bytes to a peer beyond which it gets no more broadcasts, only what it asks for. */
   readonly peerQueueBytesMax: number;
+  /** With seeds that do not answer for so long, it is taken that there is nobody to catch up with. */
+  readonly aloneAfterMs: number;
   /** Redials back off from the first to the last, doubling. */
   readonly redialMinMs: number;
   readonly redialMaxMs: number;
@@ -19,6 +21,7 @@ export const defaultAgentConfig: AgentConfig = {
   gossip: defaultGossipConfig,
   applyBytesMax: 64 << 10,
   peerQueueBytesMax: 8 << 20,
+  aloneAfterMs: 15_000,
   redialMinMs: 100,
   redialMaxMs: 5000,
 };

@@ -29,6 +29,8 @@ export class Links {
   readonly #wanted = new Map<NodeId, string>();
   /** Dials that failed in a row, by member. */
   readonly #failures = new Map<NodeId, number>();
+  /** Members a redial is due to: one timer each, however often they are dialed meanwhile. */
+  readonly #redialing = new Set<NodeId>();
   #opened = 0;
 
   constructor(self: NodeId, cluster: ClusterId, config: AgentConfig) {
@@ -55,10 +57,12 @@ export class Links {
   /** A member is gone: have no stream to it. */
   unwant(node: NodeId): Effect[] {
     this.#wanted.delete(node);
+    this.#failures.delete(node);
     return this.#closeDialed(node, "member gone");
   }
 
   redial(node: NodeId): Effect[] {
+    this.#redialing.delete(node);
     const address = this.#wanted.get(node);
     return address === undefined || this.#dialed.has(node) ? [] : this.#dial(node, address);
   }
@@ -113,6 +117,8 @@ export class Links {
     }
     const failures = this.#failures.get(node) ?? 0;
     this.#failures.set(node, failures + 1);
+    if (this.#redialing.has(node)) return { effects: [], node };
+    this.#redialing.add(node);
     const { redialMinMs, redialMaxMs } = this.#config;
     const afterMs = Math.min(redialMaxMs, redialMinMs * 2 ** Math.min(failures, 16));
     return { effects: [{ kind: "wake", afterMs, timer: { kind: "redial", node } }], node };

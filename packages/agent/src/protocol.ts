@@ -13,6 +13,7 @@ export type AgentTimer =
   | { readonly kind: "flush" }
   | { readonly kind: "apply" }
   | { readonly kind: "sync" }
+  | { readonly kind: "alone" }
   | { readonly kind: "redial"; readonly node: NodeId };
 
 export type Input =

@@ -116,8 +116,7 @@ export class Replica {
       case "changes":
         return this.#onChanges(from, frame.changes, now);
       case "empty":
-        for (const empty of frame.empties) this.#inbox.offerEmpty(empty);
-        return this.#applyReady();
+        return this.#onEmpty(frame.empties);
       case "sum":
         return this.#onSum(from, frame, now);
       case "holdings":
@@ -138,6 +137,14 @@ export class Replica {
     }
     const applied = this.#applyReady();
     return [...applied, ...this.#want(from, this.#inbox.knownGaps(this.#store.holdings()), now)];
+  }
+
+  #onEmpty(empties: readonly OriginRanges[]): ReplicaEffect[] {
+    const holdings = this.#store.holdings();
+    for (const empty of empties) {
+      if (empty.origin !== this.#store.origin) this.#inbox.offerEmpty(empty, holdings); // As with changes.
+    }
+    return this.#applyReady();
   }
 
   /** Applies what is next in line, a slice at a time, so that a flood never holds the thread for long. */
@@ -192,6 +199,11 @@ export class Replica {
     const mine = this.#store.holdings();
     const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
     const effects = this.#want(from, wants, now);
+    const own = this.#store.origin;
+    if ((theirs.get(own)?.head ?? 0) > (mine.get(own)?.head ?? 0)) {
+      const reason = "it holds versions of this database that this database does not: an old copy of it was put back";
+      effects.push(event({ kind: "refused", from, reason }));
+    }
     if (!isReply && canHelp(mine, theirs)) {
       effects.push({ kind: "frame", to: from, frame: { kind: "holdings", holdings: mine, isReply: true } });
     }
@@ -199,16 +211,20 @@ export class Replica {
   }
 
   #onWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
-    const { repairBytesMax, frameBytesMax } = this.#config.gossip;
+    const { repairBytesMax, frameBytesMax, wantVersionsMax } = this.#config.gossip;
     const effects: ReplicaEffect[] = [];
     const empties: EmptyVersions[] = [];
     let budget = repairBytesMax;
+    let versionsLeft = wantVersionsMax; // Looking for versions that say nothing costs time, too, and no bytes.
     let isComplete = true;
-    for (const { origin, versions } of wants) {
-      if (budget <= 0) {
+    for (const { origin, versions: wanted } of wants) {
+      const versions = wanted.take(versionsLeft);
+      if (versions.size < wanted.size) isComplete = false;
+      if (budget <= 0 || versionsLeft <= 0) {
         isComplete = false;
         break;
       }
+      versionsLeft -= versions.size;
       const { changes, empty } = this.#store.extract(origin, versions, budget);
       if (!empty.isEmpty) empties.push({ origin, versions: empty });
       if (changes.length + empty.size < versions.size) isComplete = false;
@@ -222,9 +238,15 @@ export class Replica {
   }
 
   #want(from: NodeId, gaps: readonly OriginRanges[], now: Now): ReplicaEffect[] {
-    const wants = gaps
-      .map(({ origin, versions }) => ({ origin, versions: versions.subtract(this.#antiEntropy.asked(origin, now)) }))
-      .filter(({ versions }) => !versions.isEmpty);
+    const wants: OriginRanges[] = [];
+    let left = this.#config.gossip.wantVersionsMax;
+    for (const { origin, versions } of gaps) {
+      if (origin === this.#store.origin) continue; // What comes back of our own is not taken: asking would never end.
+      const missing = versions.subtract(this.#antiEntropy.asked(origin, now)).take(left);
+      if (missing.isEmpty) continue;
+      wants.push({ origin, versions: missing });
+      left -= missing.size;
+    }
     if (wants.length === 0) return [];
     this.#antiEntropy.noteAsked(from, wants, now);
     return [{ kind: "frame", to: from, frame: { kind: "want", wants } }];

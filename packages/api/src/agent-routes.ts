@@ -6,6 +6,8 @@ import { AppError, type WriteOutcome } from "@patina/base";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { stream } from "hono/streaming";
+import { jsonBody } from "./json-body.js";
+import { addObjectRoutes } from "./object-routes.js";
 import type { AgentPort, CheckpointsPort, LiveQueriesPort, LiveQuery } from "./ports.js";
 import { problemOf, problemResponse } from "./problem.js";
 import { parseStatement, parseTransaction } from "./statement.js";
@@ -45,6 +47,7 @@ export function agentRoutes(parts: AgentRoutes): Hono {
     }),
   );
   addSqlRoutes(app, parts, limits);
+  addObjectRoutes(app, parts.agent);
   addSubscriptionRoutes(app, parts, limits);
   addStateRoutes(app, parts);
   addCheckpointRoutes(app, parts.checkpoints);
@@ -127,15 +130,6 @@ function addCheckpointRoutes(app: Hono, checkpoints: CheckpointsPort): void {
   app.post("/v1/checkpoints/:id/verify", async (c) => {
     return c.json(await checkpoints.verify(c.req.param("id"), c.req.query("data") !== "false"));
   });
-}
-
-/** Throws `bad-request` for a body that is not JSON. */
-export async function jsonBody(c: Context): Promise<unknown> {
-  try {
-    return await c.req.json();
-  } catch (cause) {
-    throw new AppError("bad-request", "the body is not JSON", { cause, hint: "Send a JSON document." });
-  }
 }
 
 function timeoutMs(c: Context): number | undefined {

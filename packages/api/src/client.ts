@@ -7,7 +7,7 @@ export interface ClientOptions {
 }
 
 export interface RequestOptions {
-  readonly method?: "GET" | "POST" | "DELETE";
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE";
   readonly body?: unknown;
   readonly timeoutMs?: number;
   /** Statuses that are an answer here, not an error, e.g. 503 of a readiness probe. */

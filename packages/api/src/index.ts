@@ -1,5 +1,6 @@
 /** HTTP: routes, errors on the wire, the server and the client. */
-export { agentRoutes, type AgentRoutes, type ApiLimits, defaultApiLimits, jsonBody } from "./agent-routes.js";
+export { agentRoutes, type AgentRoutes, type ApiLimits, defaultApiLimits } from "./agent-routes.js";
+export { jsonBody } from "./json-body.js";
 export { PatinaClient, type RequestOptions, type TransactionResult } from "./client.js";
 export type {
   AgentPort,

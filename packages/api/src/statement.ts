@@ -52,7 +52,7 @@ function toStatement(item: z.infer<typeof statement>, parametersMax: number): St
 }
 
 /** JSON as SQLite values: whole numbers are integers, true is 1, and what SQLite has no type for is kept as JSON text. */
-function toSqlValue(value: unknown): SqlValue {
+export function toSqlValue(value: unknown): SqlValue {
   if (value === null || value === undefined) return null;
   if (typeof value === "string") return value;
   if (typeof value === "boolean") return value ? 1n : 0n;

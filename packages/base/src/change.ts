@@ -5,7 +5,7 @@
  */
 import type { Hlc } from "./hlc.js";
 import { type OriginId, ORIGIN_ID_LENGTH } from "./ids.js";
-import type { ByteReader, ByteWriter } from "./bytes.js";
+import { type ByteReader, type ByteWriter, MalformedError } from "./bytes.js";
 
 export interface Change {
   readonly origin: OriginId;
@@ -25,9 +25,23 @@ export function writeChange(writer: ByteWriter, change: Change): void {
   writer.hex(change.origin).varint(change.version).u64(change.hlc).bytes(change.body);
 }
 
+/** The greatest version there can be: one more must still be a safe integer. */
+export const VERSION_MAX = Number.MAX_SAFE_INTEGER - 1;
+
+/** The greatest stamp taken from outside (the year 4199): far from where the clocks that follow it would overflow. */
+export const HLC_MAX: Hlc = (1n << 62n) - 1n;
+
+/** A stamp as it came: one that would run every clock out of 64 bits is refused at the door. */
+export function readHlc(reader: ByteReader): Hlc {
+  const hlc = reader.u64();
+  if (hlc > HLC_MAX) throw new MalformedError("a stamp beyond 62 bits");
+  return hlc;
+}
+
 export function readChange(reader: ByteReader, bodyBytesMax: number): Change {
   const origin = reader.hex(ORIGIN_ID_LENGTH);
   const version = reader.varint();
-  const hlc = reader.u64();
+  if (version < 1 || version > VERSION_MAX) throw new MalformedError(`version ${version}`);
+  const hlc = readHlc(reader);
   return { origin, version, hlc, body: reader.bytes(bodyBytesMax).slice() };
 }

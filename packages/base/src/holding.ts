@@ -3,6 +3,7 @@
  * the transaction that applied the version and nowhere else: it is the one answer to "have I seen this?".
  */
 import { type ByteReader, type ByteWriter, MalformedError } from "./bytes.js";
+import { VERSION_MAX } from "./change.js";
 import { hash32 } from "./hash.js";
 import { type OriginId, ORIGIN_ID_LENGTH } from "./ids.js";
 import { type Range, Ranges } from "./ranges.js";
@@ -65,7 +66,7 @@ export function readRanges(reader: ByteReader, spansMax: number): Ranges {
   for (let left = reader.count(spansMax); left > 0; left--) {
     const low = last + reader.varint();
     const high = low + reader.varint();
-    if (low < 1 || !Number.isSafeInteger(high)) throw new MalformedError("a range out of bounds");
+    if (low < 1 || high > VERSION_MAX) throw new MalformedError("a range out of bounds");
     spans.push([low, high]);
     last = high;
   }
@@ -85,6 +86,7 @@ export function readHoldings(reader: ByteReader, originsMax: number, spansMax: n
   for (let left = reader.count(originsMax); left > 0; left--) {
     const origin = reader.hex(ORIGIN_ID_LENGTH);
     const head = reader.varint();
+    if (head > VERSION_MAX) throw new MalformedError(`head ${head}`);
     const gaps = readRanges(reader, spansMax);
     if ((gaps.spans.at(-1)?.[1] ?? 0) >= head && !gaps.isEmpty) throw new MalformedError("a gap above its head");
     holdings.set(origin, { head, gaps });

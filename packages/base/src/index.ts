@@ -2,7 +2,7 @@
 export { AppError, type AppErrorOptions, asAppError, type ErrorCode, messageOf } from "./app-error.js";
 export { assert, must, unreachable } from "./assert.js";
 export { ByteReader, ByteWriter, MalformedError } from "./bytes.js";
-export { type Change, changeBytes, readChange, writeChange } from "./change.js";
+export { type Change, changeBytes, HLC_MAX, readChange, readHlc, VERSION_MAX, writeChange } from "./change.js";
 export { hash32, rendezvous } from "./hash.js";
 export { type Hlc, HlcClock, hlcFromMs, hlcToMs } from "./hlc.js";
 export {

@@ -69,10 +69,14 @@ export class Ranges {
   subtract(other: Ranges): Ranges {
     if (other.isEmpty || this.isEmpty) return this;
     const out: Range[] = [];
+    const cuts = other.#spans;
+    let from = 0; // Both are sorted: what lies below this span lies below the next ones, too.
     for (const span of this.#spans) {
       let low = span[0];
-      for (const [cutLow, cutHigh] of other.#spans) {
-        if (cutHigh < low || cutLow > span[1]) continue;
+      while (from < cuts.length && (cuts[from]?.[1] ?? 0) < low) from++;
+      for (let i = from; i < cuts.length; i++) {
+        const [cutLow, cutHigh] = cuts[i] as Range;
+        if (cutLow > span[1]) break;
         if (cutLow > low) out.push([low, cutLow - 1]);
         low = cutHigh + 1;
       }

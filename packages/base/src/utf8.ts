@@ -56,7 +56,7 @@ export function utf8Read(from: Uint8Array, start: number, end: number): string {
       text += String.fromCharCode(lead);
       continue;
     }
-    const extra = lead >= 0xf0 && lead < 0xf8 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc2 ? 1 : 0;
+    const extra = lead >= 0xf8 ? 0 : lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc2 ? 1 : 0;
     let code = extra === 3 ? lead & 0x07 : extra === 2 ? lead & 0x0f : lead & 0x1f;
     let taken = 0;
     while (taken < extra && at < end && ((from[at] ?? 0) & 0xc0) === 0x80) {

@@ -29,13 +29,14 @@ export class Inbox {
   readonly #byOrigin = new Map<OriginId, Parked>();
   #bytes = 0;
   #versions = 0;
+  #emptySpans = 0;
   #dropped = 0;
 
   constructor(config: GossipConfig) {
     this.#config = config;
   }
 
-  /** Changes that were dropped because the inbox was full. They are fetched again. */
+  /** Changes and empty ranges that were dropped because the inbox was full. They are fetched again. */
   get droppedCount(): number {
     return this.#dropped;
   }
@@ -60,9 +61,18 @@ export class Inbox {
     this.#versions++;
   }
 
-  offerEmpty({ origin, versions }: OriginRanges): void {
+  /** Takes in versions said to be empty. They are bounded like changes: beyond the limit only the next in line fit. */
+  offerEmpty({ origin, versions }: OriginRanges, holdings: Holdings): void {
     const parked = this.#parked(origin);
-    parked.empties = parked.empties.union(versions);
+    const all = parked.empties.union(versions);
+    if (this.#emptySpans - parked.empties.spanCount + all.spanCount <= this.#config.parkedVersionsMax) {
+      this.#setEmpties(parked, all);
+      return;
+    }
+    const next = nextVersion(holdings.get(origin) ?? NO_HOLDING);
+    const inLine = versions.spans.find(([low, high]) => low <= next && next <= high);
+    if (inLine !== undefined) this.#setEmpties(parked, parked.empties.union(Ranges.of(next, inLine[1])));
+    this.#dropped++;
   }
 
   /** What of an origin is here, waiting. */
@@ -119,7 +129,12 @@ export class Inbox {
 
   #forgetBelow(parked: Parked, version: number): void {
     for (const change of parked.changes.values()) if (change.version < version) this.#drop(parked, change);
-    if (version > 1) parked.empties = parked.empties.subtract(Ranges.of(1, version - 1));
+    if (version > 1) this.#setEmpties(parked, parked.empties.subtract(Ranges.of(1, version - 1)));
+  }
+
+  #setEmpties(parked: Parked, empties: Ranges): void {
+    this.#emptySpans += empties.spanCount - parked.empties.spanCount;
+    parked.empties = empties;
   }
 
   #drop(parked: Parked, change: Change): void {

@@ -7,7 +7,7 @@ import type { SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
 import { CLOCK_COLUMNS, type Table } from "./layout.js";
 import { encodeKey } from "./row-codec.js";
-import { clockOf, type HashedClock } from "./rows.js";
+import { assertKeyText, clockOf, type HashedClock } from "./rows.js";
 import { quoteName } from "./sql/tokens.js";
 
 export interface TouchedRow {
@@ -50,6 +50,7 @@ export class Capture {
   #onTouch([index, app, epoch, hlc, origin, version, hash, ...key]: SqlValue[]): null {
     const table = this.#tables[Number(index)];
     if (this.#touched === undefined || table === undefined) return null;
+    assertKeyText(key);
     const keyBytes = encodeKey(key);
     const id = `${table.name}\0${Buffer.from(keyBytes).toString("latin1")}`;
     if (this.#touched.has(id)) return null; // Only the state before the transaction matters.
@@ -62,7 +63,9 @@ export class Capture {
 
 function createTriggers(db: Database.Database, table: Table, index: number): void {
   const rows = quoteName(table.rowsTable);
-  const columns = table.insertColumns.map(quoteName).join(", ");
+  // An INTEGER PRIMARY KEY is the rowid, which has names of its own.
+  const rowids = ["rowid", "oid", "_rowid_"];
+  const columns = [...table.insertColumns, ...rowids].map(quoteName).join(", ");
   const keyOf = (row: string): string => table.key.map((name) => `${row}.${quoteName(name)}`).join(", ");
   const app = table.appColumn === undefined ? "NULL" : `OLD.${quoteName(table.appColumn)}`;
   const old = `${index}, ${app}, ${CLOCK_COLUMNS.map((name) => `OLD.${name}`).join(", ")}, ${keyOf("OLD")}`;
@@ -75,5 +78,5 @@ function createTriggers(db: Database.Database, table: Table, index: number): voi
   trigger("insert", "INSERT", "", fresh);
   trigger("delete", "DELETE", "", old);
   trigger("update", `UPDATE OF ${columns}`, "", old);
-  trigger("move", `UPDATE OF ${table.key.map(quoteName).join(", ")}`, `WHEN ${moved}`, fresh);
+  trigger("move", `UPDATE OF ${[...table.key, ...rowids].map(quoteName).join(", ")}`, `WHEN ${moved}`, fresh);
 }

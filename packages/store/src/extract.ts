@@ -10,8 +10,9 @@ import { encodeBody, encodeKey, encodeState, type RowChange } from "./row-codec.
 import { clockOf } from "./rows.js";
 import { quoteName } from "./sql/tokens.js";
 
-/** Versions read at a time: it bounds memory when a span is long and sparse. */
-const WINDOW_VERSIONS = 256;
+/** Versions read at a time: few while they are large, many while they say little, so that a step stays short. */
+const WINDOW_VERSIONS_MIN = 4;
+const WINDOW_VERSIONS_MAX = 1024;
 
 export interface Extract {
   readonly changes: readonly Change[];
@@ -31,13 +32,13 @@ export class Extractor {
     this.#origins = origins;
     this.#readers = tables.map((table) => ({ table, statement: this.#reader(table) }));
     const between = "WHERE origin = ? AND version BETWEEN ? AND ?";
-    this.#tombstones = this.#raw(`SELECT tbl, key, epoch, hlc, version FROM _patina_tombstones ${between}`);
+    this.#tombstones = this.#raw(`SELECT tbl, key, epoch, hlc, version, app FROM _patina_tombstones ${between}`);
     this.#quarantine = this.#raw(`SELECT version, hlc, body FROM _patina_quarantine ${between}`);
   }
 
   /**
-   * What is held of `wanted`, oldest first, until `bytesMax` of bodies are gathered; at least one window of versions
-   * is always looked at. `recent` may hold a version's exact bytes.
+   * What is held of `wanted`, oldest first, until `bytesMax` of bodies are gathered, and one change
+   * more at most. `recent` may hold a version's exact bytes.
    */
   extract(
     origin: OriginId,
@@ -51,13 +52,23 @@ export class Extractor {
     let empty = Ranges.empty;
     let bytes = 0;
     if (index === undefined) return { changes, empty };
-    for (const [low, high] of windows(held)) {
-      if (bytes >= bytesMax) break;
-      const found = this.#readWindow(origin, index, low, high, recent);
-      changes.push(...found);
-      for (const change of found) bytes += change.body.length;
-      const said = Ranges.from(found.map(({ version }): Range => [version, version]));
-      empty = empty.union(Ranges.of(low, high).subtract(said));
+    let window = WINDOW_VERSIONS_MIN;
+    for (let rest = held; !rest.isEmpty && bytes < bytesMax;) {
+      const [low, last] = rest.spans[0] as Range;
+      let high = Math.min(last, low + window - 1);
+      const before = bytes;
+      const said: Range[] = [];
+      for (const change of this.#readWindow(origin, index, low, high, recent)) {
+        changes.push(change);
+        said.push([change.version, change.version]);
+        bytes += change.body.length;
+        if (bytes >= bytesMax) high = change.version; // The rest of the window is for the next request.
+        if (bytes >= bytesMax) break;
+      }
+      const isLight = (bytes - before) * 4 < bytesMax;
+      window = isLight ? Math.min(window * 2, WINDOW_VERSIONS_MAX) : Math.max(window / 2, WINDOW_VERSIONS_MIN);
+      empty = empty.union(Ranges.of(low, high).subtract(Ranges.from(said)));
+      rest = rest.subtract(Ranges.of(low, high));
     }
     return { changes, empty };
   }
@@ -78,10 +89,10 @@ export class Extractor {
     for (const { table, statement } of this.#readers) {
       for (const row of statement.iterate(index, low, high) as Iterable<SqlValue[]>) noteRow(table, row, note);
     }
-    type TombstoneRow = [string, Buffer, bigint, bigint, bigint];
+    type TombstoneRow = [string, Buffer, bigint, bigint, bigint, string | null];
     for (const row of this.#tombstones.iterate(index, low, high) as Iterable<TombstoneRow>) {
-      const [table, key, epoch, hlc, version] = row;
-      note(version, { table, key, epoch: Number(epoch), hlc, state: undefined });
+      const [table, key, epoch, hlc, version, app] = row;
+      note(version, { table, key, epoch: Number(epoch), hlc, state: undefined, app: app ?? undefined });
     }
     const changes = [...rowsByVersion].map(([version, rows]) => recent(version) ?? rebuild(origin, version, rows));
     for (const row of this.#quarantine.all(index, low, high) as [bigint, bigint, Buffer][]) {
@@ -121,12 +132,4 @@ function noteRow(table: Table, row: readonly SqlValue[], note: (version: bigint,
 function rebuild(origin: OriginId, version: number, rows: readonly RowChange[]): Change {
   const hlc = rows.reduce<Hlc>((high, row) => (row.hlc > high ? row.hlc : high), 0n);
   return { origin, version, hlc, body: encodeBody(rows, hlc) };
-}
-
-function* windows(ranges: Ranges): Generator<Range> {
-  for (const [low, high] of ranges.spans) {
-    for (let start = low; start <= high; start += WINDOW_VERSIONS) {
-      yield [start, Math.min(high, start + WINDOW_VERSIONS - 1)];
-    }
-  }
 }

@@ -147,6 +147,8 @@ export interface Table {
   readonly appColumn: string | undefined;
   /** The app column's place in `values`; -1 when the table has none. */
   readonly appIndex: number;
+  /** The app column's place in `key`; -1 when it is no part of it. */
+  readonly appKeyIndex: number;
 }
 
 export function tableOf(schema: TableSchema): Table {
@@ -160,5 +162,6 @@ export function tableOf(schema: TableSchema): Table {
     insertColumns: stored.map(({ name }) => name),
     appColumn: schema.appColumn,
     appIndex: values.findIndex(({ name }) => name === schema.appColumn),
+    appKeyIndex: schema.key.findIndex((name) => name === schema.appColumn),
   };
 }

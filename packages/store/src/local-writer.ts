@@ -29,7 +29,7 @@ import type { Table } from "./layout.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
 import { encodeBody, encodeKey, encodeState, rowHash } from "./row-codec.js";
-import type { HashedClock, TableRows } from "./rows.js";
+import { assertKeyText, type HashedClock, type TableRows } from "./rows.js";
 import { isFatal, sqlError, transactionError } from "./sqlite-error.js";
 import type { StatementCache } from "./statement-cache.js";
 
@@ -47,6 +47,14 @@ export interface LocalWriterParts {
 
 /** The clock of a row between being written and being stamped, inside one transaction. */
 const UNSTAMPED: HashedClock = { epoch: 0, hlc: 0n, origin: 0, version: 0, hash: new Uint8Array(0) };
+
+/** A whole-object write and the row it is about, its key as the table keeps it. */
+interface Target {
+  readonly write: RowWrite;
+  readonly rows: TableRows;
+  readonly key: readonly SqlValue[];
+  readonly keyBytes: Uint8Array;
+}
 
 /** A row that a write will leave changed, before it has a version. `state` undefined is a delete. */
 interface Pending {
@@ -109,7 +117,7 @@ export class LocalWriter {
 
   #run(write: Write, wallMs: number): WriteOutcome {
     if (write.kind === "rows") {
-      const pending = write.rows.flatMap((row) => this.#pendingRow(row));
+      const pending = this.#targets(write.rows).flatMap((target) => this.#pendingRow(target));
       return this.#finish(pending, [pending.length], wallMs);
     }
     this.#parts.capture.start();
@@ -140,20 +148,47 @@ export class LocalWriter {
     }
     const state = encodeState(table, row.values);
     if (before !== undefined && this.#isSame(table, keyBytes, before, state)) {
-      if (row.clock === undefined) rows.stamp(key, before); // A REPLACE by itself dropped the clock.
+      // A REPLACE by itself dropped the clock; a row moved here from another key brought that key's.
+      if (row.clock === undefined || Buffer.compare(row.clock.hash, before.hash) !== 0) rows.stamp(key, before);
       return [];
     }
     const epoch = before?.epoch ?? rows.tombstone(keyBytes)?.epoch ?? 0;
     return [{ ...common, state, values: row.values, epoch, isWritten: true }];
   }
 
-  /** What a whole-object write would make of a row; nothing when it is as it was, or newer already. */
-  #pendingRow({ table: name, values, deleted, stamp }: RowWrite): Pending[] {
+  /** The rows to write, each once: a change says one thing of a row. The later write counts, unless its stamp is older. */
+  #targets(writes: readonly RowWrite[]): Target[] {
+    const targets = new Map<string, Target>();
+    for (const write of writes) {
+      const target = this.#target(write);
+      const id = `${write.table}\0${Buffer.from(target.keyBytes).toString("latin1")}`;
+      const earlier = targets.get(id)?.write.stamp;
+      if (earlier !== undefined && write.stamp !== undefined && isOlder(write.stamp, earlier)) continue;
+      targets.set(id, target);
+    }
+    return [...targets.values()];
+  }
+
+  #target(write: RowWrite): Target {
+    const { table: name, values } = write;
     const rows = this.#parts.rows.get(name);
     if (rows === undefined) throw new AppError("sql-error", `no such table: ${name}`);
+    const { key: keyColumns, insertColumns } = rows.table;
+    const unknown = Object.keys(values).find((column) => !insertColumns.includes(column));
+    if (unknown !== undefined) throw new AppError("sql-error", `table ${name} has no column named ${unknown}`);
+    const given = keyColumns.map((column) => {
+      const value = valueIn(values, column, null);
+      if (value === null) throw new AppError("bad-request", `${name}.${column} is missing`);
+      return value;
+    });
+    assertKeyText(given);
+    const key = rows.storedKey(given);
+    return { write, rows, key, keyBytes: encodeKey(key) };
+  }
+
+  /** What a whole-object write would make of a row; nothing when it is as it was, or newer already. */
+  #pendingRow({ write: { values, deleted, stamp }, rows, key, keyBytes }: Target): Pending[] {
     const { table } = rows;
-    const key = table.key.map((column) => must(values[column], `key column ${name}.${column}`));
-    const keyBytes = encodeKey(key);
     const current = rows.read(key);
     const last = current?.clock ?? rows.tombstone(keyBytes);
     if (stamp !== undefined && last !== undefined && isOlder(stamp, last)) return [];
@@ -162,7 +197,7 @@ export class LocalWriter {
     if (hlc !== undefined) this.#parts.clock.observe(hlc); // So that a later unstamped write of the row wins, too.
     const before = current?.clock;
     const epoch = stamp?.epoch ?? last?.epoch ?? 0;
-    const appBefore = rows.appOf(current?.values);
+    const appBefore = rows.appOf(key, current?.values);
     const common = { rows, key, keyBytes, before, appBefore, epoch, hlc };
     if (deleted === true) {
       // Without a stamp of its own, deleting what is not there says nothing; with one, it must outlive older writes.
@@ -172,7 +207,7 @@ export class LocalWriter {
     }
     rows.upsert(
       key,
-      table.values.map((it) => values[it.name] ?? it.defaultValue),
+      table.values.map(({ name, defaultValue }) => valueIn(values, name, defaultValue)),
       before ?? UNSTAMPED,
     );
     const written = must(rows.read(key), "a row just written").values; // As SQLite keeps it: affinity may change a value.
@@ -201,8 +236,8 @@ export class LocalWriter {
       if (hash !== undefined) digest.add(rows.table.name, keyBytes, hash);
     });
     origins.hold(self, Ranges.of(version, version), hlc, db);
-    const changes = pending.map(({ rows, keyBytes, epoch, hlc: own, state }) => {
-      return { table: rows.table.name, key: keyBytes, epoch, hlc: own ?? hlc, state };
+    const changes = pending.map(({ rows, keyBytes, epoch, hlc: own, state, appBefore: app }) => {
+      return { table: rows.table.name, key: keyBytes, epoch, hlc: own ?? hlc, state, app };
     });
     const change: Change = { origin: self, version, hlc, body: encodeBody(changes, hlc) };
     return { ok: true, rowsAffected, change, rows: pending.map((row) => changedRow(row)) };
@@ -248,6 +283,12 @@ export class LocalWriter {
   }
 }
 
+/** A column's value, null included; `absent` when the object leaves the column out. */
+function valueIn<T>(values: RowWrite["values"], column: string, absent: T): SqlValue | T {
+  const value = Object.hasOwn(values, column) ? values[column] : undefined;
+  return value === undefined ? absent : value;
+}
+
 type RowStamp = { readonly epoch: number; readonly hlc: Hlc };
 
 function isOlder(stamp: RowStamp, than: RowStamp): boolean {
@@ -260,5 +301,5 @@ function isSame(a: RowStamp, b: RowStamp): boolean {
 
 function changedRow({ rows, key, state, values, appBefore }: Pending): ChangedRow {
   const kind = state === undefined ? "delete" : "upsert";
-  return { table: rows.table.name, key, kind, appBefore, app: rows.appOf(values) };
+  return { table: rows.table.name, key, kind, appBefore, app: rows.appOf(key, values) };
 }

@@ -10,8 +10,11 @@ export class RecentChanges {
     this.#bytesMax = bytesMax;
   }
 
+  /** A version never changes: one that is here already stays as it is. */
   add(change: Change): void {
-    this.#changes.set(keyOf(change.origin, change.version), change);
+    const added = keyOf(change.origin, change.version);
+    if (this.#changes.has(added)) return;
+    this.#changes.set(added, change);
     this.#bytes += changeBytes(change);
     for (const [key, oldest] of this.#changes) {
       if (this.#bytes <= this.#bytesMax) break;

@@ -10,8 +10,10 @@ import {
   type ChangedRow,
   compareStamps,
   type EmptyVersions,
+  type Hlc,
   type HlcClock,
   holds,
+  MalformedError,
   messageOf,
   Ranges,
   type Stamp,
@@ -20,7 +22,15 @@ import type Database from "better-sqlite3";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
-import { decodeBody, decodeKey, decodeState, rowHash, type RowChange, UnknownColumnError } from "./row-codec.js";
+import {
+  decodeBody,
+  decodeKey,
+  decodeState,
+  encodeKey,
+  rowHash,
+  type RowChange,
+  UnknownColumnError,
+} from "./row-codec.js";
 import type { Clock, TableRows } from "./rows.js";
 import { isFatal, transactionError } from "./sqlite-error.js";
 
@@ -33,9 +43,11 @@ export interface RemoteApplierParts {
   readonly limits: StoreLimits;
 }
 
-type DigestStep = {
+/** What memory must follow once a change has been applied as a whole. */
+type MemoryStep = {
   readonly table: string;
   readonly key: Uint8Array;
+  readonly observed: Hlc;
   readonly before?: Uint8Array;
   readonly after?: Uint8Array;
 };
@@ -112,14 +124,15 @@ export class RemoteApplier {
 
   /** Undefined when applied; otherwise why not, and the change is in quarantine. */
   #inSavepoint(change: Change, out: ChangedRow[]): string | undefined {
-    const { db, digest, origins } = this.#parts;
+    const { db, digest, origins, clock } = this.#parts;
     const origin = origins.indexOf(change.origin, db); // Before the savepoint: a rollback must not take the number back.
     db.exec("SAVEPOINT one_change");
     try {
-      const steps: DigestStep[] = [];
+      const steps: MemoryStep[] = [];
       const changed = this.#applyRows(change, origin, steps);
       db.exec("RELEASE one_change");
-      for (const { table, key, before, after } of steps) {
+      for (const { table, key, observed, before, after } of steps) {
+        clock.observe(observed);
         if (before !== undefined) digest.subtract(table, key, before);
         if (after !== undefined) digest.add(table, key, after);
       }
@@ -140,7 +153,7 @@ export class RemoteApplier {
     }
   }
 
-  #applyRows(change: Change, origin: number, steps: DigestStep[]): ChangedRow[] {
+  #applyRows(change: Change, origin: number, steps: MemoryStep[]): ChangedRow[] {
     const rows = decodeBody(change.body, change.hlc, this.#parts.limits.transactionRowsMax);
     const changed: ChangedRow[] = [];
     for (const row of rows) {
@@ -151,23 +164,31 @@ export class RemoteApplier {
   }
 
   /** The join. Undefined when the row that is here wins. */
-  #joinRow(change: Change, origin: number, incoming: RowChange, steps: DigestStep[]): ChangedRow | undefined {
+  #joinRow(change: Change, origin: number, incoming: RowChange, steps: MemoryStep[]): ChangedRow | undefined {
     const rows = this.#parts.rows.get(incoming.table);
     if (rows === undefined) throw new UnknownColumnError(`table ${incoming.table}`);
     const { table } = rows;
     const key = decodeKey(incoming.key, this.#parts.limits.rowBytesMax);
     if (key.length !== table.key.length) throw new UnknownColumnError(`key of ${key.length} columns for ${table.name}`);
+    if (Buffer.compare(encodeKey(rows.storedKey(key)), incoming.key) !== 0) {
+      throw new MalformedError(`a key that ${table.name} would not keep as it is`);
+    }
     const current = rows.read(key);
     const last = current?.clock ?? rows.tombstone(incoming.key);
     const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
     if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;
     const clock = { ...stamp, origin };
-    this.#parts.clock.observe(incoming.hlc); // It may be ahead of its change's: a later local write of the row must win.
-    const appBefore = rows.appOf(current?.values);
-    const step = { table: table.name, key: incoming.key, ...(current?.clock ? { before: current.clock.hash } : {}) };
+    const appBefore = rows.appOf(key, current?.values);
+    const observed = incoming.hlc; // It may be ahead of its change's: a later local write of the row must win.
+    const step = {
+      table: table.name,
+      key: incoming.key,
+      observed,
+      ...(current?.clock ? { before: current.clock.hash } : {}),
+    };
     if (incoming.state === undefined) {
       if (current !== undefined) rows.delete(key);
-      rows.putTombstone(incoming.key, clock, appBefore);
+      rows.putTombstone(incoming.key, clock, incoming.app);
       steps.push(step);
       return { table: table.name, key, kind: "delete", appBefore, app: undefined };
     }
@@ -176,7 +197,7 @@ export class RemoteApplier {
     rows.upsert(key, values, { ...clock, hash });
     if (current === undefined && last !== undefined) rows.dropTombstone(incoming.key);
     steps.push({ ...step, after: hash });
-    return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(values) };
+    return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(key, values) };
   }
 
   #stampOf(clock: Clock): Stamp {

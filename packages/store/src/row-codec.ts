@@ -2,7 +2,7 @@
  * Rows as bytes: the body of a change, and the bytes a row's hash is taken of.
  *
  *   body   := count, row…
- *   row    := flags u8 (1 = tombstone, 2 = own hlc), epoch, [hlc u64], table text, key bytes, [state bytes]
+ *   row    := flags u8 (1 = tombstone, 2 = own hlc, 4 = app), epoch, [hlc u64], table text, key bytes, [state bytes], [app text]
  *   key    := value…                                 in key order
  *   state  := count, (column text, value)…           sorted by name; columns at their default are left out
  *
@@ -14,6 +14,7 @@ import {
   ByteWriter,
   type Hlc,
   MalformedError,
+  readHlc,
   readValue,
   type SqlValue,
   type Stamp,
@@ -28,10 +29,13 @@ export interface RowChange {
   readonly epoch: number;
   readonly hlc: Hlc;
   readonly state: Uint8Array | undefined;
+  /** Of a tombstone: the app its row belonged to, for those who never saw the row. */
+  readonly app?: string | undefined;
 }
 
 const TOMBSTONE = 1;
 const OWN_HLC = 2;
+const APP = 4;
 
 export const HASH_BYTES = 32;
 
@@ -95,10 +99,13 @@ export function encodeBody(rows: readonly RowChange[], changeHlc: Hlc): Uint8Arr
   writer.varint(rows.length);
   for (const row of rows) {
     const ownHlc = row.hlc !== changeHlc;
-    writer.u8((row.state === undefined ? TOMBSTONE : 0) | (ownHlc ? OWN_HLC : 0)).varint(row.epoch);
+    const app = row.state === undefined ? row.app : undefined;
+    writer.u8((row.state === undefined ? TOMBSTONE : 0) | (ownHlc ? OWN_HLC : 0) | (app === undefined ? 0 : APP));
+    writer.varint(row.epoch);
     if (ownHlc) writer.u64(row.hlc);
     writer.text(row.table).bytes(row.key);
     if (row.state !== undefined) writer.bytes(row.state);
+    if (app !== undefined) writer.text(app);
   }
   return writer.done();
 }
@@ -109,11 +116,12 @@ export function decodeBody(body: Uint8Array, changeHlc: Hlc, rowsMax: number): R
   for (let left = reader.count(rowsMax); left > 0; left--) {
     const flags = reader.u8();
     const epoch = reader.varint();
-    const hlc = (flags & OWN_HLC) !== 0 ? reader.u64() : changeHlc;
+    const hlc = (flags & OWN_HLC) !== 0 ? readHlc(reader) : changeHlc;
     const table = reader.text(1024);
     const key = reader.bytes(body.length).slice();
     const state = (flags & TOMBSTONE) !== 0 ? undefined : reader.bytes(body.length).slice();
-    rows.push({ table, key, epoch, hlc, state });
+    const app = (flags & APP) !== 0 ? reader.text(body.length) : undefined;
+    rows.push({ table, key, epoch, hlc, state, app });
   }
   if (!reader.isAtEnd) throw new MalformedError("bytes after the last row");
   return rows;

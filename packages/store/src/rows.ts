@@ -1,5 +1,5 @@
 /** The statements that read and write one table's rows and clocks, prepared once per connection. */
-import type { Hlc, SqlValue } from "@patina/base";
+import { AppError, type Hlc, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
 import { CLOCK_COLUMNS, type Table } from "./layout.js";
 import { quoteName } from "./sql/tokens.js";
@@ -36,6 +36,7 @@ export class TableRows {
   readonly #readTombstone: Database.Statement;
   readonly #putTombstone: Database.Statement;
   readonly #dropTombstone: Database.Statement;
+  readonly #keyProbe: KeyProbe;
 
   constructor(db: Database.Database, table: Table) {
     this.table = table;
@@ -61,6 +62,12 @@ export class TableRows {
     this.#readTombstone.raw().safeIntegers(true);
     this.#putTombstone = db.prepare("INSERT OR REPLACE INTO _patina_tombstones VALUES (?, ?, ?, ?, ?, ?, ?)");
     this.#dropTombstone = db.prepare("DELETE FROM _patina_tombstones WHERE tbl = ? AND key = ?");
+    this.#keyProbe = new KeyProbe(db, table);
+  }
+
+  /** The key as the table would keep it: a column's type may turn 5 into '5'. Its bytes must be those that are kept. */
+  storedKey(key: readonly SqlValue[]): readonly SqlValue[] {
+    return this.#keyProbe.stored(key);
   }
 
   read(key: readonly SqlValue[]): StoredRow | undefined {
@@ -100,10 +107,61 @@ export class TableRows {
     this.#dropTombstone.run(this.table.name, key);
   }
 
-  /** The app a row belongs to, by its values. */
-  appOf(values: readonly SqlValue[] | undefined): string | undefined {
-    const app = this.table.appIndex === -1 ? null : values?.[this.table.appIndex];
+  /** The app a row belongs to; undefined when there is no row, or its table names none. */
+  appOf(key: readonly SqlValue[], values: readonly SqlValue[] | undefined): string | undefined {
+    const { appIndex, appKeyIndex } = this.table;
+    const app = appKeyIndex === -1 ? values?.[appIndex] : values && key[appKeyIndex];
     return app === null || app === undefined ? undefined : String(app);
+  }
+}
+
+/**
+ * What SQLite makes of a key's values when it stores them. Those that plainly stay as they are cost nothing; the others
+ * go through a TEMP table with the key columns' affinities, so that the rules are SQLite's own.
+ */
+class KeyProbe {
+  readonly #types: readonly string[];
+  readonly #insert: Database.Statement;
+  readonly #read: Database.Statement;
+  readonly #clear: Database.Statement;
+
+  constructor(db: Database.Database, { name, rowsTable, key }: Table) {
+    const probe = `temp.${quoteName(`_patina_key_${name}`)}`;
+    const columns = key.map(quoteName).join(", ");
+    db.exec(`CREATE TABLE ${probe} AS SELECT ${columns} FROM main.${quoteName(rowsTable)} WHERE 0`);
+    const infos = db.pragma(`temp.table_info(${quoteName(`_patina_key_${name}`)})`) as { type: string }[];
+    this.#types = infos.map(({ type }) => type);
+    this.#insert = db.prepare(`INSERT INTO ${probe} VALUES (${key.map(() => "?").join(", ")})`);
+    this.#read = db.prepare(`SELECT ${columns} FROM ${probe}`).raw().safeIntegers(true);
+    this.#clear = db.prepare(`DELETE FROM ${probe}`);
+  }
+
+  stored(key: readonly SqlValue[]): readonly SqlValue[] {
+    if (key.every((value, i) => staysAsItIs(value, this.#types[i]))) return key;
+    this.#insert.run(...key);
+    const stored = must(this.#read.get(), "a key just written") as SqlValue[];
+    this.#clear.run();
+    return stored;
+  }
+}
+
+/** `type` as CREATE TABLE AS names an affinity: TEXT, INT, NUM, REAL, or nothing. */
+function staysAsItIs(value: SqlValue, type: string | undefined): boolean {
+  if (typeof value === "string") return type === "TEXT" || type === "";
+  if (typeof value === "bigint") return type === "INT" || type === "NUM" || type === "";
+  return typeof value !== "number";
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * Refuses a key whose text is not valid Unicode. SQLite keeps such bytes as they are and JavaScript reads them back as
+ * U+FFFD, so the row could never be found by its key again.
+ */
+export function assertKeyText(key: readonly SqlValue[]): void {
+  for (const value of key) {
+    if (typeof value !== "string" || !(value.includes("\ufffd") || LONE_SURROGATE.test(value))) continue;
+    throw new AppError("bad-request", "a key's text is not valid Unicode", { hint: "Send it as UTF-8." });
   }
 }
 

@@ -97,6 +97,9 @@ function classify(sql: string, tokens: readonly Token[]): Statement {
   const nameAt = isWord(tokens[2], "IF") ? 5 : 2;
   const name = nameOf(tokens[nameAt]) ?? "";
   if (isReserved(name)) throw invalid(`line ${line}: the name ${name} is reserved`, "Choose another name.");
+  if (tokens[nameAt + 1]?.text === ".") {
+    throw invalid(`line ${line}: ${name}.… names a database`, "Leave the database out: there is one.");
+  }
   if (kind === "TABLE" && tokens[nameAt + 1]?.text !== "(") {
     throw invalid(`line ${line}: table ${name} has no column list`, "CREATE TABLE … AS SELECT is not replicated.");
   }
@@ -130,7 +133,7 @@ function readTable(scratch: Database.Database, statement: Statement, sql: string
   if ((scratch.pragma(`foreign_key_list(${table})`) as unknown[]).length > 0) {
     throw invalid(`table ${name} has a foreign key`, "A parent row may arrive after its child; drop the constraint.");
   }
-  const indexes = scratch.pragma(`index_list(${table})`) as { origin: string; unique: number }[];
+  const indexes = scratch.pragma(`index_list(${table})`) as { name: string; origin: string; unique: number }[];
   if (indexes.some(({ origin, unique }) => unique === 1 && origin !== "pk")) {
     throw invalid(
       `table ${name} has a unique constraint`,
@@ -140,8 +143,17 @@ function readTable(scratch: Database.Database, statement: Statement, sql: string
   if (statement.tokens.some((token) => isWord(token, "AUTOINCREMENT"))) {
     throw invalid(`table ${name} uses AUTOINCREMENT`, "Two nodes would issue the same number; use a text key.");
   }
+  if (statement.tokens.some((token, i) => isWord(token, "ON") && isWord(statement.tokens[i + 1], "CONFLICT"))) {
+    throw invalid(
+      `table ${name} says what to do ON CONFLICT`,
+      "Say it in the statement that writes; a replica may not.",
+    );
+  }
+  const pkIndex = indexes.find(({ origin }) => origin === "pk");
+  refuseCollation(scratch, name, pkIndex?.name);
   const definitions = columnDefinitions(statement, sql);
-  const columns = infos.map((info) => readColumn(scratch, name, info, definitions.get(info.name.toLowerCase()) ?? ""));
+  const context = { scratch, table: name, isStrict: isStrict(scratch, name), isRowidKey: pkIndex === undefined };
+  const columns = infos.map((info) => readColumn(context, info, definitions.get(info.name.toLowerCase()) ?? ""));
   const key = infos.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk);
   if (key.length === 0) throw invalid(`table ${name} has no primary key`, "Every replicated row needs a key.");
   const appColumn = annotation(sql, statement, "app");
@@ -151,12 +163,37 @@ function readTable(scratch: Database.Database, statement: Statement, sql: string
   return { name, createSql: statement.sql, columns, key: key.map((info) => info.name), appColumn };
 }
 
-function readColumn(scratch: Database.Database, table: string, info: ColumnInfo, definition: string): Column {
+interface TableContext {
+  readonly scratch: Database.Database;
+  readonly table: string;
+  readonly isStrict: boolean;
+  /** The key is the rowid: it is never null, and always an integer. */
+  readonly isRowidKey: boolean;
+}
+
+function isStrict(scratch: Database.Database, table: string): boolean {
+  const list = scratch.pragma(`table_list(${quoteName(table)})`) as { strict: number }[];
+  return list[0]?.strict === 1;
+}
+
+/** Keys that SQLite holds for equal must have equal bytes, or two nodes keep one row under two names. */
+function refuseCollation(scratch: Database.Database, table: string, pkIndex: string | undefined): void {
+  if (pkIndex === undefined) return;
+  const parts = scratch.pragma(`index_xinfo(${quoteName(pkIndex)})`) as { key: number; name: string; coll: string }[];
+  const bad = parts.find(({ key, coll }) => key === 1 && coll !== "BINARY");
+  if (bad === undefined) return;
+  throw invalid(`${table}.${bad.name} is in the primary key with collation ${bad.coll}`, "Leave the collation out.");
+}
+
+function readColumn(context: TableContext, info: ColumnInfo, definition: string): Column {
+  const { table, isRowidKey } = context;
   const { name, pk, hidden, notnull, dflt_value: dflt } = info;
   if (isReserved(name)) throw invalid(`${table}.${name}: the name is reserved`, "Choose another name.");
-  const isIntegerKey = pk === 1 && info.type.toUpperCase() === "INTEGER";
-  if (pk > 0 && notnull === 0 && !isIntegerKey) {
+  if (pk > 0 && notnull === 0 && !isRowidKey) {
     throw invalid(`${table}.${name} is in the primary key but may be null`, "Add NOT NULL to it.");
+  }
+  if (pk > 0 && (info.type === "" || info.type.toUpperCase() === "ANY")) {
+    throw invalid(`${table}.${name} is in the primary key without a type`, "Give it one: 1 and 1.0 would be one key.");
   }
   const isGenerated = hidden === 2 || hidden === 3;
   if (pk === 0 && notnull === 1 && dflt === null && !isGenerated) {
@@ -166,26 +203,28 @@ function readColumn(scratch: Database.Database, table: string, info: ColumnInfo,
     );
   }
   const signature = [info.type.toUpperCase(), notnull, dflt ?? "", pk, hidden].join("|");
-  const defaultValue = pk > 0 || isGenerated ? null : evaluateDefault(scratch, table, info);
+  const defaultValue = pk > 0 || isGenerated ? null : evaluateDefault(context, info);
   return { name, definition, signature, isKey: pk > 0, isGenerated, defaultValue };
 }
 
 /** The default as the column would store it, affinity included. It must be the same on every node and every day. */
 function evaluateDefault(
-  scratch: Database.Database,
-  table: string,
+  { scratch, table, isStrict: strict }: TableContext,
   { name, dflt_value: dflt, type }: ColumnInfo,
 ): SqlValue {
   if (dflt === null) return null;
-  if (
-    tokenize(dflt).some((token) => isWord(token, "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME")) ||
-    dflt.includes("(")
-  ) {
+  const tokens = tokenize(dflt);
+  const now = tokens.some((token) => isWord(token, "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"));
+  if (now || tokens.some(({ text }) => text === "(")) {
     throw invalid(`${table}.${name} has a default that is not a constant`, "Peers would fill in different values.");
   }
-  scratch.exec("DROP TABLE IF EXISTS temp.probe");
-  scratch.exec(`CREATE TEMP TABLE probe (k INTEGER, v ${type === "ANY" ? "" : type} DEFAULT (${dflt}))`);
-  scratch.exec("INSERT INTO probe (k) VALUES (1)");
+  const isName = tokens.length === 1 && (tokens[0]?.kind === "quoted" || tokens[0]?.kind === "word");
+  if (isName && !isWord(tokens[0], "NULL", "TRUE", "FALSE")) {
+    throw invalid(`${table}.${name} has the name ${dflt} as its default`, "Write text in 'single quotes'.");
+  }
+  execute(scratch, "DROP TABLE IF EXISTS temp.probe");
+  execute(scratch, `CREATE TEMP TABLE probe (k INTEGER, v ${type} DEFAULT (${dflt})) ${strict ? "STRICT" : ""}`);
+  execute(scratch, "INSERT INTO temp.probe (k) VALUES (1)");
   return scratch.prepare("SELECT v FROM temp.probe").safeIntegers(true).pluck().get() as SqlValue;
 }
 

@@ -2,7 +2,7 @@
  * What the clients of one live query have been told: its rows by key, and the last changes, as the text that was sent.
  * Keeping the text makes "has it changed?" a comparison of strings, and it asks exactly what a client could see.
  */
-import { assert, type SqlValue } from "@patina/base";
+import { assert, type SqlValue, valueToJson } from "@patina/base";
 
 export interface LiveRow {
   /** Small, and the row's own for as long as it stays in the result. */
@@ -84,16 +84,7 @@ export function liveRowLine({ rowId, cells }: LiveRow): string {
 }
 
 export function cellsText(cells: readonly SqlValue[]): string {
-  return JSON.stringify(cells.map(toJson));
-}
-
-/** Integers beyond 2^53 go as text, since JSON readers would round them; bytes go as an array of numbers. */
-function toJson(value: SqlValue): unknown {
-  if (typeof value === "bigint") {
-    const number = Number(value);
-    return Number.isSafeInteger(number) ? number : value.toString();
-  }
-  return value instanceof Uint8Array ? [...value] : value;
+  return JSON.stringify(cells.map(valueToJson));
 }
 
 /** Values as a text that only equal values, of equal types, share. */

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { defaultSummaryConfig, type SummaryConfig, testSummaryConfig } from "./config.js";
-import { type PlacementClass, Summary, type SummaryEffect, type SummaryInput, type SummaryTimer } from "./summary.js";
+import { type IndexRow, type PlacementClass, Summary, type SummaryEffect, type SummaryInput, type SummaryTimer } from "./summary.js";
 
 /** A summary with its timers, and the index that its effects lead to. */
 class Border {
@@ -247,12 +247,12 @@ describe("a border that does not publish", () => {
     expect(border.index.size).toBe(45); // Five ghosts are not a bulk.
   });
 
-  test("repairs with at least the high water of the row it repairs", () => {
+  test("repairs with the high water of its own detail", () => {
     const border = new Border();
     border.see("web", "serving");
     const rows = [
-      { app: "web", class: "standby", highWater: 7n },
-      { app: "ghost", class: "serving", highWater: 8n },
+      { app: "web", class: "standby", highWater: 7n, detailHighWater: 7n },
+      { app: "ghost", class: "serving", highWater: 8n, detailHighWater: 8n },
     ] as const;
     expect(border.handle({ kind: "index", rows })).toEqual([
       { kind: "publish", app: "web", class: "serving", highWater: 7n },
@@ -267,6 +267,23 @@ const event = fc.oneof(
   { weight: 4, arbitrary: fc.record({ app: fc.nat(20), class: placement, deliberate: fc.boolean() }) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 400 }) },
 );
+
+test("a border that is behind the index neither withdraws nor overrules what it has not heard of", () => {
+  const border = new Border();
+  border.see("web", "standby");
+  border.handle({ kind: "role", publishing: true });
+  const rows: IndexRow[] = [
+    { app: "web", class: "serving", highWater: 90n, detailHighWater: 5n },
+    { app: "new", class: "serving", highWater: 95n, detailHighWater: 0n },
+  ];
+  expect(border.handle({ kind: "index", rows })).toEqual([]);
+  const caughtUp = rows.map((row) => ({ ...row, detailHighWater: 99n }));
+  expect(border.handle({ kind: "index", rows: caughtUp })).toMatchObject([
+    { kind: "publish", app: "web", class: "standby", highWater: 99n },
+    { kind: "repair", missing: 1, ghosts: 1 },
+    { kind: "withdraw", app: "new", highWater: 99n },
+  ]);
+});
 
 test("once quiet, what is published is what was observed last, and so is the index", () => {
   const property = fc.property(fc.array(event, { maxLength: 120 }), fc.boolean(), (events, isConfirmed) => {

@@ -25,8 +25,10 @@ export interface SummaryTimer {
 export interface IndexRow {
   readonly app: string;
   readonly class: PlacementClass;
-  /** Of the row as the index holds it; a repair of that row carries at least as much. */
+  /** Of the row as the index holds it; 0 for a row of an older generation. */
   readonly highWater?: Hlc;
+  /** Of the app in this border's own detail. Less than the row's means that this border is behind, not the index. */
+  readonly detailHighWater?: Hlc;
 }
 
 export type SummaryInput =
@@ -202,21 +204,25 @@ export class Summary {
     this.#settle(now);
   }
 
-  /** Index against detail, both ways. A ghost is withdrawn like any other row, through the brake. */
+  /**
+   * Index against detail, both ways. A ghost is withdrawn like any other row, through the brake. A row that knows more
+   * than this border does is left alone: a border cut off from its region must not undo what it has not heard of.
+   */
   #audit(rows: readonly IndexRow[], now: Now): void {
     const indexed = new Map(rows.map((row) => [row.app, row]));
     let missing = 0;
     let ghosts = 0;
     for (const row of this.#rows.values()) {
       const held = indexed.get(row.app);
-      if (held?.class === row.class) continue;
-      row.highWater = greater(row.highWater, held?.highWater ?? 0n);
+      if (held !== undefined && (held.class === row.class || isAhead(held))) continue;
+      row.highWater = greater(row.highWater, held?.detailHighWater ?? 0n);
       this.#emitPublish(row);
       missing++;
     }
-    for (const { app, class: placement, highWater = 0n } of indexed.values()) {
-      if (this.#rows.has(app) || this.#rows.size >= this.#config.appsMax) continue;
-      const ghost: Row = { app, class: placement, highWater, isObserved: false };
+    for (const held of indexed.values()) {
+      const { app, class: placement, detailHighWater = 0n } = held;
+      if (this.#rows.has(app) || isAhead(held) || this.#rows.size >= this.#config.appsMax) continue;
+      const ghost: Row = { app, class: placement, highWater: detailHighWater, isObserved: false };
       this.#rows.set(app, ghost);
       this.#due.add(ghost);
       ghosts++;
@@ -266,6 +272,11 @@ export class Summary {
     const afterMs = Math.max(0, atMs - now.monotonicMs);
     this.#effects.push({ kind: "wake", afterMs, timer: { kind: "due", atMs } });
   }
+}
+
+/** Does the index hold something newer than this border's detail has? */
+function isAhead({ highWater = 0n, detailHighWater = 0n }: IndexRow): boolean {
+  return highWater > detailHighWater;
 }
 
 function greater(a: Hlc, b: Hlc): Hlc {

@@ -98,7 +98,8 @@ async function exec(
   const [first] = result.results;
   print(options.output, result, () => {
     const version = result.version === null ? "nothing changed, so no version was made" : `version ${result.version}`;
-    return `${first?.rows_affected ?? 0} rows affected in ${seconds((first?.time ?? 0) * 1000)}; ${version}\n`;
+    const rows = first?.rows_affected ?? 0;
+    return `${rows} ${rows === 1 ? "row" : "rows"} affected in ${seconds((first?.time ?? 0) * 1000)}; ${version}\n`;
   });
 }
 

@@ -18,13 +18,13 @@ export interface Token {
   readonly depth: number;
 }
 
-const SPACE = /[ \t\n\f\r]/;
+const SPACE = /[ \t\n\f\r\ufeff]/; // SQLite, too, skips a byte order mark wherever a token could begin.
 const WORD_START = /[A-Za-z_\u0080-\uffff]/;
 const WORD = /[A-Za-z0-9_$\u0080-\uffff]/;
 
 const CLOSING: Readonly<Record<string, string>> = { '"': '"', "`": "`", "[": "]", "'": "'" };
 
-/** All tokens; white space and comments are dropped. Throws `sql-error` for an unclosed quote or comment. */
+/** All tokens; white space and comments are dropped. Throws `sql-error` for an unclosed quote. */
 export function tokenize(sql: string): Token[] {
   const tokens: Token[] = [];
   let at = 0;
@@ -94,7 +94,8 @@ function scan(sql: string, start: number): { kind: TokenKind; end: number } {
   if (/[0-9]/.test(first) || (first === "." && /[0-9]/.test(sql.charAt(start + 1)))) {
     return { kind: "number", end: runEnd(sql, start, /[A-Za-z0-9_.]/) };
   }
-  if (/[?:@$#]/.test(first)) return { kind: "parameter", end: runEnd(sql, start + 1, WORD) };
+  if (first === "?") return { kind: "parameter", end: runEnd(sql, start + 1, /[0-9]/) };
+  if (/[:@$#]/.test(first)) return { kind: "parameter", end: runEnd(sql, start + 1, WORD) };
   return { kind: "punctuation", end: start + 1 };
 }
 

@@ -1,0 +1,168 @@
+/** Streams to members: who is let in, who is dialed and when again, and what counts as a peer that cannot keep up. */
+import type { ClusterId, NodeId } from "@patina/base";
+import { decodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
+import { beforeEach, describe, expect, test } from "vitest";
+import { testAgentConfig as config } from "./config.js";
+import { Links } from "./links.js";
+import type { Effect } from "./protocol.js";
+
+type Hello = Extract<Frame, { kind: "hello" }>;
+const idOf = (n: number): NodeId => n.toString(16).padStart(32, "0");
+const [SELF, PEER, OTHER] = [idOf(1), idOf(2), idOf(3)];
+const cluster: ClusterId = { name: "iad", generation: 3 };
+const hello = (node: NodeId, change: Partial<Hello> = {}): Hello => {
+  return { kind: "hello", protocol: PROTOCOL_VERSION, cluster, node, ...change };
+};
+const kinds = (effects: readonly Effect[]): string[] => effects.map(({ kind }) => kind);
+
+let links: Links;
+beforeEach(() => {
+  links = new Links(SELF, cluster, config);
+});
+
+function dial(node: NodeId, address = "b:1"): string {
+  const [effect] = links.want(node, address);
+  if (effect?.kind !== "open-stream") throw new Error(`not dialed: ${JSON.stringify(effect)}`);
+  return effect.stream;
+}
+
+function ready(node: NodeId): string {
+  const stream = dial(node);
+  links.onOpened(stream, "out");
+  links.onHello(stream, hello(node));
+  return stream;
+}
+
+describe("a stream we dial", () => {
+  test("greets when it opens and is of use only when the other end has greeted", () => {
+    const stream = dial(PEER);
+    expect(links.send(PEER, new Uint8Array(1))).toEqual([]);
+    const [greeting, ...rest] = links.onOpened(stream, "out");
+    expect(rest).toEqual([]);
+    expect(greeting?.kind === "send" && decodeFrame(greeting.bytes, config.gossip)).toEqual(hello(SELF));
+    expect([links.reachable(), links.nodeOf(stream)]).toEqual([[], undefined]);
+    expect(links.onHello(stream, hello(PEER))).toEqual({ effects: [], node: PEER });
+    expect([links.reachable(), links.nodeOf(stream)]).toEqual([[PEER], PEER]);
+    expect(links.send(PEER, new Uint8Array([7]))).toEqual([{ kind: "send", stream, bytes: new Uint8Array([7]) }]);
+  });
+
+  test("is dialed once however often the member is heard of, and again elsewhere when it moves", () => {
+    const stream = dial(PEER, "b:1");
+    expect(links.want(PEER, "b:1")).toEqual([]);
+    expect(links.redial(PEER)).toEqual([]);
+    expect(links.want(PEER, "b:2")).toEqual([{ kind: "close-stream", stream, reason: "member moved" }]);
+    expect(kinds(links.onClosed(stream).effects)).toEqual(["wake"]);
+    expect(links.redial(PEER)).toMatchObject([{ kind: "open-stream", address: "b:2" }]);
+  });
+
+  test("another node at that address is refused, and redialed only after a pause that grows", () => {
+    const pauses: number[] = [];
+    let stream = dial(PEER);
+    for (let i = 0; i < 9; i++) {
+      links.onOpened(stream, "out");
+      expect(links.onHello(stream, hello(OTHER)).refused).toBe("another node answers at that address");
+      const [wake] = links.onClosed(stream).effects;
+      pauses.push(wake?.kind === "wake" ? wake.afterMs : -1);
+      const [open] = links.redial(PEER);
+      stream = open?.kind === "open-stream" ? open.stream : "";
+    }
+    const { redialMinMs, redialMaxMs } = config;
+    expect(pauses).toEqual(Array.from({ length: 9 }, (_, i) => Math.min(redialMaxMs, redialMinMs * 2 ** i)));
+    links.onOpened(stream, "out");
+    links.onHello(stream, hello(PEER));
+    expect(links.onClosed(stream).effects).toMatchObject([{ kind: "wake", afterMs: redialMinMs }]);
+  });
+
+  test("has one redial due at a time, even when the member is heard of in between", () => {
+    let due = 0;
+    let stream = dial(PEER);
+    for (let i = 0; i < 5; i++) {
+      due += links.onClosed(stream).effects.length;
+      stream = dial(PEER); // Suspect, alive, suspect…: each dials at once.
+    }
+    expect(due).toBe(1);
+    expect(links.redial(PEER)).toEqual([]);
+    expect(kinds(links.onClosed(stream).effects)).toEqual(["wake"]);
+  });
+
+  test("of a member that is gone is closed and not dialed again; when it returns, it starts afresh", () => {
+    const stream = ready(PEER);
+    expect(links.unwant(PEER)).toEqual([{ kind: "close-stream", stream, reason: "member gone" }]);
+    expect(links.onClosed(stream)).toEqual({ effects: [], node: PEER });
+    expect(links.redial(PEER)).toEqual([]);
+    expect(links.reachable()).toEqual([]);
+    const again = dial(PEER);
+    expect(links.onClosed(again).effects).toMatchObject([{ kind: "wake", afterMs: config.redialMinMs }]);
+  });
+
+  test("that opens after nobody wants it any more is closed", () => {
+    expect(links.onOpened("out-99", "out")).toEqual([{ kind: "close-stream", stream: "out-99", reason: "unwanted" }]);
+  });
+});
+
+describe("a stream that comes in", () => {
+  test("is greeted back only after it greeted, and answers go out on it while there is no other", () => {
+    expect(links.onOpened("in-1", "in")).toEqual([]);
+    const { effects, node } = links.onHello("in-1", hello(PEER));
+    expect([kinds(effects), node, links.reachable()]).toEqual([["send"], PEER, [PEER]]);
+    expect(links.send(PEER, new Uint8Array(1))).toMatchObject([{ stream: "in-1" }]);
+    const out = ready(PEER);
+    expect(links.send(PEER, new Uint8Array(1))).toMatchObject([{ stream: out }]);
+    expect(links.reachable()).toEqual([PEER]);
+    links.onClosed(out);
+    expect(links.reachable()).toEqual([PEER]);
+    expect(links.onClosed("in-1")).toEqual({ effects: [], node: PEER }); // Whoever dialed, redials.
+    expect(links.reachable()).toEqual([]);
+  });
+
+  test.each<[string, Hello]>([
+    ["protocol 2, not 1", hello(PEER, { protocol: 2 })],
+    ["cluster fra generation 3 is not ours", hello(PEER, { cluster: { name: "fra", generation: 3 } })],
+    ["cluster iad generation 2 is not ours", hello(PEER, { cluster: { name: "iad", generation: 2 } })],
+    ["it is myself", hello(SELF)],
+  ])("is closed because: %s", (reason, greeting) => {
+    links.onOpened("in-1", "in");
+    const refused = links.onHello("in-1", greeting);
+    expect(refused).toEqual({ effects: [{ kind: "close-stream", stream: "in-1", reason }], refused: reason });
+    expect([links.reachable(), links.nodeOf("in-1")]).toEqual([[], undefined]);
+  });
+
+  test("may not greet twice, nor turn into somebody else", () => {
+    links.onOpened("in-1", "in");
+    links.onHello("in-1", hello(PEER));
+    expect(links.onHello("in-1", hello(OTHER)).refused).toBe("a second greeting");
+    expect(links.nodeOf("in-1")).toBe(PEER);
+  });
+
+  test("that nobody knows is nothing", () => {
+    expect(links.onHello("in-7", hello(PEER))).toEqual({ effects: [] });
+    expect(links.onClosed("in-7")).toEqual({ effects: [], node: undefined });
+    expect(links.onFlushed("in-7", 5)).toBeUndefined();
+    expect(links.close("in-7", "no")).toEqual([]);
+  });
+});
+
+describe("a peer that cannot keep up", () => {
+  test("lags while more is unsent than allowed, and is named once when it has caught up", () => {
+    const stream = ready(PEER);
+    const [greeting] = [links.onFlushed(stream, 1_000_000)]; // The greeting has left.
+    expect(greeting).toBeUndefined();
+    const size = config.peerQueueBytesMax;
+    links.send(PEER, new Uint8Array(size));
+    expect(links.isLagging(PEER)).toBe(false);
+    links.send(PEER, new Uint8Array(10));
+    expect(links.isLagging(PEER)).toBe(true);
+    expect(links.onFlushed(stream, 5)).toBeUndefined();
+    expect(links.onFlushed(stream, 5)).toBe(PEER);
+    expect([links.isLagging(PEER), links.onFlushed(stream, size)]).toEqual([false, undefined]);
+  });
+
+  test("starts afresh on another stream, and a peer without one does not lag", () => {
+    const stream = ready(PEER);
+    links.send(PEER, new Uint8Array(config.peerQueueBytesMax + 1));
+    links.onClosed(stream);
+    expect(links.isLagging(PEER)).toBe(false);
+    links.redial(PEER);
+    expect(links.isLagging(PEER)).toBe(false);
+  });
+});

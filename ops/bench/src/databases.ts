@@ -4,7 +4,7 @@
  * Writing leaves work behind in the write-ahead log. Each turn begins with an empty one and is charged for emptying it
  * again, so that nobody's debt is paid in another's turn.
  */
-import { must, type OriginId, type Write, type WriteOutcome } from "@patina/base";
+import { must, type Write, type WriteOutcome } from "@patina/base";
 import { newDbId, newNodeId, systemNow } from "@patina/runtime";
 import { SqliteStore } from "@patina/store";
 import Database from "better-sqlite3";
@@ -70,21 +70,18 @@ export class BareDatabase {
   }
 }
 
-/** Reads a store's rows as they lie, for what reading them costs at least. */
+/** Bare reads of rows by key, from a store's own file: what reading a version back can at best cost. */
 export class BareReader {
   readonly #db: Database.Database;
   readonly #select: Database.Statement;
-  readonly #indexOf: Database.Statement;
 
   constructor(path: string) {
     this.#db = new Database(path, { fileMustExist: true });
-    const where = "WHERE _patina_origin = ? AND _patina_version = ?";
-    this.#select = this.#db.prepare(`SELECT * FROM _patina_rows_machines ${where}`).raw().safeIntegers(true);
-    this.#indexOf = this.#db.prepare("SELECT idx FROM _patina_origins WHERE origin = ?").pluck();
+    this.#select = this.#db.prepare("SELECT * FROM _patina_rows_machines WHERE id = ?").raw().safeIntegers(true);
   }
 
-  rowsOfVersion(origin: OriginId, version: number): unknown[] {
-    return this.#select.all(this.#indexOf.get(origin), version);
+  rows(ids: readonly string[]): unknown[] {
+    return ids.map((id) => this.#select.get(id));
   }
 
   close(): void {

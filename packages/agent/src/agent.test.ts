@@ -1,6 +1,6 @@
-/** Whole agents over a model store and a virtual network: who is let in, what converges, and what a failure looks like. */
+/** Whole agents over a model store and a virtual network: what converges, within which limits, and what a failure looks like. */
 import { AppError, type ApplyOutcome, type Change, type ClusterId, compareStamps, type EmptyVersions, hash32, type Hlc, HlcClock, holdAlso, type Holding, holds, type NodeId, NO_HOLDING, type OriginId, Ranges, Rng, heldVersions, type Range, type Write, type WriteOutcome } from "@patina/base"; // prettier-ignore
-import { decodeFrame, encodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
+import { decodeFrame, type Frame } from "@patina/gossip";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Agent } from "./agent.js";
 import { testAgentConfig as config } from "./config.js";
@@ -144,7 +144,7 @@ class Net {
   run(ms: number): void {
     const untilMs = this.nowMs + ms;
     for (let steps = 0; ; steps++) {
-      expect(steps).toBeLessThan(200_000); // A loop that never rests.
+      if (steps > 200_000) throw new Error("a loop that never rests");
       this.#due.sort((a, b) => a.atMs - b.atMs || a.order - b.order);
       const next = this.#due[0];
       if (next === undefined || next.atMs > untilMs) break;
@@ -199,10 +199,14 @@ beforeEach(() => {
   net = new Net();
 });
 
+function heldText(store: ModelStore): string[] {
+  return [...store.holdings()].map(([origin, holding]) => `${origin} ${heldVersions(holding).toString()}`).sort();
+}
+
 function expectEqual(...stores: ModelStore[]): void {
   for (const store of stores) {
     expect(store.digest()).toBe(stores[0]?.digest());
-    expect(new Map([...store.holdings()].sort())).toEqual(new Map([...(stores[0]?.holdings() ?? [])].sort()));
+    expect(heldText(store)).toEqual(stores.slice(0, 1).flatMap(heldText));
   }
 }
 
@@ -303,83 +307,6 @@ describe("a cluster", () => {
     expect(a.store.holdings().size).toBe(0);
     expect(net.frames.filter(({ from, frame }) => from === "10.0.0.1:1" && frame.kind === "want")).toEqual([]);
     expect(net.frames.length).toBeLessThan(500);
-  });
-});
-
-describe("what is refused changes nothing", () => {
-  const now = { monotonicMs: 0, wallMs: WALL_MS };
-  const body = new Uint8Array(Buffer.from("k=v"));
-  const changes: Frame = { kind: "changes", changes: [{ origin: originOf(9), version: 1, hlc: 1n, body }] };
-  const hello = { kind: "hello", protocol: PROTOCOL_VERSION, cluster, node: idOf(9) } as const;
-
-  function events(effects: readonly Effect[]): AgentEvent[] {
-    return effects.flatMap((it) => (it.kind === "event" ? [it.event] : []));
-  }
-
-  function fed(...frames: (Frame | Uint8Array)[]): { host: Host; effects: Effect[] } {
-    const host = net.add(1);
-    host.agent.handle({ kind: "stream-opened", stream: "in-1", direction: "in" }, now);
-    const effects = frames.flatMap((frame) => {
-      const bytes = frame instanceof Uint8Array ? frame : encodeFrame(frame);
-      return host.agent.handle({ kind: "stream-frame", stream: "in-1", bytes }, now);
-    });
-    return { host, effects };
-  }
-
-  test.each<[string, Frame | Uint8Array, string]>([
-    ["another cluster", { ...hello, cluster: { name: "fra", generation: 1 } }, "cluster fra generation 1 is not ours"],
-    [
-      "another generation",
-      { ...hello, cluster: { name: "iad", generation: 2 } },
-      "cluster iad generation 2 is not ours",
-    ],
-    ["another protocol", { ...hello, protocol: 99 }, "protocol 99, not 1"],
-    ["a frame before any greeting", changes, "a changes frame before any greeting"],
-    ["garbage", new Uint8Array([250, 1, 2]), "malformed: unknown frame type"],
-  ])("%s: the stream is closed, it is counted, and nothing after it is taken", (_, frame, reason) => {
-    const { host, effects } = fed(frame, changes, { kind: "holdings", holdings: new Map(), isReply: false });
-    expect(effects[0]).toEqual({ kind: "close-stream", stream: "in-1", reason });
-    expect(refusals(events(effects))[0]).toBe(reason);
-    expect(effects.filter(({ kind }) => kind === "send")).toEqual([]);
-    expect([host.store.applied, host.agent.reachable(), host.store.holdings().size]).toEqual([[], [], 0]);
-  });
-
-  test("garbage from a member closes its stream and keeps what it said before", () => {
-    const { host, effects } = fed(hello, changes, new Uint8Array([1, 255, 255, 3]));
-    expect(host.store.applied.length).toBe(1);
-    expect(effects.at(-2)).toMatchObject({ kind: "close-stream", stream: "in-1" });
-    expect(refusals(events(effects)).length).toBe(1);
-  });
-
-  test("nobody else writes this node's versions: neither changes nor empty ranges of its own are taken", () => {
-    const own = originOf(1);
-    const { host } = fed(
-      hello,
-      { kind: "changes", changes: [{ origin: own, version: 1, hlc: 1n, body }] },
-      { kind: "empty", empties: [{ origin: own, versions: Ranges.of(1, 50) }] },
-    );
-    expect([host.store.applied.length, host.store.holdings().size, host.agent.parkedBytes]).toEqual([0, 0, 0]);
-  });
-
-  test("changes that come twice are applied once", () => {
-    const { host } = fed(hello, changes, changes, changes);
-    expect(host.store.applied.length).toBe(1);
-  });
-
-  test("a want for everything is answered up to the limit, and says that it is not complete", () => {
-    const host = net.add(1);
-    host.store.forget(originOf(7), Ranges.of(1, 2 ** 50));
-    host.agent.handle({ kind: "stream-opened", stream: "in-1", direction: "in" }, now);
-    host.agent.handle({ kind: "stream-frame", stream: "in-1", bytes: encodeFrame(hello) }, now);
-    const bytes = encodeFrame({ kind: "want", wants: [{ origin: originOf(7), versions: Ranges.of(1, 2 ** 50) }] });
-    const answers = host.agent
-      .handle({ kind: "stream-frame", stream: "in-1", bytes }, now)
-      .flatMap((it) => (it.kind === "send" ? [decodeFrame(it.bytes, config.gossip)] : []));
-    const versions = Ranges.of(1, config.gossip.wantVersionsMax);
-    expect(answers).toEqual([
-      { kind: "empty", empties: [{ origin: originOf(7), versions }] },
-      { kind: "repaired", isComplete: false },
-    ]);
   });
 });
 

@@ -125,6 +125,8 @@ export class Agent {
       case "alone":
         if (this.#links.reachable().length === 0) this.#hasSynced = true;
         return this.#awaitPeers();
+      case "greeting":
+        return this.#links.onGreetingDue(timer.stream);
       case "redial":
         return this.#links.redial(timer.node);
       default:

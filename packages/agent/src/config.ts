@@ -11,6 +11,8 @@ export interface AgentConfig {
   readonly peerQueueBytesMax: number;
   /** With seeds that do not answer for so long, it is taken that there is nobody to catch up with. */
   readonly aloneAfterMs: number;
+  /** A stream whose other end has not greeted by then is closed, and redialed if it was ours. */
+  readonly greetingTimeoutMs: number;
   /** Redials back off from the first to the last, doubling. */
   readonly redialMinMs: number;
   readonly redialMaxMs: number;
@@ -22,6 +24,7 @@ export const defaultAgentConfig: AgentConfig = {
   applyBytesMax: 64 << 10,
   peerQueueBytesMax: 8 << 20,
   aloneAfterMs: 15_000,
+  greetingTimeoutMs: 5000,
   redialMinMs: 100,
   redialMaxMs: 5000,
 };

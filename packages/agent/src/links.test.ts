@@ -52,7 +52,7 @@ describe("a stream we dial", () => {
     expect(links.redial(PEER)).toEqual([]);
     expect(links.want(PEER, "b:2")).toEqual([{ kind: "close-stream", stream, reason: "member moved" }]);
     expect(kinds(links.onClosed(stream).effects)).toEqual(["wake"]);
-    expect(links.redial(PEER)).toMatchObject([{ kind: "open-stream", address: "b:2" }]);
+    expect(links.redial(PEER)[0]).toMatchObject({ kind: "open-stream", address: "b:2" });
   });
 
   test("another node at that address is refused, and redialed only after a pause that grows", () => {
@@ -95,6 +95,16 @@ describe("a stream we dial", () => {
     expect(links.onClosed(again).effects).toMatchObject([{ kind: "wake", afterMs: config.redialMinMs }]);
   });
 
+  test("that is never greeted is closed when its time is up, and redialed; one that was is left alone", () => {
+    const [, wake] = links.want(PEER, "b:1");
+    expect(wake).toEqual({ kind: "wake", afterMs: config.greetingTimeoutMs, timer: { kind: "greeting", stream: "out-1" } }); // prettier-ignore
+    expect(links.onGreetingDue("out-1")).toEqual([{ kind: "close-stream", stream: "out-1", reason: "no greeting" }]);
+    expect(kinds(links.onClosed("out-1").effects)).toEqual(["wake"]);
+    expect(links.onGreetingDue("out-1")).toEqual([]);
+    const stream = ready(OTHER);
+    expect(links.onGreetingDue(stream)).toEqual([]);
+  });
+
   test("that opens after nobody wants it any more is closed", () => {
     expect(links.onOpened("out-99", "out")).toEqual([{ kind: "close-stream", stream: "out-99", reason: "unwanted" }]);
   });
@@ -102,7 +112,7 @@ describe("a stream we dial", () => {
 
 describe("a stream that comes in", () => {
   test("is greeted back only after it greeted, and answers go out on it while there is no other", () => {
-    expect(links.onOpened("in-1", "in")).toEqual([]);
+    expect(kinds(links.onOpened("in-1", "in"))).toEqual(["wake"]);
     const { effects, node } = links.onHello("in-1", hello(PEER));
     expect([kinds(effects), node, links.reachable()]).toEqual([["send"], PEER, [PEER]]);
     expect(links.send(PEER, new Uint8Array(1))).toMatchObject([{ stream: "in-1" }]);
@@ -132,6 +142,12 @@ describe("a stream that comes in", () => {
     links.onHello("in-1", hello(PEER));
     expect(links.onHello("in-1", hello(OTHER)).refused).toBe("a second greeting");
     expect(links.nodeOf("in-1")).toBe(PEER);
+  });
+
+  test("is closed when its member is gone: it may never close by itself", () => {
+    links.onOpened("in-1", "in");
+    links.onHello("in-1", hello(PEER));
+    expect(links.unwant(PEER)).toEqual([{ kind: "close-stream", stream: "in-1", reason: "member gone" }]);
   });
 
   test("that nobody knows is nothing", () => {

@@ -4,6 +4,7 @@
  * named its cluster, generation and node.
  *
  *   dialing ──opened: hello──► greeting ──hello──► ready ──closed──► (redial while the member is alive)
+ *      └───────── too long ────────┴──► closed
  */
 import { type ClusterId, type NodeId, sameCluster } from "@patina/base";
 import { encodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
@@ -54,11 +55,11 @@ export class Links {
     return this.#dial(node, address);
   }
 
-  /** A member is gone: have no stream to it. */
+  /** A member is gone: have no stream to it, whoever opened it. */
   unwant(node: NodeId): Effect[] {
     this.#wanted.delete(node);
     this.#failures.delete(node);
-    return this.#closeDialed(node, "member gone");
+    return [...this.#streams.values()].flatMap((it) => (it.node === node ? this.close(it.id, "member gone") : []));
   }
 
   redial(node: NodeId): Effect[] {
@@ -70,10 +71,14 @@ export class Links {
   onOpened(id: StreamId, direction: "in" | "out"): Effect[] {
     if (direction === "in") {
       this.#streams.set(id, { id, direction, node: undefined, isReady: false, unsentBytes: 0 });
-      return [];
+      return [this.#awaitGreeting(id)];
     }
     const stream = this.#streams.get(id);
     return stream === undefined ? [{ kind: "close-stream", stream: id, reason: "unwanted" }] : this.#greet(stream);
+  }
+
+  onGreetingDue(id: StreamId): Effect[] {
+    return this.#streams.get(id)?.isReady === false ? this.close(id, "no greeting") : [];
   }
 
   /** Who is at the other end, once it has said so; undefined before. */
@@ -166,7 +171,12 @@ export class Links {
     const id = `out-${++this.#opened}`;
     this.#streams.set(id, { id, direction: "out", node, isReady: false, unsentBytes: 0 });
     this.#dialed.set(node, id);
-    return [{ kind: "open-stream", stream: id, address }];
+    return [{ kind: "open-stream", stream: id, address }, this.#awaitGreeting(id)];
+  }
+
+  /** The other end may be wedged, or no member at all: without an end to waiting, nobody would be dialed again. */
+  #awaitGreeting(stream: StreamId): Effect {
+    return { kind: "wake", afterMs: this.#config.greetingTimeoutMs, timer: { kind: "greeting", stream } };
   }
 
   #closeDialed(node: NodeId, reason: string): Effect[] {

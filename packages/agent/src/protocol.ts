@@ -14,6 +14,7 @@ export type AgentTimer =
   | { readonly kind: "apply" }
   | { readonly kind: "sync" }
   | { readonly kind: "alone" }
+  | { readonly kind: "greeting"; readonly stream: StreamId }
   | { readonly kind: "redial"; readonly node: NodeId };
 
 export type Input =

@@ -111,6 +111,11 @@ export class ByteWriter {
     return this.#buffer.slice(0, this.#length);
   }
 
+  /** What was written, without a copy: only until the next write. */
+  view(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
   /** Starts over with the same buffer, so that hot paths need not allocate one. */
   reset(): this {
     this.#length = 0;

@@ -16,7 +16,9 @@ function held(...entries: [OriginId, number][]): Map<OriginId, Holding> {
 
 function named(arrivals: readonly Arrival[]): string[] {
   return arrivals.map((it) =>
-    it.kind === "change" ? `${it.change.origin}${it.change.version}` : `${it.empty.origin}${it.empty.versions} empty`,
+    it.kind === "change"
+      ? `${it.change.origin}${it.change.version}`
+      : `${it.empty.origin}${it.empty.versions.toString()} empty`,
   );
 }
 

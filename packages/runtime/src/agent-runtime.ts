@@ -27,6 +27,9 @@ const WRITES_QUEUED_MAX = 4096;
 /** Writes in one transaction: enough to share a sync to disk, few enough not to hold the thread. */
 const WRITES_PER_GROUP = 256;
 const REMEMBER_PEERS_EVERY_MS = 30_000;
+/** Log entries swept at a time, some five milliseconds of work, and how often: ten thousand a second at most. */
+const MAINTAIN_ENTRIES = 500;
+const MAINTAIN_EVERY_MS = 50;
 
 export type AgentListener = (event: AgentEvent) => void;
 /** Sees every step: for metrics, never for decisions. */
@@ -81,6 +84,7 @@ export class AgentRuntime {
     }
     runtime.#step({ kind: "start" });
     runtime.#rememberPeers();
+    runtime.#maintainStore();
     return runtime;
   }
 
@@ -177,6 +181,13 @@ export class AgentRuntime {
       work();
     }, delayMs);
     this.#timers.add(timer);
+  }
+
+  #maintainStore(): void {
+    this.#after(MAINTAIN_EVERY_MS, () => {
+      this.store.maintain(MAINTAIN_ENTRIES);
+      this.#maintainStore();
+    });
   }
 
   #rememberPeers(): void {

@@ -1,14 +1,12 @@
 /**
- * Changes read back for a peer that lacks them. The state itself is the log: the (origin, version) index finds what a
- * version still says, and a version whose rows were all written again later has nothing left and is called empty.
+ * Changes read back for a peer that lacks them. The state itself is what is sent: the log only names the rows that a
+ * version wrote, and a version whose rows were all written again later has nothing left and is called empty.
  */
-import { type Change, heldVersions, type Hlc, type OriginId, type Range, Ranges, type SqlValue } from "@patina/base";
+import { type Change, heldVersions, type Hlc, must, type OriginId, type Range, Ranges } from "@patina/base";
 import type Database from "better-sqlite3";
-import { CLOCK_COLUMNS, type Table } from "./layout.js";
+import type { ChangeLog, LoggedRow } from "./change-log.js";
 import type { Origins } from "./origins.js";
-import { encodeBody, encodeKey, encodeState, type RowChange } from "./row-codec.js";
-import { clockOf } from "./rows.js";
-import { quoteName } from "./sql/tokens.js";
+import { encodeBody, encodeState, type RowChange } from "./row-codec.js";
 
 /** Versions read at a time: few while they are large, many while they say little, so that a step stays short. */
 const WINDOW_VERSIONS_MIN = 4;
@@ -21,19 +19,15 @@ export interface Extract {
 }
 
 export class Extractor {
-  readonly #db: Database.Database;
   readonly #origins: Origins;
-  readonly #readers: readonly { readonly table: Table; readonly statement: Database.Statement }[];
-  readonly #tombstones: Database.Statement;
+  readonly #log: ChangeLog;
   readonly #quarantine: Database.Statement;
 
-  constructor(db: Database.Database, tables: readonly Table[], origins: Origins) {
-    this.#db = db;
+  constructor(db: Database.Database, log: ChangeLog, origins: Origins) {
     this.#origins = origins;
-    this.#readers = tables.map((table) => ({ table, statement: this.#reader(table) }));
-    const between = "WHERE origin = ? AND version BETWEEN ? AND ?";
-    this.#tombstones = this.#raw(`SELECT tbl, key, epoch, hlc, version, app FROM _patina_tombstones ${between}`);
-    this.#quarantine = this.#raw(`SELECT version, hlc, body FROM _patina_quarantine ${between}`);
+    this.#log = log;
+    const held = "SELECT version, hlc, body FROM _patina_quarantine WHERE origin = ? AND version BETWEEN ? AND ?";
+    this.#quarantine = db.prepare(held).raw().safeIntegers(true);
   }
 
   /**
@@ -81,18 +75,10 @@ export class Extractor {
     recent: (version: number) => Change | undefined,
   ): Change[] {
     const rowsByVersion = new Map<number, RowChange[]>();
-    const note = (version: bigint, row: RowChange): void => {
-      const rows = rowsByVersion.get(Number(version));
-      if (rows === undefined) rowsByVersion.set(Number(version), [row]);
-      else rows.push(row);
-    };
-    for (const { table, statement } of this.#readers) {
-      for (const row of statement.iterate(index, low, high) as Iterable<SqlValue[]>) noteRow(table, row, note);
-    }
-    type TombstoneRow = [string, Buffer, bigint, bigint, bigint, string | null];
-    for (const row of this.#tombstones.iterate(index, low, high) as Iterable<TombstoneRow>) {
-      const [table, key, epoch, hlc, version, app] = row;
-      note(version, { table, key, epoch: Number(epoch), hlc, state: undefined, app: app ?? undefined });
+    for (const logged of this.#log.read(index, low, high)) {
+      const rows = rowsByVersion.get(logged.version);
+      if (rows === undefined) rowsByVersion.set(logged.version, [changeOf(logged)]);
+      else rows.push(changeOf(logged));
     }
     const changes = [...rowsByVersion].map(([version, rows]) => recent(version) ?? rebuild(origin, version, rows));
     for (const row of this.#quarantine.all(index, low, high) as [bigint, bigint, Buffer][]) {
@@ -100,33 +86,15 @@ export class Extractor {
     }
     return changes.sort((a, b) => a.version - b.version);
   }
-
-  #reader(table: Table): Database.Statement {
-    const columns = [...table.key, ...table.values.map(({ name }) => name)].map(quoteName).concat(CLOCK_COLUMNS);
-    const [, , origin, version] = CLOCK_COLUMNS;
-    return this.#raw(
-      `SELECT ${columns.join(", ")} FROM ${quoteName(table.rowsTable)}
-       WHERE ${origin} = ? AND ${version} BETWEEN ? AND ? ORDER BY ${version}`,
-    );
-  }
-
-  #raw(sql: string): Database.Statement {
-    return this.#db.prepare(sql).raw().safeIntegers(true);
-  }
 }
 
-function noteRow(table: Table, row: readonly SqlValue[], note: (version: bigint, row: RowChange) => void): void {
-  const keyCount = table.key.length;
-  const clockAt = keyCount + table.values.length;
-  const clock = clockOf(row, clockAt);
-  if (clock === undefined) return; // Written around the engine: scrub finds it, peers must not get it.
-  note(BigInt(clock.version), {
-    table: table.name,
-    key: encodeKey(row.slice(0, keyCount)),
-    epoch: clock.epoch,
-    hlc: clock.hlc,
-    state: encodeState(table, row.slice(keyCount, clockAt)),
-  });
+function changeOf({ rows: { table }, key, row, tombstone }: LoggedRow): RowChange {
+  if (row !== undefined) {
+    const { epoch, hlc } = row.clock;
+    return { table: table.name, key, epoch, hlc, state: encodeState(table, row.values) };
+  }
+  const { epoch, hlc, app } = must(tombstone, "a row or its tombstone");
+  return { table: table.name, key, epoch, hlc, state: undefined, app };
 }
 
 function rebuild(origin: OriginId, version: number, rows: readonly RowChange[]): Change {

@@ -4,6 +4,7 @@
  *   machines                  view: exactly the user's columns, for every reader and for the sqlite3 command line
  *   _patina_rows_machines     table: the user's columns, then the clock (epoch, hlc, origin, version) and the row's hash
  *   _patina_tombstones        deleted rows, apart, so that no user query or index ever meets one
+ *   _patina_log               which rows each version wrote, for peers that ask for versions
  *   _patina_origins           every writer ever heard of, its head and gaps: the durable holdings
  *   _patina_digests           per table and bucket, the sum of its rows' hashes
  *   _patina_quarantine        changes that could not be applied, with the reason
@@ -11,6 +12,7 @@
  */
 import { AppError, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
+import type { Affinity } from "./affinity.js";
 import type { Schema, TableSchema } from "./schema.js";
 import { parseSchema } from "./schema.js";
 import { RESERVED_PREFIX } from "./sql/reserved.js";
@@ -33,8 +35,10 @@ const ENGINE_TABLES = `
   CREATE TABLE IF NOT EXISTS _patina_tombstones (
     tbl TEXT NOT NULL, key BLOB NOT NULL, epoch INTEGER NOT NULL, hlc INTEGER NOT NULL,
     origin INTEGER NOT NULL, version INTEGER NOT NULL, app TEXT, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS _patina_tombstones_log ON _patina_tombstones (origin, version);
   CREATE INDEX IF NOT EXISTS _patina_tombstones_app ON _patina_tombstones (tbl, app);
+  CREATE TABLE IF NOT EXISTS _patina_log (
+    origin INTEGER NOT NULL, version INTEGER NOT NULL, tbl TEXT NOT NULL, key BLOB NOT NULL,
+    PRIMARY KEY (origin, version, tbl, key)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS _patina_digests (
     tbl TEXT NOT NULL, bucket INTEGER NOT NULL, sum BLOB NOT NULL, PRIMARY KEY (tbl, bucket)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS _patina_quarantine (
@@ -97,8 +101,6 @@ function createTable(db: Database.Database, table: TableSchema): void {
   db.exec(table.createSql);
   db.exec(`ALTER TABLE ${quoteName(table.name)} RENAME TO ${rows}`);
   for (const definition of CLOCK_DEFINITIONS) db.exec(`ALTER TABLE ${rows} ADD COLUMN ${definition}`);
-  const log = quoteName(`${RESERVED_PREFIX}log_${table.name}`);
-  db.exec(`CREATE INDEX ${log} ON ${rows} (${RESERVED_PREFIX}origin, ${RESERVED_PREFIX}version)`);
 }
 
 function addColumns(db: Database.Database, known: TableSchema, wanted: TableSchema): void {
@@ -135,13 +137,21 @@ function indexOnRows(sql: string, table: string): string {
   return sql.slice(0, name.start) + quoteName(rowsTable(table)) + sql.slice(name.end);
 }
 
+export interface ValueColumn {
+  readonly name: string;
+  /** The name as it stands in a row's bytes. */
+  readonly nameBytes: Uint8Array;
+  readonly affinity: Affinity;
+  readonly defaultValue: SqlValue;
+}
+
 /** A table as the engine's statements need it. */
 export interface Table {
   readonly name: string;
   readonly rowsTable: string;
   readonly key: readonly string[];
   /** Every column a row's state is made of, beside the key: sorted by name, generated ones left out. */
-  readonly values: readonly { readonly name: string; readonly defaultValue: SqlValue }[];
+  readonly values: readonly ValueColumn[];
   /** What INSERT without a column list means: the user's own order. */
   readonly insertColumns: readonly string[];
   readonly appColumn: string | undefined;
@@ -158,7 +168,9 @@ export function tableOf(schema: TableSchema): Table {
     name: schema.name,
     rowsTable: rowsTable(schema.name),
     key: schema.key,
-    values: values.map(({ name, defaultValue }) => ({ name, defaultValue })),
+    values: values.map(({ name, affinity, defaultValue }) => {
+      return { name, nameBytes: Buffer.from(name), affinity, defaultValue };
+    }),
     insertColumns: stored.map(({ name }) => name),
     appColumn: schema.appColumn,
     appIndex: values.findIndex(({ name }) => name === schema.appColumn),

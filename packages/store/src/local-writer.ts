@@ -23,19 +23,30 @@ import {
   type WriteOutcome,
 } from "@patina/base";
 import type Database from "better-sqlite3";
+import { isStoredAsIs } from "./affinity.js";
 import type { Capture } from "./capture.js";
+import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { Table } from "./layout.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
 import { encodeBody, encodeKey, encodeState, rowHash } from "./row-codec.js";
-import { assertKeyText, type HashedClock, type TableRows } from "./rows.js";
+import { assertKeyText, changedColumns, type HashedClock, type TableRows } from "./rows.js";
 import { isFatal, sqlError, transactionError } from "./sqlite-error.js";
 import type { StatementCache } from "./statement-cache.js";
 
-export interface LocalWriterParts {
+/** A connection to write on, and its statements by table. */
+export interface Lane {
   readonly db: Database.Database;
   readonly rows: ReadonlyMap<string, TableRows>;
+}
+
+export interface LocalWriterParts {
+  /** With capture triggers: for groups that hold users' SQL. */
+  readonly captured: Lane;
+  /** Without: for groups of whole objects only, whose keys are known beforehand. */
+  readonly plain: Lane;
+  readonly log: ChangeLog;
   readonly capture: Capture;
   readonly statements: StatementCache;
   readonly origins: Origins;
@@ -68,15 +79,18 @@ interface Pending {
   readonly epoch: number;
   /** Given by the writer, e.g. a summary row that carries its region's high-water; else the version's own. */
   readonly hlc: Hlc | undefined;
-  /** The row is as it will be, but for its clock; false for a delete that is still to be done. */
-  readonly isWritten: boolean;
+  /** What is still to be done to the row itself: nothing but its clock, everything, or the columns that change. */
+  readonly todo: "stamp" | "insert" | "delete" | { readonly update: readonly number[] };
 }
 
 export class LocalWriter {
   readonly #parts: LocalWriterParts;
+  /** The lane of the group being committed. */
+  #lane: Lane;
 
   constructor(parts: LocalWriterParts) {
     this.#parts = parts;
+    this.#lane = parts.captured;
   }
 
   /**
@@ -84,7 +98,9 @@ export class LocalWriter {
    * itself. Throws `store-failed` when the transaction as a whole could not be committed: then none of them happened.
    */
   commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
-    const { db, origins, digest, self } = this.#parts;
+    const { origins, digest, self, captured, plain } = this.#parts;
+    this.#lane = writes.every(({ kind }) => kind === "rows") ? plain : captured;
+    const { db } = this.#lane;
     db.exec("BEGIN IMMEDIATE");
     try {
       origins.indexOf(self, db); // Before any savepoint: rolling one back must not take the number back.
@@ -102,7 +118,7 @@ export class LocalWriter {
   }
 
   #inSavepoint(write: Write, wallMs: number): WriteOutcome {
-    const { db } = this.#parts;
+    const { db } = this.#lane;
     db.exec("SAVEPOINT one_write");
     try {
       const outcome = this.#run(write, wallMs);
@@ -144,7 +160,7 @@ export class LocalWriter {
     const common = { rows, key, keyBytes, before, appBefore, hlc: undefined };
     if (row === undefined) {
       if (before === undefined) return [];
-      return [{ ...common, state: undefined, values: undefined, epoch: before.epoch, isWritten: true }];
+      return [{ ...common, state: undefined, values: undefined, epoch: before.epoch, todo: "stamp" }];
     }
     const state = encodeState(table, row.values);
     if (before !== undefined && this.#isSame(table, keyBytes, before, state)) {
@@ -153,7 +169,7 @@ export class LocalWriter {
       return [];
     }
     const epoch = before?.epoch ?? rows.tombstone(keyBytes)?.epoch ?? 0;
-    return [{ ...common, state, values: row.values, epoch, isWritten: true }];
+    return [{ ...common, state, values: row.values, epoch, todo: "stamp" }];
   }
 
   /** The rows to write, each once: a change says one thing of a row. The later write counts, unless its stamp is older. */
@@ -171,7 +187,7 @@ export class LocalWriter {
 
   #target(write: RowWrite): Target {
     const { table: name, values } = write;
-    const rows = this.#parts.rows.get(name);
+    const rows = this.#lane.rows.get(name);
     if (rows === undefined) throw new AppError("sql-error", `no such table: ${name}`);
     const { key: keyColumns, insertColumns } = rows.table;
     const unknown = Object.keys(values).find((column) => !insertColumns.includes(column));
@@ -203,17 +219,25 @@ export class LocalWriter {
       // Without a stamp of its own, deleting what is not there says nothing; with one, it must outlive older writes.
       const isRecorded = last !== undefined && stamp !== undefined && isSame(stamp, last);
       if (before === undefined && (stamp === undefined || isRecorded)) return [];
-      return [{ ...common, state: undefined, values: undefined, isWritten: false }];
+      return [{ ...common, state: undefined, values: undefined, todo: before === undefined ? "stamp" : "delete" }];
     }
-    rows.upsert(
-      key,
-      table.values.map(({ name, defaultValue }) => valueIn(values, name, defaultValue)),
-      before ?? UNSTAMPED,
-    );
-    const written = must(rows.read(key), "a row just written").values; // As SQLite keeps it: affinity may change a value.
-    const state = encodeState(table, written);
-    if (before !== undefined && this.#isSame(table, keyBytes, before, state)) return [];
-    return [{ ...common, state, values: written, isWritten: true }];
+    const next = table.values.map(({ name, defaultValue }) => valueIn(values, name, defaultValue));
+    if (!next.every((value, i) => isStoredAsIs(value, must(table.values[i], "a column").affinity))) {
+      return this.#pendingUnsteady({ ...common, rows, key }, next);
+    }
+    if (current === undefined) return [{ ...common, state: encodeState(table, next), values: next, todo: "insert" }];
+    const update = changedColumns(current.values, next);
+    return update.length === 0 ? [] : [{ ...common, state: encodeState(table, next), values: next, todo: { update } }];
+  }
+
+  /** A row with values that its columns may change: what they become is known once it is written. */
+  #pendingUnsteady(common: Omit<Pending, "state" | "values" | "todo">, next: readonly SqlValue[]): Pending[] {
+    const { rows, key, keyBytes, before } = common;
+    rows.upsert(key, next, before ?? UNSTAMPED);
+    const { values } = must(rows.read(key), "a row just written");
+    const state = encodeState(rows.table, values);
+    if (before !== undefined && this.#isSame(rows.table, keyBytes, before, state)) return [];
+    return [{ ...common, state, values, todo: "stamp" }];
   }
 
   #isSame(table: Table, key: Uint8Array, before: HashedClock, state: Uint8Array): boolean {
@@ -224,7 +248,8 @@ export class LocalWriter {
   #finish(pending: readonly Pending[], rowsAffected: number[], wallMs: number): WriteOutcome {
     if (pending.length === 0) return { ok: true, rowsAffected, change: undefined, rows: [] };
     this.#checkLimits(pending);
-    const { origins, digest, clock, self, db } = this.#parts;
+    const { origins, digest, clock, self } = this.#parts;
+    const { db } = this.#lane;
     const version = origins.holding(self).head + 1;
     const hlc = clock.tick(wallMs);
     const origin = origins.indexOf(self, db);
@@ -245,14 +270,17 @@ export class LocalWriter {
 
   /** Gives a row its clock; the new hash, or undefined for a delete. */
   #stamp(row: Pending, clock: Omit<HashedClock, "hash">): Uint8Array | undefined {
-    const { rows, key, keyBytes, state } = row;
-    if (state === undefined) {
-      if (!row.isWritten) rows.delete(key);
+    const { rows, key, keyBytes, state, values, todo } = row;
+    this.#parts.log.append(this.#lane.db, rows.table.name, keyBytes, clock);
+    if (state === undefined || values === undefined) {
+      if (todo === "delete") rows.delete(key);
       rows.putTombstone(keyBytes, clock, row.appBefore);
       return undefined;
     }
     const hash = rowHash(rows.table.name, keyBytes, { ...clock, origin: this.#parts.self }, state);
-    rows.stamp(key, { ...clock, hash });
+    if (todo === "insert") rows.upsert(key, values, { ...clock, hash });
+    else if (typeof todo === "object") rows.update(key, todo.update, values, { ...clock, hash });
+    else rows.stamp(key, { ...clock, hash });
     if (row.before === undefined) rows.dropTombstone(keyBytes);
     return hash;
   }
@@ -279,7 +307,7 @@ export class LocalWriter {
   }
 
   #rowsOf(table: Table): TableRows {
-    return must(this.#parts.rows.get(table.name), `statements for ${table.name}`);
+    return must(this.#lane.rows.get(table.name), `statements for ${table.name}`);
   }
 }
 

@@ -15,10 +15,13 @@ import {
   holds,
   MalformedError,
   messageOf,
+  must,
   Ranges,
   type Stamp,
 } from "@patina/base";
 import type Database from "better-sqlite3";
+import { isStoredAsIs } from "./affinity.js";
+import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
@@ -27,16 +30,18 @@ import {
   decodeKey,
   decodeState,
   encodeKey,
+  encodeState,
   rowHash,
   type RowChange,
   UnknownColumnError,
 } from "./row-codec.js";
-import type { Clock, TableRows } from "./rows.js";
+import { changedColumns, type Clock, type TableRows } from "./rows.js";
 import { isFatal, transactionError } from "./sqlite-error.js";
 
 export interface RemoteApplierParts {
   readonly db: Database.Database;
   readonly rows: ReadonlyMap<string, TableRows>;
+  readonly log: ChangeLog;
   readonly origins: Origins;
   readonly digest: Digest;
   readonly clock: HlcClock;
@@ -178,6 +183,7 @@ export class RemoteApplier {
     const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
     if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;
     const clock = { ...stamp, origin };
+    this.#parts.log.append(this.#parts.db, table.name, incoming.key, clock);
     const appBefore = rows.appOf(key, current?.values);
     const observed = incoming.hlc; // It may be ahead of its change's: a later local write of the row must win.
     const step = {
@@ -194,7 +200,13 @@ export class RemoteApplier {
     }
     const values = decodeState(table, incoming.state, this.#parts.limits.rowBytesMax);
     const hash = rowHash(table.name, incoming.key, stamp, incoming.state);
-    rows.upsert(key, values, { ...clock, hash });
+    if (current === undefined) rows.upsert(key, values, { ...clock, hash });
+    else rows.update(key, changedColumns(current.values, values), values, { ...clock, hash });
+    if (!values.every((value, i) => isStoredAsIs(value, must(table.values[i], "a column").affinity))) {
+      const kept = encodeState(table, must(rows.read(key), "a row just written").values);
+      if (Buffer.compare(kept, incoming.state) !== 0)
+        throw new MalformedError(`values that ${table.name} would not keep`);
+    }
     if (current === undefined && last !== undefined) rows.dropTombstone(incoming.key);
     steps.push({ ...step, after: hash });
     return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(key, values) };

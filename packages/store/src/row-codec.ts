@@ -8,12 +8,13 @@
  *
  * Leaving defaults out is what makes an added column free: until somebody writes it, no row's bytes or hash change.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   ByteReader,
   ByteWriter,
   type Hlc,
   MalformedError,
+  must,
   readHlc,
   readValue,
   type SqlValue,
@@ -63,7 +64,7 @@ export function encodeState(table: Table, values: readonly SqlValue[]): Uint8Arr
   for (let i = 0; i < table.values.length; i++) {
     const value = values[i] ?? null;
     if (isDefault(table, i, value)) continue;
-    scratch.text(table.values[i]?.name ?? "");
+    scratch.bytes(must(table.values[i], "a column").nameBytes);
     writeValue(scratch, value);
   }
   return scratch.done();
@@ -74,14 +75,15 @@ export function encodeState(table: Table, values: readonly SqlValue[]): Uint8Arr
  * not have: the writer's is newer, and dropping the value would lose it.
  */
 export function decodeState(table: Table, state: Uint8Array, bytesMax: number): SqlValue[] {
-  const values = table.values.map(({ defaultValue }) => defaultValue);
+  const columns = table.values;
+  const values = columns.map(({ defaultValue }) => defaultValue);
+  let next = 0; // Columns come in the order of their names, so one pass finds them all.
   const reader = new ByteReader(state);
   for (let left = reader.count(table.values.length + 1024); left > 0; left--) {
-    const name = reader.text(1024);
-    const value = readValue(reader, bytesMax);
-    const index = table.values.findIndex((column) => column.name === name);
-    if (index === -1) throw new UnknownColumnError(`${table.name}.${name}`);
-    values[index] = value;
+    const name = reader.bytes(1024);
+    while (next < columns.length && Buffer.compare(must(columns[next], "a column").nameBytes, name) !== 0) next++;
+    if (next === columns.length) throw new UnknownColumnError(`${table.name}.${Buffer.from(name).toString()}`);
+    values[next++] = readValue(reader, bytesMax);
   }
   return values;
 }
@@ -129,12 +131,11 @@ export function decodeBody(body: Uint8Array, changeHlc: Hlc, rowsMax: number): R
 
 /** SHA-256 over what the row is and when it was written: equal hashes mean the same state of the same row. */
 export function rowHash(table: string, key: Uint8Array, stamp: Stamp, state: Uint8Array): Buffer {
-  const header = hashHeader.reset();
-  header.text(table).bytes(key).varint(stamp.epoch).u64(stamp.hlc).hex(stamp.origin).varint(stamp.version);
-  return createHash("sha256").update(header.done()).update(state).digest();
+  hashed.reset().text(table).bytes(key).varint(stamp.epoch).u64(stamp.hlc).hex(stamp.origin).varint(stamp.version);
+  return hash("sha256", hashed.raw(state).view(), "buffer");
 }
 
-const hashHeader = new ByteWriter(256);
+const hashed = new ByteWriter(4096);
 
 function isDefault(table: Table, index: number, value: SqlValue): boolean {
   const byDefault = table.values[index]?.defaultValue ?? null;

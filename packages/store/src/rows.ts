@@ -1,6 +1,7 @@
 /** The statements that read and write one table's rows and clocks, prepared once per connection. */
 import { AppError, type Hlc, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
+import { isSameValue } from "./affinity.js";
 import { CLOCK_COLUMNS, type Table } from "./layout.js";
 import { quoteName } from "./sql/tokens.js";
 
@@ -27,6 +28,9 @@ export interface Tombstone extends Clock {
   readonly app: string | undefined;
 }
 
+/** Different sets of columns that updates touch: programs write the same few. */
+const UPDATES_CACHED_MAX = 64;
+
 export class TableRows {
   readonly table: Table;
   readonly #read: Database.Statement;
@@ -37,8 +41,12 @@ export class TableRows {
   readonly #putTombstone: Database.Statement;
   readonly #dropTombstone: Database.Statement;
   readonly #keyProbe: KeyProbe;
+  readonly #db: Database.Database;
+  /** Updates by the columns they set, most recently made last. */
+  readonly #updates = new Map<string, Database.Statement>();
 
   constructor(db: Database.Database, table: Table) {
+    this.#db = db;
     this.table = table;
     const rows = quoteName(table.rowsTable);
     const values = table.values.map(({ name }) => quoteName(name));
@@ -79,6 +87,29 @@ export class TableRows {
 
   upsert(key: readonly SqlValue[], values: readonly SqlValue[], clock: HashedClock): void {
     this.#upsert.run(...key, ...values, clock.epoch, clock.hlc, clock.origin, clock.version, clock.hash);
+  }
+
+  /** Writes the columns that changed and no others: SQLite rewrites every index whose column is set. */
+  update(key: readonly SqlValue[], changed: readonly number[], values: readonly SqlValue[], clock: HashedClock): void {
+    const { epoch, hlc, origin, version, hash } = clock;
+    const set = changed.map((column) => values[column]);
+    this.#updateOf(changed).run(...set, epoch, hlc, origin, version, hash, ...key);
+  }
+
+  #updateOf(changed: readonly number[]): Database.Statement {
+    const mask = changed.join(",");
+    const cached = this.#updates.get(mask);
+    if (cached !== undefined) return cached;
+    const { values, key, rowsTable } = this.table;
+    const columns = changed.map((column) => quoteName(must(values[column], "a column").name)).concat(CLOCK_COLUMNS);
+    const statement = this.#db.prepare(
+      `UPDATE ${quoteName(rowsTable)} SET ${columns.map((name) => `${name} = ?`).join(", ")}
+       WHERE ${key.map((name) => `${quoteName(name)} = ?`).join(" AND ")}`,
+    );
+    const [oldest] = this.#updates.keys();
+    if (this.#updates.size >= UPDATES_CACHED_MAX && oldest !== undefined) this.#updates.delete(oldest);
+    this.#updates.set(mask, statement);
+    return statement;
   }
 
   /** Sets the clock of a row that user SQL has written. */
@@ -163,6 +194,13 @@ export function assertKeyText(key: readonly SqlValue[]): void {
     if (typeof value !== "string" || !(value.includes("\ufffd") || LONE_SURROGATE.test(value))) continue;
     throw new AppError("bad-request", "a key's text is not valid Unicode", { hint: "Send it as UTF-8." });
   }
+}
+
+/** Which columns differ between two states of a row. */
+export function changedColumns(before: readonly SqlValue[], after: readonly SqlValue[]): number[] {
+  const changed: number[] = [];
+  for (let i = 0; i < after.length; i++) if (!isSameValue(before[i] ?? null, after[i] ?? null)) changed.push(i);
+  return changed;
 }
 
 /** The clock at `row[at…]`; undefined while its hash is unset, which is what a fresh INSERT leaves. */

@@ -12,6 +12,7 @@
 import { createHash } from "node:crypto";
 import { AppError, messageOf, type SqlValue } from "@patina/base";
 import Database from "better-sqlite3";
+import { type Affinity, affinityOf } from "./affinity.js";
 import { isReserved } from "./sql/reserved.js";
 import { isWord, nameOf, quoteName, statementsOf, type Token, tokenize } from "./sql/tokens.js";
 
@@ -21,6 +22,7 @@ export interface Column {
   readonly definition: string;
   /** Type, NOT NULL, default and kind in one comparable text: two nodes must agree on it. */
   readonly signature: string;
+  readonly affinity: Affinity;
   readonly isKey: boolean;
   readonly isGenerated: boolean;
   /** What a row that never wrote the column holds. */
@@ -204,7 +206,7 @@ function readColumn(context: TableContext, info: ColumnInfo, definition: string)
   }
   const signature = [info.type.toUpperCase(), notnull, dflt ?? "", pk, hidden].join("|");
   const defaultValue = pk > 0 || isGenerated ? null : evaluateDefault(context, info);
-  return { name, definition, signature, isKey: pk > 0, isGenerated, defaultValue };
+  return { name, definition, signature, affinity: affinityOf(info.type), isKey: pk > 0, isGenerated, defaultValue };
 }
 
 /** The default as the column would store it, affinity included. It must be the same on every node and every day. */

@@ -298,6 +298,28 @@ test("an app's high-water is that of its own rows, the deleted ones included", (
   expect(store.appHighWater("machines", "web")).toBe(gone.hlc);
 });
 
+test("the log is swept of dead entries in slices, and what is read back stays the same", () => {
+  const [a, b] = [node(1), node(2)];
+  const entries = (): number => Number(a.read("SELECT count(*) FROM _patina_log")[0]?.[0]);
+  exec(a, "INSERT INTO machines (id) VALUES ('x'), ('y'), ('gone')");
+  exec(a, "DELETE FROM machines WHERE id = 'gone'");
+  const bump = (i: number) => ({ sql: "UPDATE machines SET cpus = ? WHERE id = 'x'", params: [BigInt(i + 2)] });
+  for (let i = 0; i < 12_000; i += 500) {
+    const writes = Array.from({ length: 500 }, (_, k) => ({ kind: "statements", statements: [bump(i + k)] }) as const);
+    a.commit(writes, WALL);
+  }
+  expect(entries()).toBe(12_004);
+  let slices = 0;
+  while (a.maintain(500)) slices++;
+  expect(slices).toBeGreaterThan(20);
+  expect(entries()).toBe(3);
+  expect(a.maintain(500)).toBe(false);
+  pull(a, b);
+  expect(all(b)).toEqual(all(a));
+  expect(b.digest()).toBe(a.digest());
+  expect(b.holdings()).toEqual(a.holdings());
+});
+
 describe("the file", () => {
   test("an added column changes no row, no digest and makes no version", () => {
     const dir = mkdtempSync(join(tmpdir(), "patina-store-"));

@@ -2,8 +2,8 @@
  * The store: a cluster's tables in one SQLite file, with everything that makes them replicate. It is synchronous, and
  * what it returns is committed. Time comes in as an argument and identity at construction.
  *
- * Two connections, never used at once: `local` runs users' SQL under capture triggers with synchronous=FULL, so an
- * acknowledged write survives power loss; `remote` joins peers' changes without triggers at NORMAL, since what power
+ * Three connections, never used at once: `local` runs users' SQL under capture triggers and `plain` writes whole objects
+ * without, both with synchronous=FULL, so that an acknowledged write survives power loss; `remote` joins peers' changes without triggers at NORMAL, since what power
  * loss takes of those, anti-entropy brings back: their holdings are lost in the same transaction.
  */
 import {
@@ -26,6 +26,7 @@ import {
 } from "@patina/base";
 import Database from "better-sqlite3";
 import { Capture } from "./capture.js";
+import { ChangeLog } from "./change-log.js";
 import { Digest } from "./digest.js";
 import { type Extract, Extractor } from "./extract.js";
 import { createEngineTables, FORMAT, migrate, readMeta, type Table, tableOf, writeMeta } from "./layout.js";
@@ -56,12 +57,14 @@ export class SqliteStore {
   readonly cluster: ClusterId;
   readonly schemaHash: string;
   readonly #local: Database.Database;
+  readonly #plain: Database.Database;
   readonly #remote: Database.Database;
   readonly #tables: ReadonlyMap<string, Table>;
   readonly #origins: Origins;
   readonly #digest: Digest;
   readonly #clock: HlcClock;
   readonly #recent: RecentChanges;
+  readonly #log: ChangeLog;
   readonly #writer: LocalWriter;
   readonly #applier: RemoteApplier;
   readonly #extractor: Extractor;
@@ -83,6 +86,7 @@ export class SqliteStore {
     migrate(this.#local, schema);
     this.schemaHash = schema.hash;
     this.origin = originId(options.node, adoptDbId(this.#local, options));
+    this.#plain = openDatabase(options.path, "FULL", pages);
     this.#remote = openDatabase(options.path, "NORMAL", pages);
 
     const tables = schema.tables.map(tableOf);
@@ -91,18 +95,20 @@ export class SqliteStore {
     this.#digest = new Digest(this.#local);
     this.#clock = new HlcClock(this.#origins.highWater());
     this.#recent = new RecentChanges(limits.recentBytesMax);
-    const shared = { origins: this.#origins, digest: this.#digest, clock: this.#clock, limits };
+    const remoteRows = rowsOf(this.#remote, tables);
+    this.#log = new ChangeLog(this.#remote, remoteRows);
+    const shared = { log: this.#log, origins: this.#origins, digest: this.#digest, clock: this.#clock, limits };
     const find = (name: string): Table | undefined => this.#findTable(name);
     this.#writer = new LocalWriter({
       ...shared,
-      db: this.#local,
-      rows: rowsOf(this.#local, tables),
+      captured: { db: this.#local, rows: rowsOf(this.#local, tables) },
+      plain: { db: this.#plain, rows: rowsOf(this.#plain, tables) },
       capture: new Capture(this.#local, tables),
       statements: new StatementCache(this.#local, find, limits),
       self: this.origin,
     });
-    this.#applier = new RemoteApplier({ ...shared, db: this.#remote, rows: rowsOf(this.#remote, tables) });
-    this.#extractor = new Extractor(this.#remote, tables, this.#origins);
+    this.#applier = new RemoteApplier({ ...shared, db: this.#remote, rows: remoteRows });
+    this.#extractor = new Extractor(this.#remote, this.#log, this.#origins);
     if (schemaChanged) this.#applier.retryQuarantined();
   }
 
@@ -188,12 +194,23 @@ export class SqliteStore {
     return this.#findTable(table)?.key;
   }
 
+  /**
+   * A slice of housekeeping, short enough for the thread that gossips; false when there is nothing to do. Call it now
+   * and then: what it sweeps is bounded by it.
+   */
+  maintain(entriesMax: number): boolean {
+    if (!this.#log.needsSweep) return false;
+    this.#remote.transaction(() => this.#log.sweep(entriesMax)).immediate();
+    return true;
+  }
+
   quarantinedCount(): number {
     return Number(this.read("SELECT count(*) FROM _patina_quarantine")[0]?.[0] ?? 0);
   }
 
   close(): void {
     this.#remote.close();
+    this.#plain.close();
     this.#local.close();
   }
 

@@ -1,0 +1,188 @@
+/** Rows as bytes and as sums: they come back as they were, defaults cost nothing, and the digest adds up like integers. */
+import { type Change, MalformedError, must, type SqlValue } from "@patina/base";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { addLanes, BUCKETS, bucketOf, readLanes, writeLanes } from "./digest.js";
+import { tableOf } from "./layout.js";
+import { RecentChanges } from "./recent.js";
+import { decodeBody, decodeKey, decodeState, encodeBody, encodeKey, encodeState, HASH_BYTES, type RowChange, rowHash, UnknownColumnError } from "./row-codec.js"; // prettier-ignore
+import { parseSchema } from "./schema.js";
+
+const table = (sql: string): ReturnType<typeof tableOf> => tableOf(must(parseSchema(sql).tables[0], "a table"));
+const T = table("CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, b INTEGER NOT NULL DEFAULT 7, a TEXT, c BLOB, d REAL DEFAULT 0)"); // prettier-ignore
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+const value: fc.Arbitrary<SqlValue> = fc.oneof(
+  fc.constantFrom<SqlValue>(null, 7n, 0, -0, 0n, ""),
+  fc.bigInt(-(1n << 63n), (1n << 63n) - 1n),
+  fc.double(),
+  fc.string({ unit: "grapheme" }),
+  fc.uint8Array({ maxLength: 20 }),
+);
+const bytes = fc.uint8Array({ maxLength: 20 });
+const row: fc.Arbitrary<RowChange> = fc
+  .record({
+    table: fc.string({ unit: "grapheme", maxLength: 10 }),
+    key: bytes,
+    epoch: fc.nat(),
+    hlc: fc.oneof(fc.constant(5n), fc.bigInt(0n, 1n << 61n)),
+    state: fc.option(bytes, { nil: undefined }),
+    app: fc.option(fc.string({ unit: "grapheme", maxLength: 5 }), { nil: undefined }),
+  })
+  .map((it) => (it.state === undefined ? it : { ...it, app: undefined }));
+
+describe("states and keys", () => {
+  test("come back as they were, whatever their types", () => {
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 4, maxLength: 4 }), (values) => {
+        const read = decodeState(T, encodeState(T, values), 1000);
+        expect(read).toEqual(values);
+        expect(decodeKey(encodeKey(values), 1000)).toEqual(values);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("leave out what is at its default, in the order of names, so that an added column changes no byte", () => {
+    const wider = table("CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, aa TEXT DEFAULT 'x', d REAL DEFAULT 0, b INTEGER NOT NULL DEFAULT 7, a TEXT, c BLOB)"); // prettier-ignore
+    expect(T.values.map(({ name }) => name)).toEqual(["a", "b", "c", "d"]);
+    expect(hexOf(encodeState(T, [null, 7n, null, 0]))).toBe("00");
+    expect(hexOf(encodeState(T, ["z", 8n, null, 0]))).toBe("020161" + "04017a" + "0162" + "0110");
+    expect(hexOf(encodeState(wider, ["z", "x", 8n, null, 0]))).toBe(hexOf(encodeState(T, ["z", 8n, null, 0])));
+    expect(encodeState(T, [null, 7, null, 0]).length).toBeGreaterThan(1); // 7.0 is not 7.
+  });
+
+  test("a column this schema does not have is said to be unknown, not dropped", () => {
+    const wider = table("CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, zone TEXT)");
+    expect(() => decodeState(T, encodeState(wider, ["z"]), 100)).toThrow(UnknownColumnError);
+  });
+});
+
+describe("bodies", () => {
+  test("come back as they were, tombstones and own clocks included", () => {
+    fc.assert(
+      fc.property(fc.array(row, { maxLength: 6 }), (rows) => {
+        expect(decodeBody(encodeBody(rows, 5n), 5n, 6)).toEqual(rows);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("have the documented bytes", () => {
+    const [key, state] = [new Uint8Array([1]), new Uint8Array([2, 3])];
+    const rows: RowChange[] = [
+      { table: "t", key, epoch: 0, hlc: 5n, state },
+      { table: "t", key, epoch: 300, hlc: 6n, state: undefined, app: "w" },
+    ];
+    expect(hexOf(encodeBody(rows, 5n))).toBe("02" + "0000" + "0174" + "0101" + "020203" + "07ac02" + "0000000000000006" + "0174" + "0101" + "0177"); // prettier-ignore
+  });
+
+  test("that are broken anywhere only ever throw MalformedError", () => {
+    const broken = fc.tuple(fc.array(row, { maxLength: 4 }), fc.nat(), fc.nat(255), fc.boolean());
+    fc.assert(
+      fc.property(fc.oneof(broken, bytes), (it) => {
+        let raw = it instanceof Uint8Array ? it : encodeBody(it[0], 5n);
+        if (!(it instanceof Uint8Array)) {
+          const at = it[1] % raw.length;
+          if (it[3]) raw = raw.slice(0, at);
+          else raw[at] = it[2];
+        }
+        for (const decode of [() => decodeBody(raw, 5n, 4), () => decodeKey(raw, 10), () => decodeState(T, raw, 10)]) {
+          try {
+            decode();
+          } catch (thrown) {
+            expect(thrown instanceof MalformedError || thrown instanceof UnknownColumnError).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 1000 },
+    );
+    expect(() => decodeBody(encodeBody([], 0n), 0n, 0)).not.toThrow();
+    const far: RowChange = { table: "t", key: new Uint8Array(), epoch: 0, hlc: 1n << 63n, state: undefined };
+    expect(() => decodeBody(encodeBody([far], 0n), 0n, 9)).toThrow(MalformedError);
+    expect(() => decodeBody(encodeBody([far, far], 0n), 0n, 1)).toThrow(MalformedError);
+  });
+
+  test("a row's hash depends on every part of it, and parts cannot run into each other", () => {
+    const key = new Uint8Array([1]);
+    const stamp = { epoch: 1, hlc: 2n, origin: "0a".repeat(24), version: 3 };
+    const state = new Uint8Array([4]);
+    const hashes = [
+      rowHash("t", key, stamp, state),
+      rowHash("u", key, stamp, state),
+      rowHash("t", new Uint8Array([1, 1]), stamp, state),
+      rowHash("t", key, { ...stamp, epoch: 2 }, state),
+      rowHash("t", key, { ...stamp, hlc: 3n }, state),
+      rowHash("t", key, { ...stamp, origin: "0b".repeat(24) }, state),
+      rowHash("t", key, { ...stamp, version: 4 }, state),
+      rowHash("t", key, stamp, new Uint8Array([4, 4])),
+    ];
+    expect(new Set(hashes.map(hexOf)).size).toBe(hashes.length);
+    expect(hexOf(rowHash("t", key, stamp, state))).toBe(hashes.map(hexOf)[0]);
+  });
+});
+
+describe("the digest's arithmetic", () => {
+  const MOD = 1n << 256n;
+  const hash = fc.uint8Array({ minLength: HASH_BYTES, maxLength: HASH_BYTES });
+  const edge = fc.constantFrom(0, 255).map((byte) => new Uint8Array(HASH_BYTES).fill(byte));
+  const lanesOf = (it: Uint8Array): Uint32Array => readLanes(it, new Uint32Array(HASH_BYTES / 4), 0);
+  /** Least significant byte first. */
+  const numberOf = (it: Uint8Array): bigint => BigInt(`0x${hexOf(it.toReversed())}`);
+
+  test("sums and differences are those of 256-bit integers", () => {
+    const step = fc.tuple(fc.oneof(hash, edge), fc.boolean());
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+        const sum = new Uint32Array(3 * (HASH_BYTES / 4));
+        let model = 0n;
+        for (const [it, isAdded] of steps) {
+          addLanes(sum, 8, lanesOf(it), 0, isAdded ? 1 : -1);
+          model = (model + (isAdded ? 1n : -1n) * numberOf(it) + MOD) % MOD;
+        }
+        expect(numberOf(writeLanes(sum, 8))).toBe(model);
+        expect(sum.slice(0, 8).every((lane) => lane === 0) && sum.slice(16).every((lane) => lane === 0)).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("lanes come back as the bytes they were, and keys spread over the buckets", () => {
+    fc.assert(
+      fc.property(hash, (it) => {
+        expect(new Uint8Array(writeLanes(lanesOf(it), 0))).toEqual(it);
+      }),
+    );
+    const counts = Array.from({ length: BUCKETS }, () => 0);
+    for (let i = 0; i < 256 * 50; i++) {
+      const bucket = bucketOf(encodeKey([`machine-${i}`]));
+      counts[bucket] = (counts[bucket] ?? 0) + 1;
+    }
+    expect(Math.max(...counts)).toBeLessThan(120);
+    expect(Math.min(...counts)).toBeGreaterThan(10);
+  });
+});
+
+describe("recent changes", () => {
+  const change = (version: number, body = 100): Change => {
+    return { origin: "o", version, hlc: 1n, body: new Uint8Array(body) };
+  };
+
+  test("the oldest go first, and one that comes again costs nothing and changes nothing", () => {
+    const recent = new RecentChanges(1000);
+    for (let version = 1; version <= 5; version++) {
+      for (let again = 0; again < 10; again++) recent.add(change(version, again === 0 ? 100 : 50));
+    }
+    expect([1, 2, 3, 4, 5].map((version) => recent.get("o", version)?.body.length)).toEqual([100, 100, 100, 100, 100]);
+    for (let version = 6; version <= 50; version++) recent.add(change(version));
+    expect([recent.get("o", 1), recent.get("o", 50)?.version]).toEqual([undefined, 50]);
+  });
+
+  test("one larger than all the room is not kept", () => {
+    const recent = new RecentChanges(1000);
+    recent.add(change(1, 5000));
+    expect(recent.get("o", 1)).toBeUndefined();
+    recent.add(change(2));
+    expect(recent.get("o", 2)?.version).toBe(2);
+  });
+});

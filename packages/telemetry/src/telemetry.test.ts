@@ -1,0 +1,107 @@
+/** What an operator sees: each step counted once under bounded labels, gauges as of the scrape, and a line for what matters. */
+import { AppError, type Change, Ranges } from "@patina/base";
+import type { AgentEvent, Effect } from "@patina/agent";
+import { beforeEach, describe, expect, test } from "vitest";
+import { type Logger, logEvent } from "./log.js";
+import { AgentMetrics } from "./metrics.js";
+
+const member = { nodeId: "0a".repeat(16), boot: 1, incarnation: 2, address: "h:1", meta: { api: "" }, state: "suspect" } as const; // prettier-ignore
+const change: Change = { origin: "0b".repeat(24), version: 3, hlc: 1n, body: new Uint8Array() };
+const events: AgentEvent[] = [
+  { kind: "member", member, previous: "alive" },
+  { kind: "changed", source: "remote", rows: Array.from({ length: 3 }, () => ({ table: "t", key: [], kind: "upsert", appBefore: undefined, app: undefined })) }, // prettier-ignore
+  { kind: "quarantined", change, reason: "why" },
+  { kind: "divergence", peer: "p", ours: "1", theirs: "2" },
+  { kind: "synced", peer: "p" },
+  { kind: "peer-lagging", peer: "p" },
+  { kind: "refused", from: "h:9", reason: "cluster fra is not ours" },
+  { kind: "store-failed", error: new AppError("store-failed", "disk full") },
+];
+
+describe("metrics", () => {
+  const agent = {
+    members: () => [member, { ...member, state: "dead" as const }, { ...member, state: "dead" as const }],
+    reachable: () => ["p"],
+    hasSynced: false,
+    localHealth: 2,
+    parkedBytes: 77,
+  };
+  const held = new Map([["o1", { gaps: Ranges.of(2, 4) }], ["o2", { gaps: Ranges.of(9, 9) }]]); // prettier-ignore
+  const store = { quarantinedCount: () => 5, holdings: () => held };
+  let metrics: AgentMetrics;
+  beforeEach(() => {
+    metrics = new AgentMetrics({
+      cluster: { name: "iad", generation: 3 },
+      role: "regional",
+      version: "1",
+      agent,
+      store,
+    });
+  });
+
+  async function value(line: string): Promise<number | undefined> {
+    const found = (await metrics.text()).split("\n").find((it) => it.startsWith(`${line} `));
+    return found === undefined ? undefined : Number(found.slice(line.length + 1));
+  }
+
+  test("inputs, effects, events and bytes are counted by kind", async () => {
+    const sends: Effect[] = [
+      { kind: "send", stream: "s", bytes: new Uint8Array(10) },
+      { kind: "send", stream: "s", bytes: new Uint8Array(5) },
+      { kind: "datagram", to: "h:1", bytes: new Uint8Array(7) },
+      { kind: "outcome", ticket: 1, outcome: { ok: true, rowsAffected: [], change: undefined, rows: [] } },
+      { kind: "outcome", ticket: 2, outcome: { ok: false, error: new AppError("sql-error", "no") } },
+    ];
+    metrics.observe({ kind: "leave" }, [...sends, ...events.map((event): Effect => ({ kind: "event", event }))]);
+    metrics.observe({ kind: "leave" }, []);
+    expect(await value('patina_inputs_total{kind="leave"}')).toBe(2);
+    expect(await value('patina_effects_total{kind="send"}')).toBe(2);
+    expect(await value('patina_sent_bytes_total{transport="stream"}')).toBe(15);
+    expect(await value('patina_sent_bytes_total{transport="udp"}')).toBe(7);
+    expect(await value('patina_writes_total{result="ok"}')).toBe(1);
+    expect(await value('patina_writes_total{result="sql-error"}')).toBe(1);
+    expect(await value('patina_rows_changed_total{source="remote"}')).toBe(3);
+    expect(await value("patina_divergence_total")).toBe(1);
+    for (const { kind } of events) expect(await value(`patina_events_total{kind="${kind}"}`)).toBe(1);
+  });
+
+  test("divergence is there at 0 from the start, so that an alarm on it can tell 0 from absent", async () => {
+    expect(await value("patina_divergence_total")).toBe(0);
+  });
+
+  test("gauges are read from the state at each scrape", async () => {
+    expect(await value('patina_members{state="dead"}')).toBe(2);
+    expect(await value('patina_members{state="alive"}')).toBe(0);
+    expect(await value("patina_gap_versions")).toBe(4);
+    expect(await value("patina_origins")).toBe(2);
+    expect(await value("patina_quarantined_changes")).toBe(5);
+    expect(await value("patina_parked_bytes")).toBe(77);
+    expect(await value("patina_synced")).toBe(0);
+    held.set("o3", { gaps: Ranges.of(1, 100) });
+    expect(await value("patina_gap_versions")).toBe(104);
+    held.delete("o3");
+    expect(await metrics.text()).toContain('patina_info{cluster="iad",generation="3",role="regional",version="1"} 1');
+  });
+
+  test("no label carries a node, an origin or a reason: their number has no bound", async () => {
+    metrics.observe({ kind: "leave" }, events.map((event): Effect => ({ kind: "event", event }))); // prettier-ignore
+    const text = await metrics.text();
+    for (const word of [member.nodeId, change.origin, "fra", "h:9"]) expect(text).not.toContain(word);
+  });
+});
+
+test("each event has the level of what it means: routine is silent, a lost database is fatal", () => {
+  const lines: string[] = [];
+  const level = (name: string) => (fields: object, message: string) => lines.push(`${name}: ${message} ${Object.keys(fields).length}`); // prettier-ignore
+  const names = ["debug", "info", "warn", "error", "fatal"];
+  const log = Object.fromEntries(names.map((name) => [name, level(name)])) as unknown as Logger;
+  for (const event of events) logEvent(log, event);
+  expect(lines.map((it) => it.replace(/ \d+$/, ""))).toEqual([
+    "info: member is suspect",
+    "warn: a change could not be applied and was put aside",
+    "error: equal holdings, unequal digests",
+    "debug: peer-lagging",
+    "debug: refused",
+    "fatal: the database cannot take writes",
+  ]);
+});

@@ -26,6 +26,9 @@ export interface StorePort {
     wanted: Ranges,
     bytesMax: number,
   ): { readonly changes: readonly Change[]; readonly empty: Ranges };
-  /** 64 hex digits. Equal holdings must mean equal digests. */
-  digest(): string;
+  /**
+   * The state digest, 64 hex digits: equal holdings must mean equal digests. Undefined while some change that is held
+   * could not be applied here, since then the states differ and everybody knows why.
+   */
+  comparableDigest(): string | undefined;
 }

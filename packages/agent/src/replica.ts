@@ -23,6 +23,7 @@ import {
   type Frame,
   Inbox,
   needFrom,
+  NOT_COMPARABLE,
   type OriginRanges,
   packChanges,
 } from "@patina/gossip";
@@ -184,8 +185,11 @@ export class Replica {
     }
     this.#antiEntropy.onAnswer(from, now);
     const effects: ReplicaEffect[] = [event({ kind: "synced", peer: from })];
-    const ours = this.#store.digest();
-    if (ours !== theirs.digest) effects.push(event({ kind: "divergence", peer: from, ours, theirs: theirs.digest }));
+    const ours = this.#store.comparableDigest();
+    const isProof = ours !== undefined && theirs.digest !== NOT_COMPARABLE;
+    if (isProof && ours !== theirs.digest) {
+      effects.push(event({ kind: "divergence", peer: from, ours, theirs: theirs.digest }));
+    }
     if (!theirs.isReply) effects.push(this.#sum(from, true));
     return effects;
   }
@@ -270,7 +274,7 @@ export class Replica {
     const frame = {
       kind: "sum",
       holdingsHash: holdingsHash(this.#store.holdings()),
-      digest: this.#store.digest(),
+      digest: this.#store.comparableDigest() ?? NOT_COMPARABLE,
       isReply,
     } as const;
     return { kind: "frame", to, frame };

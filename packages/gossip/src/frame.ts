@@ -54,6 +54,8 @@ const KINDS = ["hello", "changes", "sum", "holdings", "want", "empty", "repaired
 
 const HASH_HEX = 16;
 const DIGEST_HEX = 64;
+/** Stands for a digest in a sum whose sender has changes in quarantine. No state has it. */
+export const NOT_COMPARABLE = "0".repeat(DIGEST_HEX);
 const NAME_BYTES_MAX = 256;
 /** Far above a transaction's limit, far below what would hurt: the store judges what is inside. */
 const CHANGE_BYTES_MAX = 16 << 20;

@@ -2,6 +2,6 @@
 export { AntiEntropy } from "./anti-entropy.js";
 export { Broadcast, type BroadcastStep, packChanges } from "./broadcast.js";
 export { defaultGossipConfig, type GossipConfig, testGossipConfig } from "./config.js";
-export { decodeFrame, encodeFrame, type Frame, type OriginRanges, PROTOCOL_VERSION } from "./frame.js";
+export { decodeFrame, encodeFrame, type Frame, NOT_COMPARABLE, type OriginRanges, PROTOCOL_VERSION } from "./frame.js";
 export { type Arrival, Inbox } from "./inbox.js";
 export { canHelp, needFrom } from "./need.js";

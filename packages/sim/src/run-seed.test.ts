@@ -48,7 +48,7 @@ function withBug(store: StorePort, bug: Partial<StorePort>): StorePort {
     apply: bug.apply ?? ((changes, empties) => store.apply(changes, empties)),
     holdings: bug.holdings ?? (() => store.holdings()),
     extract: bug.extract ?? ((origin, wanted, bytesMax) => store.extract(origin, wanted, bytesMax)),
-    digest: bug.digest ?? (() => store.digest()),
+    comparableDigest: bug.comparableDigest ?? (() => store.comparableDigest()),
   };
 }
 

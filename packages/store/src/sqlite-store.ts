@@ -140,6 +140,11 @@ export class SqliteStore {
     return this.#digest.total().toString("hex");
   }
 
+  /** The digest, unless a change is in quarantine: then this state is known to differ from a peer's. */
+  comparableDigest(): string | undefined {
+    return this.quarantinedCount() === 0 ? this.digest() : undefined;
+  }
+
   /** Per table that has rows, its part of the digest. */
   tableDigests(): Record<string, string> {
     return Object.fromEntries(this.#digest.tables().map(([table, sum]) => [table, sum.toString("hex")]));

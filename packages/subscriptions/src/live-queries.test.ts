@@ -25,7 +25,7 @@ CREATE TABLE "net ports" (
   open INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (port, host)
 );
-CREATE TABLE labels (name TEXT NOT NULL COLLATE NOCASE PRIMARY KEY, value TEXT);
+CREATE TABLE labels (name TEXT NOT NULL PRIMARY KEY, value TEXT);
 CREATE VIEW busy AS SELECT id FROM machines WHERE cpus > 1;
 `;
 

@@ -2,7 +2,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { defaultSummaryConfig, type SummaryConfig, testSummaryConfig } from "./config.js";
-import { type IndexRow, type PlacementClass, Summary, type SummaryEffect, type SummaryInput, type SummaryTimer } from "./summary.js";
+import {
+  type IndexRow,
+  type PlacementClass,
+  Summary,
+  type SummaryEffect,
+  type SummaryInput,
+  type SummaryTimer,
+} from "./summary.js";
 
 /** A summary with its timers, and the index that its effects lead to. */
 class Border {

@@ -1,5 +1,5 @@
 /** Whole agents over a model store and a virtual network: what converges, within which limits, and what a failure looks like. */
-import { AppError, type ApplyOutcome, type Change, type ClusterId, compareStamps, type EmptyVersions, hash32, type Hlc, HlcClock, holdAlso, type Holding, holds, type NodeId, NO_HOLDING, type OriginId, Ranges, Rng, heldVersions, type Range, type Write, type WriteOutcome } from "@patina/base"; // prettier-ignore
+import { AppError, type ApplyOutcome, type Change, type ClusterId, compareStamps, type EmptyVersions, hash32, type Hlc, HlcClock, hlcFromMs, holdAlso, type Holding, holds, type NodeId, NO_HOLDING, type OriginId, Ranges, Rng, heldVersions, type Range, type Write, type WriteOutcome } from "@patina/base"; // prettier-ignore
 import { decodeFrame, type Frame } from "@patina/gossip";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Agent } from "./agent.js";
@@ -78,6 +78,14 @@ class ModelStore implements StorePort {
     return { changes, empty: bytes < bytesMax ? held.subtract(said) : Ranges.empty };
   }
 
+  highWater(): Hlc {
+    return this.#clock.high;
+  }
+
+  basis(): ReadonlyMap<OriginId, number> {
+    return new Map([...this.#holdings].map(([origin, { head }]) => [origin, head]));
+  }
+
   comparableDigest(): string | undefined {
     return this.isQuarantining ? undefined : this.digest();
   }
@@ -118,6 +126,8 @@ interface Host {
 /** Agents joined by streams that are whole and in order. Frames may be counted, lost or held back. */
 class Net {
   readonly hosts = new Map<string, Host>();
+  /** By host, how far its wall clock is ahead. */
+  readonly aheadMs = new Map<string, number>();
   readonly frames: { from: string; to: string; frame: Frame }[] = [];
   loses: (from: string, frame: Frame) => boolean = () => false;
   /** Streams of this host never report that bytes have left. */
@@ -157,7 +167,8 @@ class Net {
       this.#due.shift();
       this.nowMs = next.atMs;
       const host = this.hosts.get(next.to);
-      const now = { monotonicMs: this.nowMs, wallMs: WALL_MS + this.nowMs };
+      const wallMs = WALL_MS + this.nowMs + (this.aheadMs.get(next.to) ?? 0);
+      const now = { monotonicMs: this.nowMs, wallMs };
       if (host !== undefined) for (const effect of host.agent.handle(next.input, now)) this.#do(next.to, host, effect);
     }
     this.nowMs = untilMs;
@@ -383,4 +394,45 @@ test("a state that is known to differ, since a change is in quarantine, is no di
   net.run(10_000);
   expect([...a.events, ...b.events].filter(({ kind }) => kind === "divergence")).toEqual([]);
   expect(b.agent.hasSynced).toBe(true);
+});
+
+describe("clocks", () => {
+  test("what a fast clock stamped waits until it is due, and drags nobody along", () => {
+    const [a, b] = [net.add(1), net.add(2)];
+    net.aheadMs.set("10.0.0.2:1", 20_000);
+    net.run(3000);
+    net.put(2, 1, "fast", "v");
+    net.put(1, 1, "right", "v");
+    net.run(5000);
+    expect([...a.store.rows.keys()]).toEqual(["right"]);
+    expect(a.store.highWater()).toBeLessThan(hlcFromMs(WALL_MS + net.nowMs + 1));
+    net.run(15_000);
+    expect([...a.store.rows.keys()].sort()).toEqual(["fast", "right"]);
+    expectEqual(a.store, b.store);
+    expect(a.events.some(({ kind }) => kind === "clock-ahead")).toBe(false);
+  });
+
+  test("a clock that is an hour ahead is reported once", () => {
+    const a = net.add(1);
+    net.add(2);
+    net.aheadMs.set("10.0.0.2:1", 3_600_000);
+    net.run(3000);
+    for (let i = 0; i < 5; i++) net.put(2, i, `k${i}`, "v");
+    net.run(30_000);
+    expect(a.events.filter(({ kind }) => kind === "clock-ahead")).toMatchObject([{ origin: originOf(2) }]);
+    expect(a.store.rows.size).toBe(0);
+  });
+
+  test("a cluster whose clocks are all set back an hour goes on at once", () => {
+    const hosts = [net.add(1), net.add(2)];
+    net.run(3000);
+    net.put(1, 1, "before", "v");
+    net.run(1000);
+    for (const address of net.hosts.keys()) net.aheadMs.set(address, -3_600_000);
+    net.put(1, 2, "k", "after");
+    net.put(2, 2, "before", "again");
+    net.run(1000);
+    expectEqual(...hosts.map(({ store }) => store));
+    expect(hosts[0]?.store.rows.get("before")?.text).toBe("again");
+  });
 });

@@ -2,7 +2,7 @@
  * The contract of an agent: what it may be told and what it may ask for. Plain data both ways. The driver performs the
  * effects in order; a returned effect implies that what it speaks of is committed.
  */
-import type { AppError, Change, ChangedRow, NodeId, Write, WriteOutcome } from "@patina/base";
+import type { AppError, Change, ChangedRow, NodeId, OriginId, Write, WriteOutcome } from "@patina/base";
 import type { Member, MembershipTimer, MemberState } from "@patina/membership";
 
 /** Names a stream between driver and agent. The agent names those it opens, the driver those it accepts. */
@@ -12,6 +12,7 @@ export type AgentTimer =
   | { readonly kind: "membership"; readonly timer: MembershipTimer }
   | { readonly kind: "flush" }
   | { readonly kind: "apply" }
+  | { readonly kind: "due" }
   | { readonly kind: "sync" }
   | { readonly kind: "alone" }
   | { readonly kind: "greeting"; readonly stream: StreamId }
@@ -51,6 +52,8 @@ export type AgentEvent =
   | { readonly kind: "quarantined"; readonly change: Change; readonly reason: string }
   /** Equal holdings with unequal digests: a bug or a damaged disk, never normal. */
   | { readonly kind: "divergence"; readonly peer: NodeId; readonly ours: string; readonly theirs: string }
+  /** An origin's clock is so far ahead that its changes wait. Its own clock is wrong, or this node's is. */
+  | { readonly kind: "clock-ahead"; readonly origin: OriginId; readonly aheadMs: number }
   /** Compared equal with a peer: for the first time since the start, this node is as complete as anybody. */
   | { readonly kind: "synced"; readonly peer: NodeId }
   | { readonly kind: "peer-lagging"; readonly peer: NodeId }

@@ -53,6 +53,14 @@ class CountingStore implements StorePort {
     return { changes: [], empty: wanted.intersect(heldVersions(this.#holdings.get(origin) ?? NO_HOLDING)) };
   }
 
+  highWater(): bigint {
+    return 0n;
+  }
+
+  basis(): ReadonlyMap<OriginId, number> {
+    return new Map([...this.#holdings].map(([origin, { head }]) => [origin, head]));
+  }
+
   comparableDigest(): string {
     return this.digest();
   }

@@ -7,13 +7,18 @@ import {
   asAppError,
   type Change,
   type EmptyVersions,
+  type Heads,
+  type Hlc,
+  hlcFromMs,
+  hlcToMs,
   holdingsHash,
   holds,
   type NodeId,
   type Now,
   type OriginId,
-  type Ranges,
+  Ranges,
   type Rng,
+  VERSION_MAX,
 } from "@patina/base";
 import {
   AntiEntropy,
@@ -31,6 +36,9 @@ import type { AgentConfig } from "./config.js";
 import type { StorePort } from "./ports.js";
 import type { AgentEvent, AgentTimer, Effect, Ticketed } from "./protocol.js";
 
+/** Early changes are looked at again at least this often: the wall clock may be set meanwhile. */
+const DUE_CHECK_MS = 5000;
+
 export type ReplicaEffect =
   | { readonly kind: "frame"; readonly to: NodeId; readonly frame: Frame }
   | { readonly kind: "broadcast"; readonly frame: Frame }
@@ -43,6 +51,15 @@ export class Replica {
   readonly #inbox: Inbox;
   readonly #antiEntropy: AntiEntropy;
   #isApplyScheduled = false;
+  #isDueScheduled = false;
+  /** The basis of what is being read back from peers' rows, until the store has noted it. */
+  #owed: Map<OriginId, number> = new Map();
+  /** Fingerprint of the holdings when a peer was last asked for all it can give. */
+  #heldWhenAsked = "";
+  /** Origins that wait for the clock. Asking for more of them would only bring what cannot be kept. */
+  #early: ReadonlySet<OriginId> = new Set();
+  /** Origins whose clocks the alarm was raised over. */
+  #alarmed: ReadonlySet<OriginId> = new Set();
 
   constructor(store: StorePort, config: AgentConfig, rng: Rng) {
     this.#store = store;
@@ -85,7 +102,7 @@ export class Replica {
   }
 
   onWake(
-    timer: Extract<AgentTimer, { kind: "flush" | "apply" | "sync" }>,
+    timer: Extract<AgentTimer, { kind: "flush" | "apply" | "due" | "sync" }>,
     reachable: NodeId[],
     now: Now,
   ): ReplicaEffect[] {
@@ -94,7 +111,10 @@ export class Replica {
         return this.#push(this.#broadcast.onWake());
       case "apply":
         this.#isApplyScheduled = false;
-        return this.#applyReady();
+        return this.#applyReady(now);
+      case "due":
+        this.#isDueScheduled = false;
+        return this.#applyReady(now);
       case "sync": {
         const peer = this.#antiEntropy.pickPeer(reachable, now);
         return [this.#wakeForSync(), ...(peer === undefined ? [] : [this.#sum(peer, false)])];
@@ -117,16 +137,19 @@ export class Replica {
       case "changes":
         return this.#onChanges(from, frame.changes, now);
       case "empty":
-        return this.#onEmpty(frame.empties);
+        return this.#onEmpty(frame.empties, now);
       case "sum":
         return this.#onSum(from, frame, now);
       case "holdings":
         return this.#onHoldings(from, frame, now);
       case "want":
         return this.#onWant(from, frame.wants);
+      case "repairing":
+        this.#owe(frame.basis);
+        return [];
       case "repaired":
         this.#antiEntropy.forgetAsked(from);
-        return frame.isComplete ? [] : this.compareWith(from, now);
+        return frame.isComplete || !this.#hasAdvanced() ? [] : this.compareWith(from, now);
     }
   }
 
@@ -136,21 +159,23 @@ export class Replica {
       if (change.origin === this.#store.origin) continue; // Nobody else writes our versions; what comes back is old.
       if (!holds(holdings.get(change.origin), change.version)) this.#inbox.offer(change, holdings);
     }
-    const applied = this.#applyReady();
+    const applied = this.#applyReady(now);
     return [...applied, ...this.#want(from, this.#inbox.knownGaps(this.#store.holdings()), now)];
   }
 
-  #onEmpty(empties: readonly OriginRanges[]): ReplicaEffect[] {
+  #onEmpty(empties: readonly OriginRanges[], now: Now): ReplicaEffect[] {
     const holdings = this.#store.holdings();
     for (const empty of empties) {
       if (empty.origin !== this.#store.origin) this.#inbox.offerEmpty(empty, holdings); // As with changes.
     }
-    return this.#applyReady();
+    return this.#applyReady(now);
   }
 
   /** Applies what is next in line, a slice at a time, so that a flood never holds the thread for long. */
-  #applyReady(): ReplicaEffect[] {
-    const { arrivals, more } = this.#inbox.takeReady(this.#store.holdings(), this.#config.applyBytesMax);
+  #applyReady(now: Now): ReplicaEffect[] {
+    const latest = this.#latestAccepted(now);
+    const { arrivals, more, early } = this.#inbox.takeReady(this.#store.holdings(), this.#config.applyBytesMax, latest);
+    this.#early = new Set(early.map(({ origin }) => origin));
     const effects: ReplicaEffect[] = [];
     if (arrivals.length > 0) {
       const changes = arrivals.flatMap((it) => (it.kind === "change" ? [it.change] : []));
@@ -161,12 +186,42 @@ export class Replica {
       this.#isApplyScheduled = true;
       effects.push({ kind: "wake", afterMs: 0, timer: { kind: "apply" } });
     }
-    return effects;
+    return [...effects, ...this.#awaitDue(early, now)];
+  }
+
+  /**
+   * The latest stamp to be taken in now. What was taken in before counts as much as the wall clock: a cluster whose wall
+   * clocks were all set back goes on from where it was.
+   */
+  #latestAccepted({ wallMs }: Now): Hlc {
+    const wall = hlcFromMs(wallMs);
+    const high = this.#store.highWater();
+    return (wall > high ? wall : high) + hlcFromMs(this.#config.gossip.aheadMaxMs);
+  }
+
+  /** Comes back when the first of the early changes is due, and raises the alarm over clocks that are far ahead. */
+  #awaitDue(early: readonly Change[], now: Now): ReplicaEffect[] {
+    const { aheadMaxMs, aheadAlarmMs } = this.#config.gossip;
+    const effects: ReplicaEffect[] = [];
+    let soonestMs = DUE_CHECK_MS;
+    for (const { origin, hlc } of early) {
+      const aheadMs = hlcToMs(hlc) - now.wallMs;
+      soonestMs = Math.min(soonestMs, Math.max(1, aheadMs - aheadMaxMs));
+      if (aheadMs > aheadAlarmMs && !this.#alarmed.has(origin)) {
+        effects.push(event({ kind: "clock-ahead", origin, aheadMs }));
+      }
+    }
+    const far = early.filter(({ hlc }) => hlcToMs(hlc) - now.wallMs > aheadAlarmMs);
+    this.#alarmed = new Set(far.map(({ origin }) => origin));
+    if (early.length === 0 || this.#isDueScheduled) return effects;
+    this.#isDueScheduled = true;
+    return [...effects, { kind: "wake", afterMs: soonestMs, timer: { kind: "due" } }];
   }
 
   #apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ReplicaEffect[] {
     try {
-      const { rows, quarantined } = this.#store.apply(changes, empties);
+      const { rows, quarantined } = this.#store.apply(changes, empties, this.#owed);
+      this.#owed = new Map();
       return [
         ...quarantined.map(({ change, reason }) => event({ kind: "quarantined", change, reason })),
         ...(rows.length > 0 ? [event({ kind: "changed", source: "remote", rows })] : []),
@@ -203,6 +258,7 @@ export class Replica {
     const mine = this.#store.holdings();
     const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
     const effects = this.#want(from, wants, now);
+    if (effects.length > 0) this.#heldWhenAsked = holdingsHash(mine);
     const own = this.#store.origin;
     if ((theirs.get(own)?.head ?? 0) > (mine.get(own)?.head ?? 0)) {
       const reason = "it holds versions of this database that this database does not: an old copy of it was put back";
@@ -216,7 +272,8 @@ export class Replica {
 
   #onWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
     const { repairBytesMax, frameBytesMax, wantVersionsMax } = this.#config.gossip;
-    const effects: ReplicaEffect[] = [];
+    const basis = this.#store.basis();
+    const effects: ReplicaEffect[] = [{ kind: "frame", to: from, frame: { kind: "repairing", basis } }];
     const empties: EmptyVersions[] = [];
     let budget = repairBytesMax;
     let versionsLeft = wantVersionsMax; // Looking for versions that say nothing costs time, too, and no bytes.
@@ -245,6 +302,7 @@ export class Replica {
     const wants: OriginRanges[] = [];
     let left = this.#config.gossip.wantVersionsMax;
     for (const { origin, versions } of gaps) {
+      if (this.#early.has(origin)) continue;
       if (origin === this.#store.origin) continue; // What comes back of our own is not taken: asking would never end.
       const missing = versions.subtract(this.#antiEntropy.asked(origin, now)).take(left);
       if (missing.isEmpty) continue;
@@ -256,7 +314,19 @@ export class Replica {
     return [{ kind: "frame", to: from, frame: { kind: "want", wants } }];
   }
 
+  #owe(basis: Heads): void {
+    for (const [origin, head] of basis) {
+      if (origin !== this.#store.origin) this.#owed.set(origin, Math.max(head, this.#owed.get(origin) ?? 0));
+    }
+  }
+
+  /** Did what was asked for last change anything? If not, asking again at once would only turn in a circle. */
+  #hasAdvanced(): boolean {
+    return holdingsHash(this.#store.holdings()) !== this.#heldWhenAsked;
+  }
+
   #onItsWay(origin: OriginId, now: Now): Ranges {
+    if (this.#early.has(origin)) return Ranges.of(1, VERSION_MAX);
     return this.#inbox.parkedVersions(origin).union(this.#antiEntropy.asked(origin, now));
   }
 

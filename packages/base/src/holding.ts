@@ -17,6 +17,9 @@ export interface Holding {
 
 export type Holdings = ReadonlyMap<OriginId, Holding>;
 
+/** By origin, the version up to which everything is, or must come to be, held. */
+export type Heads = ReadonlyMap<OriginId, number>;
+
 export const NO_HOLDING: Holding = { head: 0, gaps: Ranges.empty };
 
 export function heldVersions(holding: Holding): Ranges {
@@ -79,6 +82,22 @@ export function writeHoldings(writer: ByteWriter, holdings: Holdings): void {
     writer.hex(origin).varint(head);
     writeRanges(writer, gaps);
   }
+}
+
+export function writeHeads(writer: ByteWriter, heads: Heads): void {
+  writer.varint(heads.size);
+  for (const [origin, head] of heads) writer.hex(origin).varint(head);
+}
+
+export function readHeads(reader: ByteReader, originsMax: number): Map<OriginId, number> {
+  const heads = new Map<OriginId, number>();
+  for (let left = reader.count(originsMax); left > 0; left--) {
+    const origin = reader.hex(ORIGIN_ID_LENGTH);
+    const head = reader.varint();
+    if (head > VERSION_MAX) throw new MalformedError("a version out of bounds");
+    heads.set(origin, head);
+  }
+  return heads;
 }
 
 export function readHoldings(reader: ByteReader, originsMax: number, spansMax: number): Map<OriginId, Holding> {

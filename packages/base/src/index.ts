@@ -8,13 +8,16 @@ export { type Hlc, HlcClock, hlcFromMs, hlcToMs } from "./hlc.js";
 export {
   heldVersions,
   holdAlso,
+  type Heads,
   type Holding,
   type Holdings,
   holdingsHash,
   holds,
   NO_HOLDING,
+  readHeads,
   readHoldings,
   readRanges,
+  writeHeads,
   writeHoldings,
   writeRanges,
 } from "./holding.js";

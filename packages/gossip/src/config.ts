@@ -20,6 +20,10 @@ export interface GossipConfig {
   /** Changes that came before their predecessors wait here; beyond it they are dropped and fetched again later. */
   readonly parkedBytesMax: number;
   readonly parkedVersionsMax: number;
+  /** A change stamped further ahead of here than this waits until it is due: one fast clock must not drag them all. */
+  readonly aheadMaxMs: number;
+  /** Further ahead than this, somebody has to look at that clock. */
+  readonly aheadAlarmMs: number;
   /** Origins and gap spans accepted from a peer: what a forged frame can make us hold. */
   readonly originsMax: number;
   readonly spansMax: number;
@@ -37,6 +41,8 @@ export const defaultGossipConfig: GossipConfig = {
   frameBytesMax: 256 << 10,
   parkedBytesMax: 64 << 20,
   parkedVersionsMax: 10_000,
+  aheadMaxMs: 500,
+  aheadAlarmMs: 60_000,
   originsMax: 20_000,
   spansMax: 4096,
 };

@@ -36,6 +36,10 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("want" as const), wants: originRanges }),
   fc.record({ kind: fc.constant("empty" as const), empties: originRanges }),
+  fc.record({
+    kind: fc.constant("repairing" as const),
+    basis: originRanges.map((all) => new Map(all.map((it) => [it.origin, it.versions.size]))),
+  }),
   fc.record({ kind: fc.constant("repaired" as const), isComplete: fc.boolean() }),
 );
 
@@ -58,6 +62,7 @@ describe("frames", () => {
     [{ kind: "holdings", holdings: new Map([[origin, { head: 10, gaps: versions }]]), isReply: false }, `0301${origin}0a020201060000`], // prettier-ignore
     [{ kind: "want", wants: [{ origin, versions }] }, `0401${origin}0202010600`],
     [{ kind: "empty", empties: [] }, "0500"],
+    [{ kind: "repairing", basis: new Map() }, "0700"],
     [{ kind: "repaired", isComplete: true }, "0601"],
   ];
 

@@ -8,6 +8,7 @@
  *   ◄── sum             …equal: nothing to do, and the digests must be equal too
  *   ◄── holdings        …or not: here is what I hold
  *   want ──►            send me these
+ *   ◄── repairing       what follows is read from my rows, which say no more than I hold: this much
  *   ◄── changes, empty, repaired
  *   holdings ──►        and this is what I hold, so that you can ask for what you lack
  */
@@ -16,6 +17,7 @@ import {
   ByteWriter,
   type Change,
   type ClusterId,
+  type Heads,
   type Holdings,
   MalformedError,
   type NodeId,
@@ -24,10 +26,12 @@ import {
   ORIGIN_ID_LENGTH,
   type Ranges,
   readChange,
+  readHeads,
   readHoldings,
   readRanges,
   unreachable,
   writeChange,
+  writeHeads,
   writeHoldings,
   writeRanges,
 } from "@patina/base";
@@ -48,9 +52,10 @@ export type Frame =
   | { readonly kind: "holdings"; readonly holdings: Holdings; readonly isReply: boolean }
   | { readonly kind: "want"; readonly wants: readonly OriginRanges[] }
   | { readonly kind: "empty"; readonly empties: readonly OriginRanges[] }
-  | { readonly kind: "repaired"; readonly isComplete: boolean };
+  | { readonly kind: "repaired"; readonly isComplete: boolean }
+  | { readonly kind: "repairing"; readonly basis: Heads };
 
-const KINDS = ["hello", "changes", "sum", "holdings", "want", "empty", "repaired"] as const;
+const KINDS = ["hello", "changes", "sum", "holdings", "want", "empty", "repaired", "repairing"] as const;
 
 const HASH_HEX = 16;
 const DIGEST_HEX = 64;
@@ -88,6 +93,9 @@ export function encodeFrame(frame: Frame): Uint8Array {
       return writeOriginRanges(writer, frame.wants).done();
     case "empty":
       return writeOriginRanges(writer, frame.empties).done();
+    case "repairing":
+      writeHeads(writer, frame.basis);
+      return writer.done();
     case "repaired":
       return writer.u8(frame.isComplete ? 1 : 0).done();
     default:
@@ -124,6 +132,8 @@ function readBody(kind: Frame["kind"] | undefined, reader: ByteReader, config: G
       return { kind, wants: readOriginRanges(reader, config) };
     case "empty":
       return { kind, empties: readOriginRanges(reader, config) };
+    case "repairing":
+      return { kind, basis: readHeads(reader, config.originsMax) };
     case "repaired":
       return { kind, isComplete: reader.u8() === 1 };
     case undefined:

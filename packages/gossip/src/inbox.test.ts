@@ -9,6 +9,8 @@ const change = (origin: OriginId, version: number, bytes = 10): Change => {
   return { origin, version, hlc: BigInt(version), body: new Uint8Array(bytes) };
 };
 const NOTHING = new Map<OriginId, Holding>();
+/** No change here is stamped later. */
+const LATEST = 1_000_000n;
 
 function held(...entries: [OriginId, number][]): Map<OriginId, Holding> {
   return new Map(entries.map(([origin, head]) => [origin, { head, gaps: Ranges.empty }]));
@@ -27,12 +29,23 @@ describe("order", () => {
     const inbox = new Inbox(defaultGossipConfig);
     inbox.offer(change("a", 3), NOTHING);
     inbox.offer(change("a", 2), NOTHING);
-    expect(inbox.takeReady(NOTHING, 1000)).toEqual({ arrivals: [], more: false });
+    expect(inbox.takeReady(NOTHING, 1000, LATEST)).toEqual({ arrivals: [], more: false, early: [] });
     expect(inbox.knownGaps(NOTHING)).toEqual([{ origin: "a", versions: Ranges.of(1, 1) }]);
     expect(inbox.parkedVersions("a").toString()).toBe("2-3");
     inbox.offer(change("a", 1), NOTHING);
-    expect(named(inbox.takeReady(NOTHING, 1000).arrivals)).toEqual(["a1", "a2", "a3"]);
+    expect(named(inbox.takeReady(NOTHING, 1000, LATEST).arrivals)).toEqual(["a1", "a2", "a3"]);
     expect([inbox.parkedBytes, inbox.knownGaps(held(["a", 3])).length]).toEqual([0, 0]);
+  });
+
+  test("an origin stamped too far ahead waits for the clock, and nobody else does", () => {
+    const inbox = new Inbox(defaultGossipConfig);
+    const [first, second] = [change("a", 1), { ...change("a", 2), hlc: LATEST + 5n }];
+    for (const each of [first, second, change("a", 3), change("b", 1)]) inbox.offer(each, NOTHING);
+    const { arrivals, early } = inbox.takeReady(NOTHING, 1000, LATEST);
+    expect([named(arrivals), early]).toEqual([["a1", "b1"], [second]]);
+    const holdings = held(["a", 1], ["b", 1]);
+    expect(inbox.knownGaps(holdings)).toEqual([]);
+    expect(named(inbox.takeReady(holdings, 1000, LATEST + 5n).arrivals)).toEqual(["a2", "a3"]);
   });
 
   test("versions known to be empty let later ones through", () => {
@@ -41,7 +54,7 @@ describe("order", () => {
     inbox.offerEmpty({ origin: "a", versions: Ranges.from([[1, 4], [7, 7]]) }, held(["a", 2])); // prettier-ignore
     inbox.offer(change("a", 5), held(["a", 2]));
     inbox.offer(change("a", 6), held(["a", 2]));
-    const { arrivals } = inbox.takeReady(held(["a", 2]), 1000);
+    const { arrivals } = inbox.takeReady(held(["a", 2]), 1000, LATEST);
     expect(named(arrivals)).toEqual(["a3-4 empty", "a5", "a6", "a7 empty", "a8"]);
   });
 
@@ -49,9 +62,9 @@ describe("order", () => {
     const inbox = new Inbox(defaultGossipConfig);
     const gappy = new Map([["a", { head: 9, gaps: Ranges.of(4, 5) }]]);
     inbox.offer(change("a", 4), gappy);
-    expect(named(inbox.takeReady(gappy, 1000).arrivals)).toEqual(["a4"]);
+    expect(named(inbox.takeReady(gappy, 1000, LATEST).arrivals)).toEqual(["a4"]);
     inbox.offer(change("a", 5), NOTHING);
-    expect(named(inbox.takeReady(held(["a", 9]), 1000).arrivals)).toEqual([]);
+    expect(named(inbox.takeReady(held(["a", 9]), 1000, LATEST).arrivals)).toEqual([]);
     expect(inbox.parkedBytes).toBe(0);
   });
 
@@ -59,9 +72,9 @@ describe("order", () => {
     const inbox = new Inbox(defaultGossipConfig);
     for (let version = 1; version <= 5; version++) inbox.offer(change("a", version, 100), NOTHING);
     const size = changeBytes(change("a", 1, 100));
-    const first = inbox.takeReady(NOTHING, size + 1);
+    const first = inbox.takeReady(NOTHING, size + 1, LATEST);
     expect([named(first.arrivals), first.more]).toEqual([["a1", "a2"], true]);
-    const rest = inbox.takeReady(held(["a", 2]), 10_000);
+    const rest = inbox.takeReady(held(["a", 2]), 10_000, LATEST);
     expect([named(rest.arrivals), rest.more]).toEqual([["a3", "a4", "a5"], false]);
   });
 
@@ -82,7 +95,7 @@ describe("order", () => {
         const offered = new Map(origins.map((origin) => [origin, Ranges.empty]));
         const applied: Record<string, number[]> = { a: [], b: [], c: [] };
         const take = (slice: number): boolean => {
-          const { arrivals, more } = inbox.takeReady(holdings, slice);
+          const { arrivals, more } = inbox.takeReady(holdings, slice, LATEST);
           for (const it of arrivals) {
             const [origin, got] =
               it.kind === "change"
@@ -124,7 +137,7 @@ describe("bounds", () => {
     expect(inbox.parkedVersions("a").toString()).toBe("2-9");
     expect(inbox.droppedCount).toBe(11);
     inbox.offer(change("a", 1), NOTHING);
-    expect(named(inbox.takeReady(NOTHING, 10_000).arrivals).length).toBe(9);
+    expect(named(inbox.takeReady(NOTHING, 10_000, LATEST).arrivals).length).toBe(9);
     expect(inbox.parkedBytes).toBe(0);
   });
 
@@ -143,7 +156,7 @@ describe("bounds", () => {
     expect(parked.reduce((sum, spans) => sum + spans, 0)).toBe(8);
     expect(inbox.droppedCount).toBe(92);
     inbox.offerEmpty({ origin: "new", versions: Ranges.from([[1, 5], [50, 60]]) }, NOTHING); // prettier-ignore
-    expect(named(inbox.takeReady(NOTHING, 100).arrivals)).toEqual(["new1-5 empty"]);
+    expect(named(inbox.takeReady(NOTHING, 100, LATEST).arrivals)).toEqual(["new1-5 empty"]);
   });
 
   test("room that was taken is given back", () => {
@@ -153,7 +166,7 @@ describe("bounds", () => {
       inbox.offerEmpty({ origin: "a", versions: Ranges.from([[10 * i + 2, 10 * i + 2], [10 * i + 4, 10 * i + 10]]) }, holdings); // prettier-ignore
       inbox.offer(change("a", 10 * i + 1), holdings);
       inbox.offer(change("a", 10 * i + 3), holdings);
-      expect(named(inbox.takeReady(holdings, 10_000).arrivals).length).toBe(4);
+      expect(named(inbox.takeReady(holdings, 10_000, LATEST).arrivals).length).toBe(4);
     }
     expect([inbox.droppedCount, inbox.parkedBytes]).toEqual([0, 0]);
   });

@@ -6,6 +6,7 @@
 import {
   type Change,
   changeBytes,
+  type Hlc,
   type Holding,
   type Holdings,
   NO_HOLDING,
@@ -18,6 +19,14 @@ import type { OriginRanges } from "./frame.js";
 
 export type Arrival =
   { readonly kind: "change"; readonly change: Change } | { readonly kind: "empty"; readonly empty: OriginRanges };
+
+export interface Ready {
+  readonly arrivals: Arrival[];
+  /** There is more that could be applied now. */
+  readonly more: boolean;
+  /** Of each origin that waits for the clock, its next change. */
+  readonly early: readonly Change[];
+}
 
 interface Parked {
   readonly changes: Map<number, Change>;
@@ -82,16 +91,24 @@ export class Inbox {
     return Ranges.from([...parked.changes.keys()].map((version): Range => [version, version])).union(parked.empties);
   }
 
-  /** Takes out what can be applied now, in order, up to about `bytesMax`; and whether there is more. */
-  takeReady(holdings: Holdings, bytesMax: number): { arrivals: Arrival[]; more: boolean } {
+  /**
+   * Takes out what can be applied now, in order, up to about `bytesMax` and nothing stamped after `latest`: an origin
+   * whose next change is stamped later waits, the others do not.
+   */
+  takeReady(holdings: Holdings, bytesMax: number, latest: Hlc): Ready {
     const arrivals: Arrival[] = [];
+    const early: Change[] = [];
     let bytes = 0;
     for (const [origin, parked] of this.#byOrigin) {
       let version = nextVersion(holdings.get(origin) ?? NO_HOLDING);
       this.#forgetBelow(parked, version);
       for (;;) {
-        if (bytes >= bytesMax) return { arrivals, more: true };
+        if (bytes >= bytesMax) return { arrivals, more: true, early };
         const change = parked.changes.get(version);
+        if (change !== undefined && change.hlc > latest) {
+          early.push(change);
+          break;
+        }
         const span = parked.empties.spans.find(([low, high]) => low <= version && version <= high);
         if (change !== undefined) {
           this.#drop(parked, change);
@@ -106,7 +123,7 @@ export class Inbox {
       this.#forgetBelow(parked, version);
       if (parked.changes.size === 0 && parked.empties.isEmpty) this.#byOrigin.delete(origin);
     }
-    return { arrivals, more: false };
+    return { arrivals, more: false, early };
   }
 
   /** Versions missing before the earliest one parked, by origin: gaps that are known right now. */

@@ -44,6 +44,11 @@ export class Checkpoints implements CheckpointsPort {
     try {
       await rm(imagePath, { force: true }); // A killed process may have left one.
       const facts = await this.#options.maintenance.takeImage(imagePath);
+      if (!facts.isWhole) {
+        throw new AppError("not-ready", "this agent is catching up: its state is not whole", {
+          hint: "Take the checkpoint on another agent, or again in a moment.",
+        });
+      }
       return await takeCheckpoint({ objects, cluster: this.#cluster, imagePath, facts: this.#facts(facts) });
     } finally {
       await rm(imagePath, { force: true });

@@ -43,7 +43,7 @@ export function planOf(rng: Rng): Plan {
     faults,
     writes: 20 + rng.below(100),
     faultsEndMs,
-    clockSkewMaxMs: isSkewed === true ? 400 : 0,
+    clockSkewMaxMs: isSkewed !== true ? 0 : rng.chance(0.5) ? 300 : 6000,
     describe: `${nodes} nodes, ${on.map(([name]) => name).join(" ") || "no faults"}`,
   };
 }

@@ -2,6 +2,7 @@
 import {
   type Change,
   type EmptyVersions,
+  type Heads,
   holdAlso,
   type Holding,
   type Holdings,
@@ -45,7 +46,9 @@ function withBug(store: StorePort, bug: Partial<StorePort>): StorePort {
     origin: store.origin,
     cluster: store.cluster,
     commit: bug.commit ?? ((writes, wallMs) => store.commit(writes, wallMs)),
-    apply: bug.apply ?? ((changes, empties) => store.apply(changes, empties)),
+    apply: bug.apply ?? ((changes, empties, owed) => store.apply(changes, empties, owed)),
+    basis: bug.basis ?? (() => store.basis()),
+    highWater: bug.highWater ?? (() => store.highWater()),
     holdings: bug.holdings ?? (() => store.holdings()),
     extract: bug.extract ?? ((origin, wanted, bytesMax) => store.extract(origin, wanted, bytesMax)),
     comparableDigest: bug.comparableDigest ?? (() => store.comparableDigest()),
@@ -62,11 +65,11 @@ const holdingsBeforeCommit: WrapStore = (store, rng) => {
     }
     return all;
   };
-  const apply = (changes: readonly Change[], empties: readonly EmptyVersions[]) => {
+  const apply = (changes: readonly Change[], empties: readonly EmptyVersions[], owed: Heads) => {
     for (const { origin, version } of changes) {
       seen.set(origin, holdAlso(holdings().get(origin) ?? NO_HOLDING, Ranges.of(version, version)));
     }
-    return rng.chance(0.1) ? { applied: 0, quarantined: [], rows: [] } : store.apply(changes, empties);
+    return rng.chance(0.1) ? { applied: 0, quarantined: [], rows: [] } : store.apply(changes, empties, owed);
   };
   return withBug(store, { apply, holdings });
 };
@@ -85,11 +88,11 @@ const emptyTooSoon: WrapStore = (store) =>
 /** Loses the last row of a change now and then while applying it. */
 const tornApply: WrapStore = (store, rng: Rng) =>
   withBug(store, {
-    apply: (changes, empties) => {
+    apply: (changes, empties, owed) => {
       const torn = changes.filter(() => !rng.chance(0.05));
       const lost = changes.filter((change) => !torn.includes(change));
       const asEmpty = lost.map(({ origin, version }) => ({ origin, versions: Ranges.of(version, version) }));
-      return store.apply(torn, [...empties, ...asEmpty]);
+      return store.apply(torn, [...empties, ...asEmpty], owed);
     },
   });
 

@@ -15,6 +15,8 @@ export interface ImageFacts {
   readonly cluster: string;
   readonly generation: number;
   readonly schema: { readonly hash: string; readonly sql: string };
+  /** False while its rows depend on changes that it does not hold yet. */
+  readonly isWhole: boolean;
   /** Per origin, the held versions as text: `1-40,42`. */
   readonly holdings: Readonly<Record<string, string>>;
   /** The highest HLC held, in decimal. */
@@ -101,6 +103,7 @@ function readFacts(db: Database.Database): ImageFacts {
     cluster: readMeta(db, "cluster") ?? "",
     generation: Number(readMeta(db, "generation") ?? 0),
     schema: { hash: schema.hash, sql },
+    isWhole: origins.isWhole,
     holdings: Object.fromEntries(holdings.sort((a, b) => (a[0] < b[0] ? -1 : 1))),
     hlc: String(origins.highWater()),
     digest: digest.total().toString("hex"),

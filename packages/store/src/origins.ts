@@ -9,6 +9,8 @@ interface Known {
   readonly index: number;
   readonly origin: OriginId;
   holding: Holding;
+  /** What is here was read back from rows that knew of everything up to this version, at most. */
+  owed: number;
   /** The latest HLC seen of it: with it, a restart never stamps below what was already out. */
   hlc: Hlc;
 }
@@ -30,10 +32,11 @@ export class Origins {
     this.#byIndex.clear();
     this.#changed.clear();
     this.#view = undefined;
-    const statement = this.#db.prepare("SELECT idx, origin, head, gaps, hlc FROM _patina_origins ORDER BY idx");
-    for (const row of statement.raw().safeIntegers(true).all() as [bigint, string, bigint, string, bigint][]) {
-      const [index, origin, head, gaps, hlc] = row;
-      this.#remember({ index: Number(index), origin, holding: { head: Number(head), gaps: Ranges.parse(gaps) }, hlc });
+    const statement = this.#db.prepare("SELECT idx, origin, head, gaps, owed, hlc FROM _patina_origins ORDER BY idx");
+    for (const row of statement.raw().safeIntegers(true).all() as [bigint, string, bigint, string, bigint, bigint][]) {
+      const [index, origin, head, gaps, owed, hlc] = row;
+      const holding = { head: Number(head), gaps: Ranges.parse(gaps) };
+      this.#remember({ index: Number(index), origin, holding, owed: Number(owed), hlc });
     }
   }
 
@@ -61,9 +64,9 @@ export class Origins {
     const known = this.#byOrigin.get(origin);
     if (known !== undefined) return known.index;
     const { lastInsertRowid } = db
-      .prepare("INSERT INTO _patina_origins (origin, head, gaps, hlc) VALUES (?, 0, '', 0)")
+      .prepare("INSERT INTO _patina_origins (origin, head, gaps, owed, hlc) VALUES (?, 0, '', 0, 0)")
       .run(origin);
-    return this.#remember({ index: Number(lastInsertRowid), origin, holding: NO_HOLDING, hlc: 0n }).index;
+    return this.#remember({ index: Number(lastInsertRowid), origin, holding: NO_HOLDING, owed: 0, hlc: 0n }).index;
   }
 
   /** The dense number of an origin already known. */
@@ -85,11 +88,31 @@ export class Origins {
     this.#view = undefined;
   }
 
+  /** Notes that the state is whole only once this version of the origin is held. Durable like `hold`. */
+  owe(origin: OriginId, head: number, db: Database.Database): void {
+    this.indexOf(origin, db);
+    const known = must(this.#byOrigin.get(origin), "an origin just numbered");
+    if (head <= known.owed || isMet(known.holding, head)) return;
+    known.owed = head;
+    this.#changed.add(known);
+  }
+
+  /** Is everything held that the rows here depend on? */
+  get isWhole(): boolean {
+    for (const { holding, owed } of this.#byOrigin.values()) if (!isMet(holding, owed)) return false;
+    return true;
+  }
+
+  /** By origin, what is held or owed, whichever is more. */
+  basis(): Map<OriginId, number> {
+    return new Map([...this.#byOrigin.values()].map((it) => [it.origin, Math.max(it.holding.head, it.owed)]));
+  }
+
   /** Writes the changed holdings. Call it inside the transaction, before its commit. */
   flush(db: Database.Database): void {
-    const statement = db.prepare("UPDATE _patina_origins SET head = ?, gaps = ?, hlc = ? WHERE idx = ?");
-    for (const { holding, hlc, index } of this.#changed) {
-      statement.run(holding.head, holding.gaps.toString(), hlc, index);
+    const statement = db.prepare("UPDATE _patina_origins SET head = ?, gaps = ?, owed = ?, hlc = ? WHERE idx = ?");
+    for (const { holding, owed, hlc, index } of this.#changed) {
+      statement.run(holding.head, holding.gaps.toString(), owed, hlc, index);
     }
     this.#changed.clear();
   }
@@ -99,4 +122,9 @@ export class Origins {
     this.#byIndex.set(known.index, known);
     return known;
   }
+}
+
+/** Is everything up to `head` held? */
+function isMet(holding: Holding, head: number): boolean {
+  return head <= holding.head && (holding.gaps.spans[0]?.[0] ?? Infinity) > head;
 }

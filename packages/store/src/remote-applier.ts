@@ -10,6 +10,7 @@ import {
   type ChangedRow,
   compareStamps,
   type EmptyVersions,
+  type Heads,
   type Hlc,
   type HlcClock,
   holds,
@@ -66,9 +67,9 @@ export class RemoteApplier {
 
   /**
    * Applies changes in the order given and marks each held, all in one transaction. Those held already are skipped.
-   * `empties` are versions known to have no effect any more, since every row they wrote was written again later. Throws `store-failed` when the transaction could not be committed: then nothing was applied and nothing is held.
+   * `owed` is what the state depends on, besides what is held, when the changes were read back from rows. `empties` are versions known to have no effect any more, since every row they wrote was written again later. Throws `store-failed` when the transaction could not be committed: then nothing was applied and nothing is held.
    */
-  apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ApplyOutcome {
+  apply(changes: readonly Change[], empties: readonly EmptyVersions[], owed: Heads): ApplyOutcome {
     const { origins, db, clock } = this.#parts;
     return this.#inTransaction(() => {
       const rows: ChangedRow[] = [];
@@ -83,6 +84,7 @@ export class RemoteApplier {
         applied++;
       }
       for (const { origin, versions } of empties) origins.hold(origin, versions, 0n, db);
+      for (const [origin, head] of owed) origins.owe(origin, head, db);
       return { applied, quarantined, rows };
     });
   }

@@ -13,6 +13,7 @@ import {
   type ClusterId,
   type DbId,
   type EmptyVersions,
+  type Heads,
   type Hlc,
   HlcClock,
   type Holdings,
@@ -120,8 +121,8 @@ export class SqliteStore {
   }
 
   /** Joins changes of other origins. Returned means committed; nothing of it is held otherwise. */
-  apply(changes: readonly Change[], empties: readonly EmptyVersions[] = []): ApplyOutcome {
-    const outcome = this.#applier.apply(changes, empties);
+  apply(changes: readonly Change[], empties: readonly EmptyVersions[] = [], owed: Heads = new Map()): ApplyOutcome {
+    const outcome = this.#applier.apply(changes, empties, owed);
     for (const change of changes) this.#recent.add(change);
     return outcome;
   }
@@ -140,9 +141,22 @@ export class SqliteStore {
     return this.#digest.total().toString("hex");
   }
 
-  /** The digest, unless a change is in quarantine: then this state is known to differ from a peer's. */
+  /** The digest, unless something is owed or in quarantine: then this state may differ from a peer's. */
   comparableDigest(): string | undefined {
-    return this.quarantinedCount() === 0 ? this.digest() : undefined;
+    return this.isWhole && this.quarantinedCount() === 0 ? this.digest() : undefined;
+  }
+
+  /**
+   * Is everything held that the rows depend on? Between a repair and what overwrote its rows elsewhere it is not, and a
+   * row may be missing that was never deleted.
+   */
+  get isWhole(): boolean {
+    return this.#origins.isWhole;
+  }
+
+  /** What is held or owed: the basis of anything read back from these rows. */
+  basis(): Heads {
+    return this.#origins.basis();
   }
 
   /** Per table that has rows, its part of the digest. */

@@ -23,6 +23,9 @@ export function logEvent(log: Logger, event: AgentEvent): void {
     case "divergence":
       log.error({ peer: event.peer, ours: event.ours, theirs: event.theirs }, "equal holdings, unequal digests");
       return;
+    case "clock-ahead":
+      log.error({ origin: event.origin, aheadMs: event.aheadMs }, "a clock is far ahead, and its changes wait");
+      return;
     case "store-failed":
       log.fatal({ err: event.error }, "the database cannot take writes");
       return;

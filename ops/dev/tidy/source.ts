@@ -28,7 +28,7 @@ export function parse(path: string, text: string): Source {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true);
   const [house = "", name = ""] = path.split("/");
   const unit = house === "packages" ? name : house === "ops" ? `ops/${name}` : house;
-  return { path, unit, isTest: path.endsWith(".test.ts"), text, file };
+  return { path, unit, isTest: path.endsWith(".test.ts") || path.includes("/src/testing/"), text, file };
 }
 
 /** Every hand-written TypeScript file under `root`, in a stable order. */

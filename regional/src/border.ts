@@ -28,6 +28,7 @@ export class Border {
   #isGathering = false;
   #isPublishing = false;
   #isLoaded = false;
+  #isAuditDue = false;
   #isStopped = false;
 
   constructor({ process, globalApis, holdDownMs }: BorderOptions) {
@@ -158,17 +159,36 @@ export class Border {
     });
   }
 
-  /** Compares what the world believes of this region with what is true, and repairs both ways. */
+  /**
+   * Compares what the world believes of this region with what is true, and repairs both ways. One that cannot be made now,
+   * since rows are under way or nobody answers, is made again soon: it may be the first since this agent publishes, and
+   * what was seen before that is told by it alone.
+   */
   #audit(): void {
     if (!this.#isPublishing) return;
-    this.#publisher.readIndex().then(
-      (rows) => {
-        if (rows === undefined || this.#isStopped || !this.#isPublishing) return;
+    this.#publisher
+      .readIndex()
+      .catch((thrown: unknown) => {
+        this.#process.log.warn({ err: thrown }, "the index could not be audited");
+        return "unreachable" as const;
+      })
+      .then((rows) => {
+        if (this.#isStopped || !this.#isPublishing) return;
+        if (rows === "unreachable") return this.#auditAfter(BORDER.retryMaxMs);
+        if (rows === undefined) return this.#auditAfter(BORDER.auditRetryMs);
         const withDetail = rows.map((row) => ({ ...row, detailHighWater: this.#detail.highWater(row.app) }));
         this.#step({ kind: "index", rows: withDetail });
-      },
-      (thrown: unknown) => this.#process.log.warn({ err: thrown }, "the index could not be audited"),
-    );
+      })
+      .catch((thrown: unknown) => this.#process.log.error({ err: thrown }, "the audit failed"));
+  }
+
+  #auditAfter(delayMs: number): void {
+    if (this.#isAuditDue) return;
+    this.#isAuditDue = true;
+    this.#after(delayMs, () => {
+      this.#isAuditDue = false;
+      this.#audit();
+    });
   }
 
   #every(periodMs: number, work: () => void): void {

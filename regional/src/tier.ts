@@ -16,6 +16,8 @@ export const BORDER = {
   heartbeatMs: 5000,
   /** How often the whole index of the region is compared with its detail. */
   auditMs: 15_000,
+  /** When an audit could not be made, since rows were under way. */
+  auditRetryMs: 300,
   retryMinMs: 200,
   retryMaxMs: 5000,
   /** Agents named in the heartbeat as places to ask. */

@@ -5,6 +5,7 @@
 import { type ChangedRow, must, type SqlValue } from "@patina/base";
 import { Fib, type RegionState, type Route } from "@patina/router";
 import type { SqliteStore } from "@patina/store";
+import { z } from "zod";
 
 /** The placements' own clock is the region's: its generation and high-water. */
 const ROUTES = `SELECT app, region, class, _patina_epoch, _patina_hlc FROM _patina_rows_placements`;
@@ -47,14 +48,28 @@ export class Rib {
     else this.#setRegion(row);
   }
 
-  #setRegion([name, generation, heartbeatMs, apis]: SqlValue[]): void {
-    const region = String(name);
-    this.regions.set(region, {
-      region,
-      generation: Number(generation),
-      heartbeatMs: Number(heartbeatMs),
-      apis: JSON.parse(String(apis)) as string[],
-    });
+  /** A row that makes no sense changes nothing: the last good one stays in service. */
+  #setRegion(row: SqlValue[]): void {
+    const state = regionOf(row);
+    if (state !== undefined) this.regions.set(state.region, state);
+  }
+}
+
+const apisSchema = z.array(z.url()).max(64);
+
+/** A region's heartbeat row, or undefined when it is not one: anybody in the cluster may have written it. */
+function regionOf([name, generation, heartbeatMs, apis]: SqlValue[]): RegionState | undefined {
+  const parsed = apisSchema.safeParse(jsonOf(String(apis)));
+  const numbers = [Number(generation), Number(heartbeatMs)] as const;
+  if (!parsed.success || !numbers.every(Number.isSafeInteger)) return undefined;
+  return { region: String(name), generation: numbers[0], heartbeatMs: numbers[1], apis: parsed.data };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

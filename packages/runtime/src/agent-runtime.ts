@@ -3,7 +3,7 @@
  * what happens into inputs and effects into what happens, in order, and decides nothing else than how many writes that
  * arrived together go into one step.
  */
-import { AppError, Rng, type Write, type WriteOutcome } from "@patina/base";
+import { AppError, asAppError, Rng, type Write, type WriteOutcome } from "@patina/base";
 import { Agent, type AgentConfig, type AgentEvent, type Effect, type Input, type Ticketed } from "@patina/agent";
 import type { Member } from "@patina/membership";
 import type { SqliteStore } from "@patina/store";
@@ -183,16 +183,27 @@ export class AgentRuntime {
     this.#timers.add(timer);
   }
 
+  /** Work on the disk that no caller waits for: a failure ends the process in the same way as a failed write. */
+  #orFail(work: () => unknown): void {
+    try {
+      work();
+    } catch (thrown) {
+      const error = asAppError(thrown, "store-failed");
+      if (error.code === "store-busy") return; // It is done again soon.
+      for (const listener of this.#listeners) listener({ kind: "store-failed", error });
+    }
+  }
+
   #maintainStore(): void {
     this.#after(MAINTAIN_EVERY_MS, () => {
-      this.store.maintain(MAINTAIN_ENTRIES);
+      this.#orFail(() => this.store.maintain(MAINTAIN_ENTRIES));
       this.#maintainStore();
     });
   }
 
   #rememberPeers(): void {
     this.#after(REMEMBER_PEERS_EVERY_MS, () => {
-      this.#dataDir.rememberPeers(this.#agent.members());
+      this.#orFail(() => this.#dataDir.rememberPeers(this.#agent.members()));
       this.#rememberPeers();
     });
   }

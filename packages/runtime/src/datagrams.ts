@@ -7,13 +7,12 @@ export type OnDatagram = (from: string, bytes: Uint8Array) => void;
 
 export class Datagrams {
   readonly #socket: Socket;
-  #sendFailures = 0;
 
   private constructor(socket: Socket, onDatagram: OnDatagram) {
     this.#socket = socket;
     socket.on("message", (bytes, from) => onDatagram(`${from.address}:${from.port}`, bytes));
     // A send to a port nobody has comes back as an error here. Membership finds out by silence, as on any network.
-    socket.on("error", () => this.#sendFailures++);
+    socket.on("error", () => undefined);
   }
 
   /** Binds. Throws `port-in-use` or `config-invalid`. */
@@ -30,15 +29,9 @@ export class Datagrams {
     return new Datagrams(socket, onDatagram);
   }
 
-  get sendFailures(): number {
-    return this.#sendFailures;
-  }
-
   send(to: string, bytes: Uint8Array): void {
     const { host, port } = parseAddress(to);
-    this.#socket.send(bytes, port, host, (error) => {
-      if (error !== null) this.#sendFailures++;
-    });
+    this.#socket.send(bytes, port, host, () => undefined); // As above.
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,7 @@
  *   _patina_quarantine        changes that could not be applied, with the reason
  *   _patina_meta              what file this is: cluster, generation, node, database id, schema
  */
-import { AppError, type SqlValue } from "@patina/base";
+import { AppError, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Affinity } from "./affinity.js";
 import type { Schema, TableSchema } from "./schema.js";
@@ -150,6 +150,8 @@ export interface Table {
   readonly name: string;
   readonly rowsTable: string;
   readonly key: readonly string[];
+  /** Of the key's columns, in key order. */
+  readonly keyAffinities: readonly Affinity[];
   /** Every column a row's state is made of, beside the key: sorted by name, generated ones left out. */
   readonly values: readonly ValueColumn[];
   /** What INSERT without a column list means: the user's own order. */
@@ -168,6 +170,13 @@ export function tableOf(schema: TableSchema): Table {
     name: schema.name,
     rowsTable: rowsTable(schema.name),
     key: schema.key,
+    keyAffinities: schema.key.map(
+      (name) =>
+        must(
+          schema.columns.find((it) => it.name === name),
+          "a key column",
+        ).affinity,
+    ),
     values: values.map(({ name, affinity, defaultValue }) => {
       return { name, nameBytes: Buffer.from(name), affinity, defaultValue };
     }),

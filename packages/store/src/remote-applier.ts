@@ -67,7 +67,9 @@ export class RemoteApplier {
 
   /**
    * Applies changes in the order given and marks each held, all in one transaction. Those held already are skipped.
-   * `owed` is what the state depends on, besides what is held, when the changes were read back from rows. `empties` are versions known to have no effect any more, since every row they wrote was written again later. Throws `store-failed` when the transaction could not be committed: then nothing was applied and nothing is held.
+   * `empties` are versions known to have no effect any more, since every row they wrote was written again later; `owed`
+   * is what the state depends on besides, when the changes were read back from rows. Throws `store-failed` when the
+   * transaction could not be committed: then nothing was applied and nothing is held.
    */
   apply(changes: readonly Change[], empties: readonly EmptyVersions[], owed: Heads): ApplyOutcome {
     const { origins, db, clock } = this.#parts;

@@ -1,7 +1,7 @@
 /** The statements that read and write one table's rows and clocks, prepared once per connection. */
 import { AppError, type Hlc, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
-import { isSameValue } from "./affinity.js";
+import { type Affinity, isSameValue, isStoredAsIs } from "./affinity.js";
 import { CLOCK_COLUMNS, type Table } from "./layout.js";
 import { quoteName } from "./sql/tokens.js";
 
@@ -151,36 +151,28 @@ export class TableRows {
  * go through a TEMP table with the key columns' affinities, so that the rules are SQLite's own.
  */
 class KeyProbe {
-  readonly #types: readonly string[];
+  readonly #affinities: readonly Affinity[];
   readonly #insert: Database.Statement;
   readonly #read: Database.Statement;
   readonly #clear: Database.Statement;
 
-  constructor(db: Database.Database, { name, rowsTable, key }: Table) {
+  constructor(db: Database.Database, { name, rowsTable, key, keyAffinities }: Table) {
     const probe = `temp.${quoteName(`_patina_key_${name}`)}`;
     const columns = key.map(quoteName).join(", ");
     db.exec(`CREATE TABLE ${probe} AS SELECT ${columns} FROM main.${quoteName(rowsTable)} WHERE 0`);
-    const infos = db.pragma(`temp.table_info(${quoteName(`_patina_key_${name}`)})`) as { type: string }[];
-    this.#types = infos.map(({ type }) => type);
+    this.#affinities = keyAffinities;
     this.#insert = db.prepare(`INSERT INTO ${probe} VALUES (${key.map(() => "?").join(", ")})`);
     this.#read = db.prepare(`SELECT ${columns} FROM ${probe}`).raw().safeIntegers(true);
     this.#clear = db.prepare(`DELETE FROM ${probe}`);
   }
 
   stored(key: readonly SqlValue[]): readonly SqlValue[] {
-    if (key.every((value, i) => staysAsItIs(value, this.#types[i]))) return key;
+    if (key.every((value, i) => isStoredAsIs(value, must(this.#affinities[i], "an affinity")))) return key;
     this.#insert.run(...key);
     const stored = must(this.#read.get(), "a key just written") as SqlValue[];
     this.#clear.run();
     return stored;
   }
-}
-
-/** `type` as CREATE TABLE AS names an affinity: TEXT, INT, NUM, REAL, or nothing. */
-function staysAsItIs(value: SqlValue, type: string | undefined): boolean {
-  if (typeof value === "string") return type === "TEXT" || type === "";
-  if (typeof value === "bigint") return type === "INT" || type === "NUM" || type === "";
-  return typeof value !== "number";
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;

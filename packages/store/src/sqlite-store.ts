@@ -39,6 +39,7 @@ import { RemoteApplier } from "./remote-applier.js";
 import { TableRows } from "./rows.js";
 import { parseSchema } from "./schema.js";
 import { quoteName } from "./sql/tokens.js";
+import { transactionError } from "./sqlite-error.js";
 import { StatementCache } from "./statement-cache.js";
 
 export interface StoreOptions {
@@ -208,18 +209,17 @@ export class SqliteStore {
     return statement.all(...params) as SqlValue[][];
   }
 
-  /** Key columns of a replicated table, in key order; undefined when there is no such table. */
-  keyColumns(table: string): readonly string[] | undefined {
-    return this.#findTable(table)?.key;
-  }
-
   /**
    * A slice of housekeeping, short enough for the thread that gossips; false when there is nothing to do. Call it now
-   * and then: what it sweeps is bounded by it.
+   * and then: what it sweeps is bounded by it. Throws like `commit`.
    */
   maintain(entriesMax: number): boolean {
     if (!this.#log.needsSweep) return false;
-    this.#remote.transaction(() => this.#log.sweep(entriesMax)).immediate();
+    try {
+      this.#remote.transaction(() => this.#log.sweep(entriesMax)).immediate();
+    } catch (thrown) {
+      throw transactionError(thrown);
+    }
     return true;
   }
 

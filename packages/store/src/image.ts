@@ -94,7 +94,7 @@ function readFacts(db: Database.Database): ImageFacts {
       .prepare(`SELECT count(*) FROM ${quoteName(name)}`)
       .pluck()
       .get() as number;
-    return [name, { rows, digest: sums.get(name)?.toString("hex") ?? "" }] as const;
+    return [name, { rows, digest: sums.get(name) ?? "" }] as const;
   });
   const holdings = [...origins.holdings()].map(([origin, holding]) => {
     return [origin, heldVersions(holding).toString()] as const;

@@ -4,9 +4,9 @@
  *   machines                  view: exactly the user's columns, for every reader and for the sqlite3 command line
  *   _patina_rows_machines     table: the user's columns, then the clock (epoch, hlc, origin, version) and the row's hash
  *   _patina_tombstones        deleted rows, apart, so that no user query or index ever meets one
- *   _patina_log               which rows each version wrote, for peers that ask for versions
+ *   _patina_log               per version, the keys of the rows it wrote, for peers that ask for versions
  *   _patina_origins           every writer ever heard of, its head and gaps: the durable holdings
- *   _patina_digests           per table and bucket, the sum of its rows' hashes
+ *   _patina_digests           per table, the sums of its rows' hashes by bucket
  *   _patina_quarantine        changes that could not be applied, with the reason
  *   _patina_meta              what file this is: cluster, generation, node, database id, schema
  */
@@ -18,14 +18,14 @@ import { parseSchema } from "./schema.js";
 import { RESERVED_PREFIX } from "./sql/reserved.js";
 import { isWord, nameOf, quoteName, tokenize } from "./sql/tokens.js";
 
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 /** The clock columns, in the order every statement here lists them. */
 export const CLOCK_COLUMNS = ["epoch", "hlc", "origin", "version", "hash"].map((name) => RESERVED_PREFIX + name);
 
 const CLOCK_DEFINITIONS = ["epoch", "hlc", "origin", "version"]
   .map((name) => `${RESERVED_PREFIX}${name} INTEGER NOT NULL DEFAULT 0`)
-  .concat(`${RESERVED_PREFIX}hash BLOB`);
+  .concat(`${RESERVED_PREFIX}hash INTEGER`);
 
 const ENGINE_TABLES = `
   CREATE TABLE IF NOT EXISTS _patina_meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -37,10 +37,9 @@ const ENGINE_TABLES = `
     origin INTEGER NOT NULL, version INTEGER NOT NULL, app TEXT, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS _patina_tombstones_app ON _patina_tombstones (tbl, app);
   CREATE TABLE IF NOT EXISTS _patina_log (
-    origin INTEGER NOT NULL, version INTEGER NOT NULL, tbl TEXT NOT NULL, key BLOB NOT NULL,
-    PRIMARY KEY (origin, version, tbl, key)) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS _patina_digests (
-    tbl TEXT NOT NULL, bucket INTEGER NOT NULL, sum BLOB NOT NULL, PRIMARY KEY (tbl, bucket)) WITHOUT ROWID;
+    origin INTEGER NOT NULL, version INTEGER NOT NULL, part INTEGER NOT NULL, count INTEGER NOT NULL,
+    keys BLOB NOT NULL, PRIMARY KEY (origin, version, part)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS _patina_digests (tbl TEXT NOT NULL PRIMARY KEY, sums BLOB NOT NULL);
   CREATE TABLE IF NOT EXISTS _patina_quarantine (
     origin INTEGER NOT NULL, version INTEGER NOT NULL, hlc INTEGER NOT NULL,
     reason TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (origin, version)) WITHOUT ROWID;
@@ -156,6 +155,8 @@ export interface Table {
   readonly values: readonly ValueColumn[];
   /** What INSERT without a column list means: the user's own order. */
   readonly insertColumns: readonly string[];
+  /** The same, to look a column up in. */
+  readonly writable: ReadonlySet<string>;
   readonly appColumn: string | undefined;
   /** The app column's place in `values`; -1 when the table has none. */
   readonly appIndex: number;
@@ -181,6 +182,7 @@ export function tableOf(schema: TableSchema): Table {
       return { name, nameBytes: Buffer.from(name), affinity, defaultValue };
     }),
     insertColumns: stored.map(({ name }) => name),
+    writable: new Set(stored.map(({ name }) => name)),
     appColumn: schema.appColumn,
     appIndex: values.findIndex(({ name }) => name === schema.appColumn),
     appKeyIndex: schema.key.findIndex((name) => name === schema.appColumn),

@@ -37,10 +37,12 @@ import {
   UnknownColumnError,
 } from "./row-codec.js";
 import { changedColumns, type Clock, type TableRows } from "./rows.js";
-import { isFatal, transactionError } from "./sqlite-error.js";
+import { isFatal } from "./sqlite-error.js";
+import type { Transactions } from "./transactions.js";
 
 export interface RemoteApplierParts {
   readonly db: Database.Database;
+  readonly transactions: Transactions;
   readonly rows: ReadonlyMap<string, TableRows>;
   readonly log: ChangeLog;
   readonly origins: Origins;
@@ -54,8 +56,8 @@ type MemoryStep = {
   readonly table: string;
   readonly key: Uint8Array;
   readonly observed: Hlc;
-  readonly before?: Uint8Array;
-  readonly after?: Uint8Array;
+  /** The new hash less the old one. */
+  readonly difference: bigint;
 };
 
 export class RemoteApplier {
@@ -72,8 +74,8 @@ export class RemoteApplier {
    * transaction could not be committed: then nothing was applied and nothing is held.
    */
   apply(changes: readonly Change[], empties: readonly EmptyVersions[], owed: Heads): ApplyOutcome {
-    const { origins, db, clock } = this.#parts;
-    return this.#inTransaction(() => {
+    const { origins, db, clock, transactions } = this.#parts;
+    return transactions.run("NORMAL", () => {
       const rows: ChangedRow[] = [];
       const quarantined: { change: Change; reason: string }[] = [];
       let applied = 0;
@@ -93,13 +95,13 @@ export class RemoteApplier {
 
   /** Tries quarantined changes again, after the schema has changed. Those that apply now are let out. */
   retryQuarantined(): ApplyOutcome {
-    const { db, origins } = this.#parts;
+    const { db, origins, transactions } = this.#parts;
     const read = db
       .prepare("SELECT origin, version, hlc, body FROM _patina_quarantine ORDER BY hlc")
       .raw()
       .safeIntegers(true);
     const drop = db.prepare("DELETE FROM _patina_quarantine WHERE origin = ? AND version = ?");
-    return this.#inTransaction(() => {
+    return transactions.run("FULL", () => {
       const rows: ChangedRow[] = [];
       const quarantined: { change: Change; reason: string }[] = [];
       let applied = 0;
@@ -114,42 +116,21 @@ export class RemoteApplier {
     });
   }
 
-  #inTransaction<T>(work: () => T): T {
-    const { db, origins, digest } = this.#parts;
-    db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = work();
-      origins.flush(db);
-      digest.flush(db);
-      db.exec("COMMIT");
-      return result;
-    } catch (thrown) {
-      if (db.inTransaction) db.exec("ROLLBACK");
-      origins.reload();
-      digest.reload();
-      throw transactionError(thrown);
-    }
-  }
-
   /** Undefined when applied; otherwise why not, and the change is in quarantine. */
   #inSavepoint(change: Change, out: ChangedRow[]): string | undefined {
-    const { db, digest, origins, clock } = this.#parts;
+    const { db, digest, origins, clock, transactions } = this.#parts;
     const origin = origins.indexOf(change.origin, db); // Before the savepoint: a rollback must not take the number back.
-    db.exec("SAVEPOINT one_change");
     try {
       const steps: MemoryStep[] = [];
-      const changed = this.#applyRows(change, origin, steps);
-      db.exec("RELEASE one_change");
-      for (const { table, key, observed, before, after } of steps) {
+      const changed = transactions.inSavepoint(() => this.#applyRows(change, origin, steps));
+      for (const { table, key, observed, difference } of steps) {
         clock.observe(observed);
-        if (before !== undefined) digest.subtract(table, key, before);
-        if (after !== undefined) digest.add(table, key, after);
+        digest.add(table, key, difference);
       }
-      out.push(...changed);
+      for (const row of changed) out.push(row);
       return undefined;
     } catch (thrown) {
-      if (!db.inTransaction || isFatal(thrown)) throw thrown;
-      db.exec("ROLLBACK TO one_change; RELEASE one_change");
+      if (!transactions.isOpen || isFatal(thrown)) throw thrown;
       const reason = messageOf(thrown);
       db.prepare("INSERT OR REPLACE INTO _patina_quarantine VALUES (?, ?, ?, ?, ?)").run(
         origin,
@@ -169,6 +150,8 @@ export class RemoteApplier {
       const outcome = this.#joinRow(change, origin, row, steps);
       if (outcome !== undefined) changed.push(outcome);
     }
+    const keys = steps.map(({ table, key }) => ({ table, key }));
+    this.#parts.log.append(this.#parts.db, origin, change.version, keys);
     return changed;
   }
 
@@ -187,19 +170,14 @@ export class RemoteApplier {
     const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
     if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;
     const clock = { ...stamp, origin };
-    this.#parts.log.append(this.#parts.db, table.name, incoming.key, clock);
     const appBefore = rows.appOf(key, current?.values);
-    const observed = incoming.hlc; // It may be ahead of its change's: a later local write of the row must win.
-    const step = {
-      table: table.name,
-      key: incoming.key,
-      observed,
-      ...(current?.clock ? { before: current.clock.hash } : {}),
-    };
+    const before = current?.clock?.hash ?? 0n;
+    // Its stamp may be ahead of its change's: a later local write of the row must win.
+    const step = { table: table.name, key: incoming.key, observed: incoming.hlc };
     if (incoming.state === undefined) {
       if (current !== undefined) rows.delete(key);
       rows.putTombstone(incoming.key, clock, incoming.app);
-      steps.push(step);
+      steps.push({ ...step, difference: -before });
       return { table: table.name, key, kind: "delete", appBefore, app: undefined };
     }
     const values = decodeState(table, incoming.state, this.#parts.limits.rowBytesMax);
@@ -212,7 +190,7 @@ export class RemoteApplier {
         throw new MalformedError(`values that ${table.name} would not keep`);
     }
     if (current === undefined && last !== undefined) rows.dropTombstone(incoming.key);
-    steps.push({ ...step, after: hash });
+    steps.push({ ...step, difference: hash - before });
     return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(key, values) };
   }
 

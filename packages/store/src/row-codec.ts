@@ -8,7 +8,6 @@
  *
  * Leaving defaults out is what makes an added column free: until somebody writes it, no row's bytes or hash change.
  */
-import { hash } from "node:crypto";
 import {
   ByteReader,
   ByteWriter,
@@ -21,6 +20,7 @@ import {
   type Stamp,
   writeValue,
 } from "@patina/base";
+import xxhash from "xxhash-wasm";
 import type { Table } from "./layout.js";
 
 /** One row of a change. `state` undefined is a tombstone. */
@@ -38,14 +38,17 @@ const TOMBSTONE = 1;
 const OWN_HLC = 2;
 const APP = 4;
 
-export const HASH_BYTES = 32;
-
 const scratch = new ByteWriter(4096);
 
 export function encodeKey(key: readonly SqlValue[]): Uint8Array {
   scratch.reset();
   for (const value of key) writeValue(scratch, value);
-  return scratch.done();
+  return scratched();
+}
+
+/** Names a row in a map. */
+export function rowId(table: string, key: Uint8Array): string {
+  return `${table}\0${Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1")}`;
 }
 
 export function decodeKey(bytes: Uint8Array, bytesMax: number): SqlValue[] {
@@ -67,7 +70,15 @@ export function encodeState(table: Table, values: readonly SqlValue[]): Uint8Arr
     scratch.bytes(must(table.values[i], "a column").nameBytes);
     writeValue(scratch, value);
   }
-  return scratch.done();
+  return scratched();
+}
+
+/** A copy from Node's pool of small buffers: an array buffer for each row would cost more than all else about it. */
+function scratched(): Uint8Array {
+  const bytes = scratch.view();
+  const copy = Buffer.allocUnsafe(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 /**
@@ -112,6 +123,7 @@ export function encodeBody(rows: readonly RowChange[], changeHlc: Hlc): Uint8Arr
   return writer.done();
 }
 
+/** Keys and states are views of `body`, not copies. */
 export function decodeBody(body: Uint8Array, changeHlc: Hlc, rowsMax: number): RowChange[] {
   const reader = new ByteReader(body);
   const rows: RowChange[] = [];
@@ -120,8 +132,8 @@ export function decodeBody(body: Uint8Array, changeHlc: Hlc, rowsMax: number): R
     const epoch = reader.varint();
     const hlc = (flags & OWN_HLC) !== 0 ? readHlc(reader) : changeHlc;
     const table = reader.text(1024);
-    const key = reader.bytes(body.length).slice();
-    const state = (flags & TOMBSTONE) !== 0 ? undefined : reader.bytes(body.length).slice();
+    const key = reader.bytes(body.length);
+    const state = (flags & TOMBSTONE) !== 0 ? undefined : reader.bytes(body.length);
     const app = (flags & APP) !== 0 ? reader.text(body.length) : undefined;
     rows.push({ table, key, epoch, hlc, state, app });
   }
@@ -129,12 +141,16 @@ export function decodeBody(body: Uint8Array, changeHlc: Hlc, rowsMax: number): R
   return rows;
 }
 
-/** SHA-256 over what the row is and when it was written: equal hashes mean the same state of the same row. */
-export function rowHash(table: string, key: Uint8Array, stamp: Stamp, state: Uint8Array): Buffer {
+/**
+ * XXH64 over what the row is and when it was written, as SQLite's signed integer: equal hashes mean the same state of the
+ * same row. It finds accidents, not malice: whoever could forge it could as well write the row.
+ */
+export function rowHash(table: string, key: Uint8Array, stamp: Stamp, state: Uint8Array): bigint {
   hashed.reset().text(table).bytes(key).varint(stamp.epoch).u64(stamp.hlc).hex(stamp.origin).varint(stamp.version);
-  return hash("sha256", hashed.raw(state).view(), "buffer");
+  return BigInt.asIntN(64, xxh.h64Raw(hashed.raw(state).view()));
 }
 
+const xxh = await xxhash();
 const hashed = new ByteWriter(4096);
 
 function isDefault(table: Table, index: number, value: SqlValue): boolean {

@@ -14,11 +14,11 @@ export interface Clock {
 }
 
 export interface HashedClock extends Clock {
-  readonly hash: Uint8Array;
+  readonly hash: bigint;
 }
 
 export interface StoredRow {
-  /** In the order of `table.values`. */
+  /** In the order of `table.values`; what comes after those is not theirs. */
   readonly values: readonly SqlValue[];
   /** Undefined for a row that has just been inserted and not stamped yet. */
   readonly clock: HashedClock | undefined;
@@ -81,8 +81,7 @@ export class TableRows {
   read(key: readonly SqlValue[]): StoredRow | undefined {
     const row = this.#read.get(...key) as SqlValue[] | undefined;
     if (row === undefined) return undefined;
-    const count = this.table.values.length;
-    return { values: row.slice(0, count), clock: clockOf(row, count) };
+    return { values: row, clock: clockOf(row, this.table.values.length) };
   }
 
   upsert(key: readonly SqlValue[], values: readonly SqlValue[], clock: HashedClock): void {
@@ -198,7 +197,7 @@ export function changedColumns(before: readonly SqlValue[], after: readonly SqlV
 /** The clock at `row[at…]`; undefined while its hash is unset, which is what a fresh INSERT leaves. */
 export function clockOf(row: readonly SqlValue[], at: number): HashedClock | undefined {
   const hash = row[at + 4];
-  if (!(hash instanceof Uint8Array)) return undefined;
+  if (typeof hash !== "bigint") return undefined;
   return {
     epoch: Number(row[at]),
     hlc: row[at + 1] as bigint,

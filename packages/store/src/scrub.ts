@@ -4,14 +4,12 @@
  */
 import type { SqlValue, Stamp } from "@patina/base";
 import type Database from "better-sqlite3";
-import { addLanes, BUCKETS, bucketOf, Digest, readLanes, writeLanes } from "./digest.js";
+import { addHash, BUCKETS, Digest, sumText } from "./digest.js";
 import { CLOCK_COLUMNS, readMeta, type Table, tableOf } from "./layout.js";
-import { encodeKey, encodeState, HASH_BYTES, rowHash } from "./row-codec.js";
+import { encodeKey, encodeState, rowHash } from "./row-codec.js";
 import { clockOf } from "./rows.js";
 import { parseSchema } from "./schema.js";
 import { quoteName } from "./sql/tokens.js";
-
-const LANES = HASH_BYTES / 4;
 
 export interface ScrubFinding {
   readonly table: string;
@@ -31,19 +29,17 @@ function scrubSnapshot(db: Database.Database): ScrubFinding[] {
   const findings: ScrubFinding[] = [];
   for (const schema of parseSchema(readMeta(db, "schema") ?? "").tables) {
     const table = tableOf(schema);
-    const sums = sumRows(db, table, origins);
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      const found = writeLanes(sums, bucket * LANES).toString("hex");
-      const expected = kept.bucket(table.name, bucket).toString("hex");
-      if (found !== expected) findings.push({ table: table.name, bucket, expected, found });
-    }
+    const found = Array.from(sumRows(db, table, origins), sumText);
+    kept.buckets(table.name).forEach((expected, bucket) => {
+      const sum = found[bucket] ?? "";
+      if (sum !== expected) findings.push({ table: table.name, bucket, expected, found: sum });
+    });
   }
   return findings;
 }
 
-function sumRows(db: Database.Database, table: Table, origins: ReadonlyMap<number, string>): Uint32Array {
-  const sums = new Uint32Array(BUCKETS * LANES);
-  const lanes = new Uint32Array(LANES);
+function sumRows(db: Database.Database, table: Table, origins: ReadonlyMap<number, string>): BigUint64Array {
+  const sums = new BigUint64Array(BUCKETS);
   const columns = [...table.key, ...table.values.map(({ name }) => name)].map(quoteName).concat(CLOCK_COLUMNS);
   const rows = db
     .prepare(`SELECT ${columns.join(", ")} FROM ${quoteName(table.rowsTable)}`)
@@ -58,7 +54,7 @@ function sumRows(db: Database.Database, table: Table, origins: ReadonlyMap<numbe
     // A row without a clock was written around the engine: any hash that nobody counted reveals it.
     const known = stamp ?? { epoch: 0, hlc: 0n, origin: "", version: 0 };
     const hash = rowHash(table.name, key, known, encodeState(table, row.slice(keyCount, clockAt)));
-    addLanes(sums, bucketOf(key) * LANES, readLanes(hash, lanes, 0), 0, 1);
+    addHash(sums, key, hash);
   }
   return sums;
 }

@@ -2,9 +2,9 @@
  * The store: a cluster's tables in one SQLite file, with everything that makes them replicate. It is synchronous, and
  * what it returns is committed. Time comes in as an argument and identity at construction.
  *
- * Three connections, never used at once: `local` runs users' SQL under capture triggers and `plain` writes whole objects
- * without, both with synchronous=FULL, so that an acknowledged write survives power loss; `remote` joins peers' changes without triggers at NORMAL, since what power
- * loss takes of those, anti-entropy brings back: their holdings are lost in the same transaction.
+ * Two connections, never used at once: `sql` runs users' SQL under capture triggers, `engine` writes whole objects and joins
+ * peers' changes without. Local writes sync the log, so that an acknowledged write survives power loss; what power loss
+ * takes of peers' changes, anti-entropy brings back: their holdings are lost in the same transaction.
  */
 import {
   AppError,
@@ -27,12 +27,14 @@ import {
 } from "@patina/base";
 import Database from "better-sqlite3";
 import { Capture } from "./capture.js";
+import { CapturedWrites } from "./captured-writes.js";
 import { ChangeLog } from "./change-log.js";
 import { Digest } from "./digest.js";
 import { type Extract, Extractor } from "./extract.js";
 import { createEngineTables, FORMAT, migrate, readMeta, type Table, tableOf, writeMeta } from "./layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./limits.js";
 import { LocalWriter } from "./local-writer.js";
+import { ObjectWrites } from "./object-writes.js";
 import { Origins } from "./origins.js";
 import { RecentChanges } from "./recent.js";
 import { RemoteApplier } from "./remote-applier.js";
@@ -41,6 +43,7 @@ import { parseSchema } from "./schema.js";
 import { quoteName } from "./sql/tokens.js";
 import { transactionError } from "./sqlite-error.js";
 import { StatementCache } from "./statement-cache.js";
+import { Transactions } from "./transactions.js";
 
 export interface StoreOptions {
   readonly path: string;
@@ -58,9 +61,8 @@ export class SqliteStore {
   readonly origin: OriginId;
   readonly cluster: ClusterId;
   readonly schemaHash: string;
-  readonly #local: Database.Database;
-  readonly #plain: Database.Database;
-  readonly #remote: Database.Database;
+  readonly #sql: Database.Database;
+  readonly #engine: Database.Database;
   readonly #tables: ReadonlyMap<string, Table>;
   readonly #origins: Origins;
   readonly #digest: Digest;
@@ -80,37 +82,43 @@ export class SqliteStore {
     const limits = options.limits ?? defaultStoreLimits;
     const pages = options.walAutocheckpointPages ?? 1000;
     const schema = parseSchema(options.schemaSql);
-    this.#local = openDatabase(options.path, "FULL", pages);
-    createEngineTables(this.#local);
-    const generation = checkCluster(this.#local, options);
+    this.#sql = openDatabase(options.path, pages);
+    createEngineTables(this.#sql);
+    const generation = checkCluster(this.#sql, options);
     this.cluster = { name: options.cluster.name, generation };
-    const schemaChanged = readMeta(this.#local, "schema") !== schema.sql;
-    migrate(this.#local, schema);
+    const schemaChanged = readMeta(this.#sql, "schema") !== schema.sql;
+    migrate(this.#sql, schema);
     this.schemaHash = schema.hash;
-    this.origin = originId(options.node, adoptDbId(this.#local, options));
-    this.#plain = openDatabase(options.path, "FULL", pages);
-    this.#remote = openDatabase(options.path, "NORMAL", pages);
+    this.origin = originId(options.node, adoptDbId(this.#sql, options));
+    this.#engine = openDatabase(options.path, pages);
 
     const tables = schema.tables.map(tableOf);
     this.#tables = new Map(tables.map((table) => [table.name, table]));
-    this.#origins = new Origins(this.#local);
-    this.#digest = new Digest(this.#local);
+    this.#origins = new Origins(this.#sql);
+    this.#digest = new Digest(this.#sql);
     this.#clock = new HlcClock(this.#origins.highWater());
     this.#recent = new RecentChanges(limits.recentBytesMax);
-    const remoteRows = rowsOf(this.#remote, tables);
-    this.#log = new ChangeLog(this.#remote, remoteRows);
+    const mirrors = [this.#origins, this.#digest];
+    const captured = { transactions: new Transactions(this.#sql, mirrors), rows: rowsOf(this.#sql, tables) };
+    const plain = { transactions: new Transactions(this.#engine, mirrors), rows: rowsOf(this.#engine, tables) };
+    this.#log = new ChangeLog(this.#engine, plain.rows);
     const shared = { log: this.#log, origins: this.#origins, digest: this.#digest, clock: this.#clock, limits };
     const find = (name: string): Table | undefined => this.#findTable(name);
     this.#writer = new LocalWriter({
       ...shared,
-      captured: { db: this.#local, rows: rowsOf(this.#local, tables) },
-      plain: { db: this.#plain, rows: rowsOf(this.#plain, tables) },
-      capture: new Capture(this.#local, tables),
-      statements: new StatementCache(this.#local, find, limits),
+      captured,
+      plain,
+      objects: new ObjectWrites(this.#clock, this.#origins),
+      statements: new CapturedWrites(
+        new Capture(this.#sql, tables, limits.touchesMax),
+        new StatementCache(this.#sql, find, limits),
+        this.#origins,
+        captured.rows,
+      ),
       self: this.origin,
     });
-    this.#applier = new RemoteApplier({ ...shared, db: this.#remote, rows: remoteRows });
-    this.#extractor = new Extractor(this.#remote, this.#log, this.#origins);
+    this.#applier = new RemoteApplier({ ...shared, ...plain, db: this.#engine });
+    this.#extractor = new Extractor(this.#engine, this.#log, this.#origins);
     if (schemaChanged) this.#applier.retryQuarantined();
   }
 
@@ -162,7 +170,7 @@ export class SqliteStore {
 
   /** Per table that has rows, its part of the digest. */
   tableDigests(): Record<string, string> {
-    return Object.fromEntries(this.#digest.tables().map(([table, sum]) => [table, sum.toString("hex")]));
+    return Object.fromEntries(this.#digest.tables());
   }
 
   /** The highest HLC issued or observed. */
@@ -193,7 +201,7 @@ export class SqliteStore {
 
   /** A table's columns as `SELECT *` gives them. */
   columns(table: string): string[] {
-    return this.#remote
+    return this.#engine
       .prepare(`SELECT * FROM ${quoteName(table)}`)
       .columns()
       .map(({ name }) => name);
@@ -203,7 +211,7 @@ export class SqliteStore {
   read(sql: string, params: readonly SqlValue[] = []): SqlValue[][] {
     let statement = this.#reads.get(sql);
     if (statement === undefined) {
-      statement = this.#remote.prepare(sql).raw().safeIntegers(true);
+      statement = this.#engine.prepare(sql).raw().safeIntegers(true);
       this.#reads.set(sql, statement);
     }
     return statement.all(...params) as SqlValue[][];
@@ -213,10 +221,10 @@ export class SqliteStore {
    * A slice of housekeeping, short enough for the thread that gossips; false when there is nothing to do. Call it now
    * and then: what it sweeps is bounded by it. Throws like `commit`.
    */
-  maintain(entriesMax: number): boolean {
+  maintain(keysMax: number): boolean {
     if (!this.#log.needsSweep) return false;
     try {
-      this.#remote.transaction(() => this.#log.sweep(entriesMax)).immediate();
+      this.#engine.transaction(() => this.#log.sweep(keysMax)).immediate();
     } catch (thrown) {
       throw transactionError(thrown);
     }
@@ -228,9 +236,8 @@ export class SqliteStore {
   }
 
   close(): void {
-    this.#remote.close();
-    this.#plain.close();
-    this.#local.close();
+    this.#engine.close();
+    this.#sql.close();
   }
 
   #findTable(name: string): Table | undefined {
@@ -241,13 +248,16 @@ export class SqliteStore {
   }
 }
 
-function openDatabase(path: string, synchronous: "FULL" | "NORMAL", walAutocheckpointPages: number): Database.Database {
+/** SQLite's own pages in memory, for each of the two connections: enough to keep a region's inner nodes and hot rows. */
+const CACHE_KIB = 32 << 10;
+
+function openDatabase(path: string, walAutocheckpointPages: number): Database.Database {
   try {
     const db = new Database(path);
     db.pragma("journal_mode = WAL");
-    db.pragma(`synchronous = ${synchronous}`);
     db.pragma(`wal_autocheckpoint = ${walAutocheckpointPages}`);
     db.pragma("temp_store = MEMORY");
+    db.pragma(`cache_size = -${CACHE_KIB}`);
     // Short: this thread also gossips. Only a checkpoint of the log, or a foreign process, ever makes it wait.
     db.pragma("busy_timeout = 250");
     return db;

@@ -105,7 +105,7 @@ export class AgentProcess {
 
   #agentPort(): AgentPort {
     const { store, runtime, metrics } = this;
-    const { readers, schemaSql } = this.#parts;
+    const { readers } = this.#parts;
     return {
       cluster: store.cluster,
       nodeId: this.nodeId,
@@ -115,7 +115,7 @@ export class AgentProcess {
       self: () => runtime.agent.self(),
       members: () => runtime.members(),
       digest: () => digestReport(store),
-      schema: () => ({ hash: store.schemaHash, sql: schemaSql }),
+      schema: () => store.schema(),
       readiness: () => {
         const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
         return { ready: reasons.length === 0, reasons };

@@ -2,7 +2,7 @@
 import { must, type SqlValue, type Statement } from "@patina/base";
 import type { Capture, TouchedRow } from "./capture.js";
 import type { Origins } from "./origins.js";
-import { isUnchanged, type Pending } from "./pending.js";
+import { extrasLeft, isUnchanged, type Pending } from "./pending.js";
 import { encodeState } from "./row-codec.js";
 import type { TableRows } from "./rows.js";
 import type { StatementCache } from "./statement-cache.js";
@@ -41,15 +41,18 @@ export class CapturedWrites {
   /** What SQL made of a row; nothing when it is as it was. */
   #pendingRow({ table, key, keyBytes, gone, isMovedHere, appBefore }: TouchedRow): Pending | undefined {
     const rows = must(this.#tables.get(table.name), `statements for ${table.name}`);
-    const row = rows.read(key);
-    const before = gone ?? (isMovedHere ? undefined : row?.clock);
+    const row = rows.read(key, keyBytes);
+    const waiting = row?.clock === undefined ? rows.readAside(keyBytes) : undefined;
+    const before = gone ?? (isMovedHere ? undefined : row?.clock) ?? waiting?.clock;
     const app = appBefore === undefined ? rows.appOf(key, row?.values) : appBefore.app;
-    const known = { rows, key, keyBytes, before, appBefore: before && app, hlc: undefined, todo: "stamp" } as const;
+    const appWas = before === undefined ? undefined : app;
+    const known = { rows, key, keyBytes, before, appBefore: appWas, hlc: undefined, todo: "stamp" } as const;
     if (row === undefined) {
       if (before === undefined) return undefined;
-      return { ...known, state: undefined, values: undefined, epoch: before.epoch, isBuried: false };
+      return { ...known, state: undefined, values: undefined, extras: [], epoch: before.epoch, isBuried: false };
     }
-    const state = encodeState(table, row.values);
+    const extras = extrasLeft(table, row.values, row.extras);
+    const state = encodeState(table, row.values, extras);
     if (before !== undefined && isUnchanged(this.#origins, table, keyBytes, before, state)) {
       // A REPLACE by itself dropped the clock; a row moved here from another key brought that key's.
       if (row.clock?.hash !== before.hash) rows.stamp(key, before);
@@ -57,6 +60,6 @@ export class CapturedWrites {
     }
     const buried = before === undefined ? rows.tombstone(keyBytes) : undefined;
     const epoch = before?.epoch ?? buried?.epoch ?? 0;
-    return { ...known, state, values: row.values, epoch, isBuried: buried !== undefined };
+    return { ...known, state, values: row.values, extras, epoch, isBuried: buried !== undefined };
   }
 }

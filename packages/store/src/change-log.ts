@@ -11,9 +11,11 @@
  */
 import { ByteReader, ByteWriter } from "@patina/base";
 import type Database from "better-sqlite3";
-import { decodeKey } from "./row-codec.js";
-import type { Clock, HashedClock, StoredRow, TableRows, Tombstone } from "./rows.js";
+import type { Aside } from "./aside.js";
+import { decodeKey, encodeState, type RowChange } from "./row-codec.js";
+import type { Clock, TableRows } from "./rows.js";
 import { SharedStatement } from "./shared-statement.js";
+import { readTombstone } from "./tombstones.js";
 
 /** A row that a version wrote. */
 export interface LoggedKey {
@@ -21,13 +23,10 @@ export interface LoggedKey {
   readonly key: Uint8Array;
 }
 
-/** What an entry's row says now: a state or a tombstone. */
+/** What a logged row says now, while that is still what its version wrote. */
 export interface LoggedRow {
   readonly version: number;
-  readonly rows: TableRows;
-  readonly key: Uint8Array;
-  readonly row: (StoredRow & { readonly clock: HashedClock }) | undefined;
-  readonly tombstone: Tombstone | undefined;
+  readonly row: RowChange;
 }
 
 type Entry = [origin: number, version: number, part: number, count: number, keys: Buffer];
@@ -42,7 +41,9 @@ const APPEND = new SharedStatement("INSERT OR REPLACE INTO _patina_log VALUES (?
 const writer = new ByteWriter(4096);
 
 export class ChangeLog {
+  readonly #db: Database.Database;
   readonly #rows: ReadonlyMap<string, TableRows>;
+  readonly #aside: Aside;
   readonly #read: Database.Statement;
   readonly #next: Database.Statement;
   readonly #drop: Database.Statement;
@@ -53,8 +54,10 @@ export class ChangeLog {
   #swept: { after: readonly [origin: number, version: number, part: number]; kept: number } | undefined;
 
   /** `db` and `rows` are those it reads and sweeps with; it appends on whichever connection writes. */
-  constructor(db: Database.Database, rows: ReadonlyMap<string, TableRows>) {
+  constructor(db: Database.Database, rows: ReadonlyMap<string, TableRows>, aside: Aside) {
+    this.#db = db;
     this.#rows = rows;
+    this.#aside = aside;
     const columns = "SELECT origin, version, part, count, keys FROM _patina_log";
     this.#read = db.prepare(`${columns} WHERE origin = ? AND version BETWEEN ? AND ? ORDER BY version, part`).raw();
     this.#next = db
@@ -82,8 +85,8 @@ export class ChangeLog {
   *read(origin: number, low: number, high: number): Generator<LoggedRow, void, void> {
     for (const entry of this.#read.iterate(origin, low, high) as Iterable<Entry>) {
       for (const key of decodeKeys(entry[4])) {
-        const logged = this.#look(origin, entry[1], key);
-        if (logged !== undefined) yield logged;
+        const row = this.#look(origin, entry[1], key);
+        if (row !== undefined) yield { version: entry[1], row };
       }
     }
   }
@@ -122,20 +125,26 @@ export class ChangeLog {
     return alive.length;
   }
 
-  /** The row a key is about, while it still says what the version wrote. */
-  #look(origin: number, version: number, { table, key }: LoggedKey): LoggedRow | undefined {
-    const rows = this.#rows.get(table);
-    if (rows === undefined) return undefined;
+  /** What the row says, if that is what the version wrote. */
+  #look(origin: number, version: number, { table, key }: LoggedKey): RowChange | undefined {
     const isIts = (clock: Clock): boolean => clock.origin === origin && clock.version === version;
-    const row = rows.read(decodeKey(key, key.length));
-    if (row?.clock !== undefined) {
-      return isIts(row.clock)
-        ? { version, rows, key, row: { ...row, clock: row.clock }, tombstone: undefined }
-        : undefined;
+    const rows = this.#rows.get(table);
+    const columns = decodeKey(key, key.length);
+    const row = rows?.table.key.length === columns.length ? rows.read(columns, key) : undefined;
+    if (rows !== undefined && row?.clock !== undefined) {
+      if (!isIts(row.clock)) return undefined;
+      const { epoch, hlc } = row.clock;
+      return { table, key, epoch, hlc, state: encodeState(rows.table, row.values, row.extras) };
     }
-    const tombstone = rows.tombstone(key);
+    const waiting = this.#aside.read(this.#db, table, key);
+    if (waiting !== undefined && isIts(waiting.clock)) {
+      const { epoch, hlc } = waiting.clock;
+      return { table, key, epoch, hlc, state: waiting.state };
+    }
+    const tombstone = readTombstone(this.#db, table, key);
     if (tombstone === undefined || !isIts(tombstone)) return undefined;
-    return { version, rows, key, row: undefined, tombstone };
+    const { epoch, hlc, app } = tombstone;
+    return { table, key, epoch, hlc, state: undefined, app };
   }
 }
 

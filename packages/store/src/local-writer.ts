@@ -109,6 +109,7 @@ export class LocalWriter {
     const { rows, key, keyBytes, epoch, state, values, todo } = row;
     if (state === undefined || values === undefined) {
       if (todo === "delete") rows.delete(key);
+      rows.clearWaiting(keyBytes);
       rows.putTombstone(keyBytes, { epoch, hlc, origin, version }, row.appBefore);
       return undefined;
     }
@@ -117,6 +118,7 @@ export class LocalWriter {
     if (todo === "insert") rows.upsert(key, values, clock);
     else if (typeof todo === "object") rows.update(key, todo.update, values, clock);
     else rows.stamp(key, clock);
+    rows.clearWaiting(keyBytes, row.extras);
     if (row.isBuried) rows.dropTombstone(keyBytes);
     return hash;
   }

@@ -5,7 +5,7 @@
 import { AppError, type Hlc, type HlcClock, must, type RowWrite, type SqlValue } from "@patina/base";
 import { isStoredAsIs } from "./affinity.js";
 import type { Origins } from "./origins.js";
-import { isUnchanged, type Pending } from "./pending.js";
+import { extrasLeft, isUnchanged, type Pending } from "./pending.js";
 import { encodeKey, encodeState, rowId } from "./row-codec.js";
 import { assertKeyText, changedColumns, type HashedClock, type StoredRow, type TableRows } from "./rows.js";
 
@@ -45,9 +45,10 @@ export class ObjectWrites {
   /** What one write would make of its row; nothing when it is as it was, or newer already. */
   #pendingRow({ write, rows, key, keyBytes }: Target): Pending | undefined {
     const { values, deleted, stamp } = write;
-    const current = rows.read(key);
+    const current = rows.read(key, keyBytes);
     const buried = current === undefined ? rows.tombstone(keyBytes) : undefined;
-    const before = current?.clock;
+    const waiting = current === undefined ? rows.readAside(keyBytes) : undefined;
+    const before = current?.clock ?? waiting?.clock;
     const last = before ?? buried;
     if (stamp !== undefined && last !== undefined && isOlder(stamp, last)) return undefined;
     // An equal stamp with another content is a repair of that very row: it must win here and everywhere.
@@ -56,11 +57,11 @@ export class ObjectWrites {
     if (hlc !== undefined) this.#clock.observe(hlc); // So that a later unstamped write of the row wins, too.
     const appBefore = rows.appOf(key, current?.values);
     const epoch = stamp?.epoch ?? last?.epoch ?? 0;
-    const known = { rows, key, keyBytes, before, appBefore, epoch, hlc, isBuried: buried !== undefined };
+    const known = { rows, key, keyBytes, before, appBefore, epoch, hlc, extras: [], isBuried: buried !== undefined };
     if (deleted === true) {
       // Without a stamp of its own, deleting what is not there says nothing; with one, it must outlive older writes.
       if (before === undefined && (stamp === undefined || isRepeated)) return undefined;
-      return { ...known, state: undefined, values: undefined, todo: before === undefined ? "stamp" : "delete" };
+      return { ...known, state: undefined, values: undefined, todo: current === undefined ? "stamp" : "delete" };
     }
     return this.#pendingValues(known, current, values);
   }
@@ -70,8 +71,8 @@ export class ObjectWrites {
     const { table } = rows;
     const next: SqlValue[] = [];
     let isSteady = true;
-    for (const { name, defaultValue, affinity } of table.values) {
-      const value = valueIn(given, name, defaultValue);
+    for (const [i, { name, defaultValue, affinity, isHidden }] of table.values.entries()) {
+      const value = isHidden ? (current?.values[i] ?? defaultValue) : valueIn(given, name, defaultValue);
       isSteady &&= isStoredAsIs(value, affinity);
       next.push(value);
     }
@@ -79,14 +80,16 @@ export class ObjectWrites {
       if (current === undefined) return { ...known, state: encodeState(table, next), values: next, todo: "insert" };
       const update = changedColumns(current.values, next);
       if (update.length === 0) return undefined;
-      return { ...known, state: encodeState(table, next), values: next, todo: { update } };
+      const extras = extrasLeft(table, next, current.extras);
+      return { ...known, state: encodeState(table, next, extras), values: next, extras, todo: { update } };
     }
     // Values that their columns may change: what they become is known once they are written.
     rows.upsert(key, next, before ?? UNSTAMPED);
-    const { values } = must(rows.read(key), "a row just written");
-    const state = encodeState(table, values);
+    const { values, extras: there } = must(rows.read(key, keyBytes), "a row just written");
+    const extras = extrasLeft(table, values, there);
+    const state = encodeState(table, values, extras);
     if (before !== undefined && isUnchanged(this.#origins, rows.table, keyBytes, before, state)) return undefined;
-    return { ...known, state, values, todo: "stamp" };
+    return { ...known, state, values, extras, todo: "stamp" };
   }
 }
 
@@ -107,7 +110,7 @@ function targetsOf(writes: readonly RowWrite[], tables: ReadonlyMap<string, Tabl
 function targetOf(write: RowWrite, tables: ReadonlyMap<string, TableRows>): Target {
   const { table: name, values } = write;
   const rows = tables.get(name);
-  if (rows === undefined) throw new AppError("sql-error", `no such table: ${name}`);
+  if (rows === undefined || rows.table.isHidden) throw new AppError("sql-error", `no such table: ${name}`);
   const { table } = rows;
   for (const column of Object.keys(values)) {
     if (!table.writable.has(column)) throw new AppError("sql-error", `table ${name} has no column named ${column}`);

@@ -1,5 +1,7 @@
 /** A row that a local write will leave changed, before the write has a version. */
 import type { ChangedRow, Hlc, SqlValue } from "@patina/base";
+import { isSameValue } from "./affinity.js";
+import type { Extra } from "./extras.js";
 import type { Table } from "./layout.js";
 import type { Origins } from "./origins.js";
 import { rowHash } from "./row-codec.js";
@@ -13,6 +15,8 @@ export interface Pending {
   /** Undefined for a delete, like `values`. */
   readonly state: Uint8Array | undefined;
   readonly values: readonly SqlValue[] | undefined;
+  /** What the row keeps in columns that the schema does not have. */
+  readonly extras: readonly Extra[];
   readonly appBefore: string | undefined;
   readonly epoch: number;
   /** Given by the writer, e.g. a summary row that carries its region's high-water; else the version's own. */
@@ -21,6 +25,15 @@ export interface Pending {
   readonly isBuried: boolean;
   /** What is still to be done to the row itself: nothing but its clock, everything, or the columns that change. */
   readonly todo: "stamp" | "insert" | "delete" | { readonly update: readonly number[] };
+}
+
+/** The extras that a local write leaves: one that stands for a column goes when something is written there. */
+export function extrasLeft(table: Table, values: readonly SqlValue[], extras: readonly Extra[]): readonly Extra[] {
+  if (extras.length === 0) return extras;
+  return extras.filter(([name]) => {
+    const index = table.values.findIndex((column) => column.name === name);
+    return index === -1 || isSameValue(values[index] ?? null, table.values[index]?.defaultValue ?? null);
+  });
 }
 
 /** Does the row's hash say that this is its state already? */

@@ -16,34 +16,27 @@ import {
   holds,
   MalformedError,
   messageOf,
-  must,
   Ranges,
+  type SqlValue,
   type Stamp,
 } from "@patina/base";
 import type Database from "better-sqlite3";
-import { isStoredAsIs } from "./affinity.js";
+import type { Aside } from "./aside.js";
 import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
-import {
-  decodeBody,
-  decodeKey,
-  decodeState,
-  encodeKey,
-  encodeState,
-  rowHash,
-  type RowChange,
-  UnknownColumnError,
-} from "./row-codec.js";
-import { changedColumns, type Clock, type TableRows } from "./rows.js";
+import { decodeBody, decodeKey, decodeState, encodeKey, rowHash, type RowChange } from "./row-codec.js";
+import type { Clock, HashedClock, TableRows } from "./rows.js";
 import { isFatal } from "./sqlite-error.js";
+import { dropTombstone, putTombstone, readTombstone } from "./tombstones.js";
 import type { Transactions } from "./transactions.js";
 
 export interface RemoteApplierParts {
   readonly db: Database.Database;
   readonly transactions: Transactions;
   readonly rows: ReadonlyMap<string, TableRows>;
+  readonly aside: Aside;
   readonly log: ChangeLog;
   readonly origins: Origins;
   readonly digest: Digest;
@@ -155,46 +148,64 @@ export class RemoteApplier {
     return changed;
   }
 
-  /** The join. Undefined when the row that is here wins. */
+  /** The join. Undefined when the row that is here wins, or when nobody can see it yet. */
   #joinRow(change: Change, origin: number, incoming: RowChange, steps: MemoryStep[]): ChangedRow | undefined {
     const rows = this.#parts.rows.get(incoming.table);
-    if (rows === undefined) throw new UnknownColumnError(`table ${incoming.table}`);
-    const { table } = rows;
     const key = decodeKey(incoming.key, this.#parts.limits.rowBytesMax);
-    if (key.length !== table.key.length) throw new UnknownColumnError(`key of ${key.length} columns for ${table.name}`);
-    if (Buffer.compare(encodeKey(rows.storedKey(key)), incoming.key) !== 0) {
-      throw new MalformedError(`a key that ${table.name} would not keep as it is`);
-    }
-    const current = rows.read(key);
-    const last = current?.clock ?? rows.tombstone(incoming.key);
+    const isKnown = rows !== undefined && key.length === rows.table.key.length;
+    if (isKnown) assertKeyForm(rows, key, incoming.key);
+    else if (Buffer.compare(encodeKey(key), incoming.key) !== 0) throw new MalformedError("a key not in its one form");
+    const current = isKnown ? rows.read(key, incoming.key) : undefined;
+    const { db, aside } = this.#parts;
+    const waiting = current === undefined ? aside.read(db, incoming.table, incoming.key) : undefined;
+    const here = current?.clock ?? waiting?.clock;
+    const buried = here === undefined ? readTombstone(db, incoming.table, incoming.key) : undefined;
     const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
+    const last = here ?? buried;
     if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;
-    const clock = { ...stamp, origin };
-    const appBefore = rows.appOf(key, current?.values);
-    const before = current?.clock?.hash ?? 0n;
+    const state = incoming.state;
+    const hash = state === undefined ? 0n : rowHash(incoming.table, incoming.key, stamp, state);
+    const difference = hash - (here?.hash ?? 0n);
     // Its stamp may be ahead of its change's: a later local write of the row must win.
-    const step = { table: table.name, key: incoming.key, observed: incoming.hlc };
-    if (incoming.state === undefined) {
+    steps.push({ table: incoming.table, key: incoming.key, observed: incoming.hlc, difference });
+    const clock = { ...stamp, origin, hash };
+    if (!isKnown) {
+      this.#putAside(incoming, clock, buried !== undefined);
+      return undefined;
+    }
+    const { table } = rows;
+    const appBefore = rows.appOf(key, current?.values);
+    if (state === undefined) {
       if (current !== undefined) rows.delete(key);
+      rows.clearWaiting(incoming.key);
       rows.putTombstone(incoming.key, clock, incoming.app);
-      steps.push({ ...step, difference: -before });
       return { table: table.name, key, kind: "delete", appBefore, app: undefined };
     }
-    const values = decodeState(table, incoming.state, this.#parts.limits.rowBytesMax);
-    const hash = rowHash(table.name, incoming.key, stamp, incoming.state);
-    if (current === undefined) rows.upsert(key, values, { ...clock, hash });
-    else rows.update(key, changedColumns(current.values, values), values, { ...clock, hash });
-    if (!values.every((value, i) => isStoredAsIs(value, must(table.values[i], "a column").affinity))) {
-      const kept = encodeState(table, must(rows.read(key), "a row just written").values);
-      if (Buffer.compare(kept, incoming.state) !== 0)
-        throw new MalformedError(`values that ${table.name} would not keep`);
-    }
-    if (current === undefined && last !== undefined) rows.dropTombstone(incoming.key);
-    steps.push({ ...step, difference: hash - before });
+    const decoded = decodeState(table, state, this.#parts.limits.rowBytesMax);
+    const values = rows.putState(key, incoming.key, decoded, clock, current);
+    if (buried !== undefined) rows.dropTombstone(incoming.key);
     return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(key, values) };
+  }
+
+  /** A row of a table that this schema does not have, or has with another key. */
+  #putAside({ table, key, state, app }: RowChange, clock: HashedClock, isBuried: boolean): void {
+    const { db, aside } = this.#parts;
+    if (state === undefined) {
+      aside.drop(db, table, key);
+      putTombstone(db, table, key, { ...clock, app });
+      return;
+    }
+    aside.put(db, table, key, { clock, state });
+    if (isBuried) dropTombstone(db, table, key);
   }
 
   #stampOf(clock: Clock): Stamp {
     return { ...clock, origin: this.#parts.origins.originOf(clock.origin) };
   }
+}
+
+/** Keys that a table holds for one must have the same bytes everywhere. */
+function assertKeyForm(rows: TableRows, key: readonly SqlValue[], bytes: Uint8Array): void {
+  if (Buffer.compare(encodeKey(rows.storedKey(key)), bytes) === 0) return;
+  throw new MalformedError(`a key that ${rows.table.name} would not keep as it is`);
 }

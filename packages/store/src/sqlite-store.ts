@@ -6,6 +6,7 @@
  * without, both with synchronous=FULL, so that an acknowledged write survives power loss; `remote` joins peers' changes without triggers at NORMAL, since what power
  * loss takes of those, anti-entropy brings back: their holdings are lost in the same transaction.
  */
+import { statSync } from "node:fs";
 import {
   AppError,
   type ApplyOutcome,
@@ -17,6 +18,7 @@ import {
   type Hlc,
   HlcClock,
   type Holdings,
+  messageOf,
   type NodeId,
   type OriginId,
   originId,
@@ -71,6 +73,10 @@ export class SqliteStore {
   readonly #applier: RemoteApplier;
   readonly #extractor: Extractor;
   readonly #reads = new Map<string, Database.Statement>();
+  readonly #walPath: string;
+  readonly #walBytesMax: number;
+  /** After it no write is taken any more: what the file holds is known again only once it has been opened anew. */
+  #failure: AppError | undefined;
 
   /**
    * Opens or creates the file. Throws `data-dir-foreign` for a file of another cluster, `schema-invalid` or
@@ -78,52 +84,68 @@ export class SqliteStore {
    */
   constructor(options: StoreOptions) {
     const limits = options.limits ?? defaultStoreLimits;
+    this.#walPath = `${options.path}-wal`;
+    this.#walBytesMax = limits.walBytesMax;
     const pages = options.walAutocheckpointPages ?? 1000;
     const schema = parseSchema(options.schemaSql);
-    this.#local = openDatabase(options.path, "FULL", pages);
-    createEngineTables(this.#local);
-    const generation = checkCluster(this.#local, options);
-    this.cluster = { name: options.cluster.name, generation };
-    const schemaChanged = readMeta(this.#local, "schema") !== schema.sql;
-    migrate(this.#local, schema);
-    this.schemaHash = schema.hash;
-    this.origin = originId(options.node, adoptDbId(this.#local, options));
-    this.#plain = openDatabase(options.path, "FULL", pages);
-    this.#remote = openDatabase(options.path, "NORMAL", pages);
+    const opened: Database.Database[] = [];
+    const open = (synchronous: "FULL" | "NORMAL"): Database.Database => {
+      const db = openDatabase(options.path, synchronous, pages);
+      opened.push(db);
+      return db;
+    };
+    try {
+      this.#local = open("FULL");
+      createEngineTables(this.#local);
+      const generation = checkCluster(this.#local, options);
+      this.cluster = { name: options.cluster.name, generation };
+      const schemaChanged = readMeta(this.#local, "schema") !== schema.sql;
+      migrate(this.#local, schema);
+      this.schemaHash = schema.hash;
+      this.origin = originId(options.node, adoptDbId(this.#local, options));
+      this.#plain = open("FULL");
+      this.#remote = open("NORMAL");
 
-    const tables = schema.tables.map(tableOf);
-    this.#tables = new Map(tables.map((table) => [table.name, table]));
-    this.#origins = new Origins(this.#local);
-    this.#digest = new Digest(this.#local);
-    this.#clock = new HlcClock(this.#origins.highWater());
-    this.#recent = new RecentChanges(limits.recentBytesMax);
-    const remoteRows = rowsOf(this.#remote, tables);
-    this.#log = new ChangeLog(this.#remote, remoteRows);
-    const shared = { log: this.#log, origins: this.#origins, digest: this.#digest, clock: this.#clock, limits };
-    const find = (name: string): Table | undefined => this.#findTable(name);
-    this.#writer = new LocalWriter({
-      ...shared,
-      captured: { db: this.#local, rows: rowsOf(this.#local, tables) },
-      plain: { db: this.#plain, rows: rowsOf(this.#plain, tables) },
-      capture: new Capture(this.#local, tables),
-      statements: new StatementCache(this.#local, find, limits),
-      self: this.origin,
-    });
-    this.#applier = new RemoteApplier({ ...shared, db: this.#remote, rows: remoteRows });
-    this.#extractor = new Extractor(this.#remote, this.#log, this.#origins);
-    if (schemaChanged) this.#applier.retryQuarantined();
+      const tables = schema.tables.map(tableOf);
+      this.#tables = new Map(tables.map((table) => [table.name, table]));
+      this.#origins = new Origins(this.#local);
+      this.#digest = new Digest(this.#local);
+      this.#clock = new HlcClock(this.#origins.highWater());
+      this.#recent = new RecentChanges(limits.recentBytesMax);
+      const remoteRows = rowsOf(this.#remote, tables);
+      this.#log = new ChangeLog(this.#remote, remoteRows);
+      const shared = { log: this.#log, origins: this.#origins, digest: this.#digest, clock: this.#clock, limits };
+      const find = (name: string): Table | undefined => this.#findTable(name);
+      this.#writer = new LocalWriter({
+        ...shared,
+        captured: { db: this.#local, rows: rowsOf(this.#local, tables) },
+        plain: { db: this.#plain, rows: rowsOf(this.#plain, tables) },
+        capture: new Capture(this.#local, tables),
+        statements: new StatementCache(this.#local, find, limits),
+        self: this.origin,
+      });
+      this.#applier = new RemoteApplier({ ...shared, db: this.#remote, rows: remoteRows });
+      this.#extractor = new Extractor(this.#remote, this.#log, this.#origins);
+      if (schemaChanged) this.#applier.retryQuarantined();
+    } catch (thrown) {
+      for (const db of opened) db.close();
+      throw thrown instanceof AppError ? thrown : cannotOpen(options.path, thrown);
+    }
   }
 
-  /** Local writes, grouped: one durable transaction, one outcome each. Throws `store-failed` when none could be kept. */
+  /**
+   * Local writes, grouped: one durable transaction, one outcome each. Throws `store-busy` when none was kept and trying
+   * again may help, and `store-failed` when the file takes no more writes: then every later call throws the same.
+   */
   commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
-    const outcomes = this.#writer.commit(writes, wallMs);
+    const outcomes = this.#guarded(() => this.#writer.commit(writes, wallMs));
     for (const outcome of outcomes) if (outcome.ok && outcome.change !== undefined) this.#recent.add(outcome.change);
     return outcomes;
   }
 
-  /** Joins changes of other origins. Returned means committed; nothing of it is held otherwise. */
+  /** Joins changes of other origins. Returned means committed; nothing of it is held otherwise. Throws like `commit`. */
   apply(changes: readonly Change[], empties: readonly EmptyVersions[] = [], owed: Heads = new Map()): ApplyOutcome {
-    const outcome = this.#applier.apply(changes, empties, owed);
+    const outcome = this.#guarded(() => this.#applier.apply(changes, empties, owed));
     for (const change of changes) this.#recent.add(change);
     return outcome;
   }
@@ -132,9 +154,13 @@ export class SqliteStore {
     return this.#origins.holdings();
   }
 
-  /** What is held of `wanted`, oldest first, about `bytesMax` of it. */
+  /** What is held of `wanted`, oldest first, about `bytesMax` of it. Throws `store-failed` when it cannot be read. */
   extract(origin: OriginId, wanted: Ranges, bytesMax: number): Extract {
-    return this.#extractor.extract(origin, wanted, bytesMax, (version) => this.#recent.get(origin, version));
+    try {
+      return this.#extractor.extract(origin, wanted, bytesMax, (version) => this.#recent.get(origin, version));
+    } catch (thrown) {
+      throw this.#noteFailure(transactionError(thrown));
+    }
   }
 
   /** The state digest, 64 hex digits: equal holdings must mean equal digests. */
@@ -215,11 +241,7 @@ export class SqliteStore {
    */
   maintain(entriesMax: number): boolean {
     if (!this.#log.needsSweep) return false;
-    try {
-      this.#remote.transaction(() => this.#log.sweep(entriesMax)).immediate();
-    } catch (thrown) {
-      throw transactionError(thrown);
-    }
+    this.#guarded(() => this.#remote.transaction(() => this.#log.sweep(entriesMax)).immediate());
     return true;
   }
 
@@ -233,6 +255,35 @@ export class SqliteStore {
     this.#local.close();
   }
 
+  /** Work that writes: refused once the file has failed, and for as long as the log is too long. */
+  #guarded<T>(work: () => T): T {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#checkWal();
+    try {
+      return work();
+    } catch (thrown) {
+      throw this.#noteFailure(transactionError(thrown));
+    }
+  }
+
+  #noteFailure(error: AppError): AppError {
+    if (error.code === "store-failed") this.#failure ??= error;
+    return error;
+  }
+
+  /** A reader that never ends keeps the log from being cut; without a limit it would fill the disk. */
+  #checkWal(): void {
+    const bytes = statSync(this.#walPath, { throwIfNoEntry: false })?.size ?? 0;
+    if (bytes <= this.#walBytesMax) return;
+    throw new AppError(
+      "store-busy",
+      `the write-ahead log has ${bytes} bytes; at most ${this.#walBytesMax} are allowed`,
+      {
+        hint: "Some process reads the database without end: find it with `fuser` and stop it. Writes go on by themselves.",
+      },
+    );
+  }
+
   #findTable(name: string): Table | undefined {
     const exact = this.#tables.get(name);
     if (exact !== undefined) return exact;
@@ -241,9 +292,17 @@ export class SqliteStore {
   }
 }
 
+function cannotOpen(path: string, cause: unknown): AppError {
+  return new AppError("store-failed", `cannot open the database ${path}: ${messageOf(cause)}`, {
+    cause,
+    hint: "Check that the directory exists, is writable and is not full; restore a file that is damaged.",
+  });
+}
+
 function openDatabase(path: string, synchronous: "FULL" | "NORMAL", walAutocheckpointPages: number): Database.Database {
+  let db: Database.Database | undefined;
   try {
-    const db = new Database(path);
+    db = new Database(path);
     db.pragma("journal_mode = WAL");
     db.pragma(`synchronous = ${synchronous}`);
     db.pragma(`wal_autocheckpoint = ${walAutocheckpointPages}`);
@@ -252,10 +311,8 @@ function openDatabase(path: string, synchronous: "FULL" | "NORMAL", walAutocheck
     db.pragma("busy_timeout = 250");
     return db;
   } catch (cause) {
-    throw new AppError("store-failed", `cannot open the database ${path}`, {
-      cause,
-      hint: "Check that the directory exists, is writable and is not full.",
-    });
+    db?.close();
+    throw cannotOpen(path, cause);
   }
 }
 
@@ -273,7 +330,6 @@ function checkCluster(db: Database.Database, { cluster, path }: StoreOptions): n
     return cluster.generation;
   }
   if (name !== cluster.name) {
-    db.close();
     throw new AppError("data-dir-foreign", `${path} belongs to cluster ${name}, not ${cluster.name}`, {
       hint: "Point this agent at its own data directory, or move the other one away.",
     });

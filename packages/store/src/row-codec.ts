@@ -57,6 +57,10 @@ export function decodeKey(bytes: Uint8Array, bytesMax: number): SqlValue[] {
 
 /** `values` in the order of `table.values`. */
 export function encodeState(table: Table, values: readonly SqlValue[]): Uint8Array {
+  return writeState(table, values).done();
+}
+
+function writeState(table: Table, values: readonly SqlValue[]): ByteWriter {
   scratch.reset();
   let written = 0;
   for (let i = 0; i < table.values.length; i++) if (!isDefault(table, i, values[i] ?? null)) written++;
@@ -67,12 +71,13 @@ export function encodeState(table: Table, values: readonly SqlValue[]): Uint8Arr
     scratch.bytes(must(table.values[i], "a column").nameBytes);
     writeValue(scratch, value);
   }
-  return scratch.done();
+  return scratch;
 }
 
 /**
  * Values in the order of `table.values`, defaults filled in. Throws `UnknownColumnError` for a column this schema does
- * not have: the writer's is newer, and dropping the value would lose it.
+ * not have: the writer's is newer, and dropping the value would lose it. Throws `MalformedError` for bytes that
+ * `encodeState` would not have written: one state in two forms would have two hashes.
  */
 export function decodeState(table: Table, state: Uint8Array, bytesMax: number): SqlValue[] {
   const columns = table.values;
@@ -85,6 +90,8 @@ export function decodeState(table: Table, state: Uint8Array, bytesMax: number): 
     if (next === columns.length) throw new UnknownColumnError(`${table.name}.${Buffer.from(name).toString()}`);
     values[next++] = readValue(reader, bytesMax);
   }
+  if (Buffer.compare(writeState(table, values).view(), state) !== 0)
+    throw new MalformedError("a state in another form");
   return values;
 }
 

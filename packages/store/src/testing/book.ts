@@ -11,6 +11,8 @@ export interface BookRow {
   readonly key: readonly SqlValue[];
   readonly stamp: readonly [epoch: number, hlc: bigint, origin: OriginId, version: number];
   readonly cells: ReadonlyMap<string, SqlValue> | undefined;
+  /** Its cells could not be read. That matters only when it wins. */
+  readonly isUnreadable?: true;
 }
 
 const TOMBSTONE = 1;
@@ -30,12 +32,23 @@ export function readBody({ origin, version, hlc, body }: Change): BookRow[] {
     const keyReader = new ByteReader(reader.bytes(BYTES_MAX));
     const key: SqlValue[] = [];
     while (!keyReader.isAtEnd) key.push(readValue(keyReader, BYTES_MAX));
-    const cells = (flags & TOMBSTONE) === 0 ? readCells(new ByteReader(reader.bytes(BYTES_MAX))) : undefined;
+    const state = (flags & TOMBSTONE) === 0 ? reader.bytes(BYTES_MAX) : undefined;
     if ((flags & APP) !== 0) reader.text(BYTES_MAX);
-    rows.push({ table, key, stamp: [epoch, own, origin, version], cells });
+    rows.push({ table, key, stamp: [epoch, own, origin, version], ...readState(state) });
   }
   if (!reader.isAtEnd) throw new Error("bytes after the last row");
   return rows;
+}
+
+function readState(state: Uint8Array | undefined): Pick<BookRow, "cells" | "isUnreadable"> {
+  if (state === undefined) return { cells: undefined };
+  const reader = new ByteReader(state);
+  try {
+    const cells = readCells(reader);
+    return reader.isAtEnd ? { cells } : { cells, isUnreadable: true };
+  } catch {
+    return { cells: new Map(), isUnreadable: true };
+  }
 }
 
 function readCells(reader: ByteReader): Map<string, SqlValue> {
@@ -103,6 +116,7 @@ export class Book {
   join(row: BookRow): boolean {
     const last = this.winners.get(idOf(row));
     if (last !== undefined && !isGreater(row.stamp, last.stamp)) return false;
+    if (row.isUnreadable) throw new Error(`a row that cannot be read has won: ${idOf(row)}`);
     this.winners.set(idOf(row), row);
     return true;
   }

@@ -84,6 +84,7 @@ export const fleetStep = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant("sql" as const), at, write: sqlWrite }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("objects" as const), at, write: rowsWrite }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("stamped" as const), at, write: stampedWrite }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("again" as const), at, pick: fc.nat(3) }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("deliver" as const), at, picks }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("repair" as const), at, from: fc.nat(), bytesMax: fc.constantFrom(1, 150, 1 << 20) }) }, // prettier-ignore
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("reopen" as const), at }) },
@@ -108,6 +109,11 @@ export function perform(fleet: Fleet, step: FleetStep): Node[] {
     case "stamped":
       fleet.write(node, step.write);
       break;
+    case "again": {
+      const write = fleet.writes.at(-1 - step.pick);
+      if (write !== undefined) fleet.write(node, write);
+      break;
+    }
     case "deliver":
       if (fleet.log.length > 0) fleet.deliver(node, step.picks.map((pick) => must(fleet.log[pick % fleet.log.length], "a change"))); // prettier-ignore
       break;

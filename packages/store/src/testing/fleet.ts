@@ -41,6 +41,8 @@ export class Fleet {
   readonly nodes: Node[];
   /** Every change any node ever made, as it was made. */
   readonly log: Change[] = [];
+  /** Every write any node was asked for, to be asked for again. */
+  readonly writes: Write[] = [];
   readonly #rows = new Map<string, readonly BookRow[]>();
   readonly #scratch: Scratch;
   readonly #schemaSql: string;
@@ -68,6 +70,7 @@ export class Fleet {
 
   /** A local write. What it must do is what the same write does to the twin. */
   write(node: Node, write: Write): void {
+    this.writes.push(write);
     const { store, book, twin } = node;
     const [before, digest, held] = [twin.states(), store.digest(), book.heldText()];
     const isStamped = write.kind === "rows" && write.rows.some(({ stamp }) => stamp !== undefined);

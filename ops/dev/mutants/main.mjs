@@ -34,27 +34,38 @@ function copyHouse() {
 /** Writes the source and what it compiles to: child processes and other packages run the compiled file. */
 function write(home, file, source) {
   writeFileSync(join(home, file), source);
-  const { options } = ts.convertCompilerOptionsFromJson({ ...readCompilerOptions(), sourceMap: false }, root);
+  const { options } = ts.convertCompilerOptionsFromJson(
+    { ...readCompilerOptions(), module: "esnext", moduleResolution: "bundler", sourceMap: false },
+    root,
+  );
   const { outputText } = ts.transpileModule(source, { compilerOptions: options, fileName: file });
   writeFileSync(join(home, file.replace("/src/", "/dist/").replace(/\.ts$/, ".js")), outputText);
 }
 
 function readCompilerOptions() {
-  return ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config.compilerOptions;
+  return ts.readConfigFile(join(root, "tsconfig.json"), (path) => readFileSync(path, "utf8")).config.compilerOptions;
 }
 
-/** Whether the test passes in that house. A test that hangs has seen the bug, too. */
-async function passes(home, test) {
+/** What the test says is wrong in that house; nothing when it passes. A test that hangs has seen the bug, too. */
+async function complaintOf(home, test) {
   const config = ["--config", "ops/dev/vitest.config.ts", "--reporter", "default", "--bail", "1"];
   const args = ["node_modules/vitest/vitest.mjs", "run", ...config, test];
-  const child = spawn(process.execPath, args, { cwd: home, env: { ...process.env, NO_COLOR: "1" }, stdio: "pipe" });
+  const child = spawn(process.execPath, args, {
+    cwd: home,
+    env: { ...process.env, NO_COLOR: "1", PATINA_SHRINK: "0" },
+    stdio: "pipe",
+  });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text));
-  const deadline = setTimeout(() => child.kill("SIGKILL"), DEADLINE_MS);
+  let isLate = false;
+  const deadline = setTimeout(() => (isLate = child.kill("SIGKILL")), DEADLINE_MS);
   const code = await new Promise((done) => child.once("close", done));
   clearTimeout(deadline);
+  if (isLate) return `it was not done after ${DEADLINE_MS} ms`;
   if (code !== 0 && !/\b[1-9]\d* failed/.test(output)) throw new Error(`the test did not run:\n${output.slice(-3000)}`);
-  return code === 0;
+  if (code === 0) return undefined;
+  const lines = output.split("\n").filter((line) => /^(Caused by: )?\w*Error: /.test(line.trim()));
+  return (lines.at(-1) ?? "it failed").trim().slice(0, 120);
 }
 
 async function run(mutants) {
@@ -62,18 +73,22 @@ async function run(mutants) {
   let survived = 0;
   try {
     // A copy in which nothing works would catch everything.
+    for (const { file } of mutants) write(home, file, readFileSync(join(root, file), "utf8"));
     for (const test of new Set(mutants.map((mutant) => mutant.test))) {
-      if (!(await passes(home, test))) throw new Error(`${test} fails without any bug planted`);
+      const complaint = await complaintOf(home, test);
+      if (complaint !== undefined) throw new Error(`${test} fails without any bug planted: ${complaint}`);
     }
     for (const mutant of mutants) {
       const original = readFileSync(join(root, mutant.file), "utf8");
       const startedAt = performance.now();
       write(home, mutant.file, patch(original, mutant));
-      const isCaught = !(await passes(home, mutant.test));
+      const complaint = await complaintOf(home, mutant.test);
       write(home, mutant.file, original);
-      if (!isCaught) survived++;
+      if (complaint === undefined) survived++;
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-      process.stdout.write(`${isCaught ? "caught  " : "SURVIVED"} ${seconds.padStart(6)} s  ${mutant.name}\n`);
+      const verdict = complaint === undefined ? "SURVIVED" : "caught  ";
+      process.stdout.write(`${verdict} ${seconds.padStart(6)} s  ${mutant.name}\n`);
+      if (complaint !== undefined) process.stdout.write(`                   ${complaint}\n`);
     }
   } finally {
     rmSync(home, { recursive: true, force: true });

@@ -171,8 +171,8 @@ export const PLANTED = [
   {
     name: "local commits are not synced",
     file: `${STORE}/sqlite-store.ts`,
-    from: "db.pragma(`synchronous = ${synchronous}`);",
-    to: 'db.pragma(synchronous === "FULL" ? "synchronous = NORMAL" : "synchronous = NORMAL");',
+    from: 'db.pragma("temp_store = MEMORY");',
+    to: 'db.pragma("temp_store = MEMORY");\n    db.pragma("synchronous = NORMAL");',
     test: `${STORE}/crash.int.test.ts`,
   },
   {

@@ -37,8 +37,9 @@ async function failedWriter(
   command: readonly string[],
   path: string,
   breakDisk: (pid: number) => void,
+  arrivalShare = 0.3,
 ): Promise<{ done: string[]; failed: Line }> {
-  const args = [...command.slice(1), process.execPath, WRITER, path, scratch.newPath(), "1"];
+  const args = [...command.slice(1), process.execPath, WRITER, path, scratch.newPath(), "1", String(arrivalShare)];
   const [file = "", ...rest] = command.length === 0 ? args : [command[0] ?? "", ...args];
   const child: ChildProcessWithoutNullStreams = spawn(file, rest, { stdio: "pipe" });
   const lines: Line[] = [];
@@ -129,16 +130,17 @@ test.skipIf(!canMount)("a read-only disk, until it can be written again", () => 
 });
 
 test.skipIf(!hasFiu).each([
-  ["writing", "posix/io/rw/pwrite"],
-  ["syncing", "posix/io/sync/fsync"],
-])("a disk that gives errors on %s (%s)", { timeout: 60_000 }, async (_what, point) => {
+  ["writing its own", "posix/io/rw/pwrite", 0],
+  ["writing what peers send", "posix/io/rw/pwrite", 1],
+  ["syncing", "posix/io/sync/fsync", 0.3],
+])("a disk that gives errors on %s (%s)", { timeout: 60_000 }, async (_what, point, arrivalShare) => {
   const path = scratch.newPath();
   const control = join(scratch.dir, "fiu");
   const enable = (pid: number): void => {
     const { status } = spawnSync("fiu-ctrl", ["-f", control, "-c", `enable name=${point},failinfo=5`, String(pid)]);
     expect(status).toBe(0);
   };
-  const { done, failed } = await failedWriter(["fiu-run", "-x", "-f", control], path, enable);
+  const { done, failed } = await failedWriter(["fiu-run", "-x", "-f", control], path, enable, arrivalShare);
   expectFatal(failed, /disk I\/O error/);
   expectRecovered(path, done);
 });

@@ -2,7 +2,7 @@
  * A process that writes through a store on a file system that is made to fail. It never gives up: after the first failure
  * it tries once more, local write and remote change alike, and says what became of each, a JSON line at a time.
  *
- * Arguments: the database's path, that of the store changes come from, and a seed. It ends when a line comes in on stdin.
+ * Arguments: the database's path, that of the store changes come from, a seed, and which share are changes. It ends when a line comes in on stdin.
  */
 import { writeSync } from "node:fs";
 import { asAppError, Rng } from "@patina/base";
@@ -24,7 +24,7 @@ function failureOf(work: () => unknown): { code: string; message: string } | und
   }
 }
 
-const [path = "", otherPath = "", seed = ""] = process.argv.slice(2);
+const [path = "", otherPath = "", seed = "", share = ""] = process.argv.slice(2);
 const draws = new Rng(Number(seed));
 const store = openCrashStore(path, 1);
 const other = openCrashStore(otherPath, 2);
@@ -37,7 +37,7 @@ const arrivals = Array.from({ length: ARRIVALS }, (_, i) => {
 say({ kind: "open" });
 
 function step(number: number): void {
-  const arrival = draws.chance(0.3) ? arrivals.pop() : undefined;
+  const arrival = draws.chance(Number(share)) ? arrivals.pop() : undefined;
   const name = arrival?.name ?? `${seed}-${number}`;
   const before = { held: heldText(store), digest: store.digest() };
   const failure = failureOf(() => {

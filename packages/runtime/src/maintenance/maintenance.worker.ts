@@ -1,4 +1,5 @@
 /** Slow work on the database file, in a thread of its own: WAL checkpoints, images, scrubs. One thing at a time. */
+import { statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { asAppError, must } from "@patina/base";
 import { scrub, takeImage } from "@patina/store";
@@ -6,9 +7,13 @@ import Database from "better-sqlite3";
 import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
 const port = must(parentPort, "a parent thread");
-const { path } = workerData as { path: string };
+const { path, walLongBytes } = workerData as { path: string; walLongBytes: number };
 const db = new Database(path, { fileMustExist: true });
 db.pragma("busy_timeout = 0");
+
+function walBytes(): number {
+  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+}
 
 function perform(request: MaintenanceRequest): unknown {
   switch (request.kind) {
@@ -16,7 +21,7 @@ function perform(request: MaintenanceRequest): unknown {
       // Passive never makes a writer wait. Cutting the log does, so it comes second, with little left to do, and gives
       // up at once when a reader is in the way.
       db.pragma("wal_checkpoint(PASSIVE)");
-      return request.truncate ? db.pragma("wal_checkpoint(TRUNCATE)") : undefined;
+      return request.truncate || walBytes() > walLongBytes ? db.pragma("wal_checkpoint(TRUNCATE)") : undefined;
     }
     case "take-image":
       return takeImage(path, request.imagePath);

@@ -27,6 +27,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "agent-unreachable": EXIT.unreachable,
   "not-ready": EXIT.unreachable,
   "checkpoint-conflict": EXIT.conflict,
+  "schema-conflict": EXIT.conflict,
   "data-dir-in-use": EXIT.conflict,
   "data-dir-not-empty": EXIT.conflict,
   "port-in-use": EXIT.conflict,

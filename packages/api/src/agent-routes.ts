@@ -10,6 +10,7 @@ import { jsonBody } from "./json-body.js";
 import { addObjectRoutes } from "./object-routes.js";
 import type { AgentPort, CheckpointsPort, LiveQueriesPort, LiveQuery } from "./ports.js";
 import { problemOf, problemResponse } from "./problem.js";
+import { addSchemaRoutes } from "./schema-routes.js";
 import { parseStatement, parseTransaction } from "./statement.js";
 
 export interface ApiLimits {
@@ -50,6 +51,7 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   addObjectRoutes(app, parts.agent);
   addSubscriptionRoutes(app, parts, limits);
   addStateRoutes(app, parts);
+  addSchemaRoutes(app, parts.agent);
   addCheckpointRoutes(app, parts.checkpoints);
   return app;
 }
@@ -114,7 +116,6 @@ function streamLive(c: Context, { id, hash, lines }: LiveQuery): Response {
 function addStateRoutes(app: Hono, { agent }: AgentRoutes): void {
   app.get("/v1/members", (c) => c.json({ cluster: agent.cluster, self: agent.self(), members: agent.members() }));
   app.get("/v1/digest", (c) => c.json({ cluster: agent.cluster, node: agent.nodeId, ...agent.digest() }));
-  app.get("/v1/schema", (c) => c.json(agent.schema()));
   app.get("/livez", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
     const readiness = agent.readiness();

@@ -26,6 +26,7 @@ import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telem
 import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints.js";
 import type { AgentProcessConfig } from "./config.js";
+import { SchemaWatch } from "./schema-watch.js";
 
 export interface Tier {
   readonly role: "regional" | "global";
@@ -116,6 +117,7 @@ export class AgentProcess {
       members: () => runtime.members(),
       digest: () => digestReport(store),
       schema: () => store.schema(),
+      planSchema: (sql, ignored) => store.planSchema(sql, ignored),
       readiness: () => {
         const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
         return { ready: reasons.length === 0, reasons };
@@ -135,7 +137,6 @@ interface ProcessParts {
   readonly liveQueries: LiveQueriesPort;
   readonly checkpoints: Checkpoints;
   readonly metrics: AgentMetrics;
-  readonly schemaSql: string;
   readonly apiUrl: string;
   readonly closing: (() => Promise<void> | void)[];
 }
@@ -174,9 +175,13 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   closing.push(() => runtime.stop());
   const metrics = new AgentMetrics({ cluster: store.cluster, role: tier.role, version, agent: runtime.agent, store });
   runtime.observe((input, effects) => metrics.observe(input, effects));
+  const schemas = new SchemaWatch(store, log);
   runtime.onEvent((event) => {
     logEvent(log, event);
-    if (event.kind === "changed") liveQueries.onChanged(event.rows);
+    if (event.kind === "changed") {
+      liveQueries.onChanged(event.rows);
+      schemas.onChanged(event.rows);
+    }
     if (event.kind === "store-failed") onFatal(event.error);
   });
   const nodeDir = dataDir.path;
@@ -188,7 +193,6 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     nodeId: dataDir.identity.nodeId,
     version,
   });
-  const schemaSql = tier.schemaSql;
   return {
     config,
     log,
@@ -199,7 +203,6 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     liveQueries,
     checkpoints,
     metrics,
-    schemaSql,
     apiUrl,
     closing,
   };

@@ -22,6 +22,8 @@ const STATUS: Record<ErrorCode, number> = {
   "config-invalid": 500,
   "schema-invalid": 400,
   "schema-conflict": 409,
+  "member-evicted": 500,
+  "member-unknown": 404,
   "schema-destructive": 409,
   "port-in-use": 500,
   "data-dir-foreign": 500,

@@ -34,6 +34,8 @@ export type ErrorCode =
   | "data-dir-foreign"
   | "data-dir-in-use"
   | "data-dir-not-empty"
+  | "member-evicted"
+  | "member-unknown"
   | "not-ready"
   // what was found damaged
   | "checkpoint-damaged"

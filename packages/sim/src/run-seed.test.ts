@@ -52,6 +52,9 @@ function withBug(store: StorePort, bug: Partial<StorePort>): StorePort {
     holdings: bug.holdings ?? (() => store.holdings()),
     extract: bug.extract ?? ((origin, wanted, bytesMax) => store.extract(origin, wanted, bytesMax)),
     comparableDigest: bug.comparableDigest ?? (() => store.comparableDigest()),
+    members: store.members,
+    makeDurable: bug.makeDurable ?? (() => store.makeDurable()),
+    noteStable: bug.noteStable ?? ((heads, before) => store.noteStable(heads, before)),
   };
 }
 

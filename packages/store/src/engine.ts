@@ -20,7 +20,7 @@ import { rowsOf, type Waiting } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { quoteName } from "./sql/tokens.js";
 import { StatementCache } from "./statement-cache.js";
-import { Transactions } from "./transactions.js";
+import { type SyncState, Transactions } from "./transactions.js";
 
 export interface EngineParts {
   /** The connection of users' SQL, with capture triggers. */
@@ -31,6 +31,7 @@ export interface EngineParts {
   readonly origins: Origins;
   readonly digest: Digest;
   readonly clock: HlcClock;
+  readonly sync: SyncState;
   readonly self: OriginId;
   readonly limits: StoreLimits;
 }
@@ -41,9 +42,12 @@ export class Engine {
   readonly applier: RemoteApplier;
   readonly extractor: Extractor;
   readonly log: ChangeLog;
+  /** Of the connection for everything but users' SQL. */
+  readonly transactions: Transactions;
   readonly #tables: ReadonlyMap<string, Table>;
 
-  constructor(schema: Schema, { sql, plain: db, waiting, origins, digest, clock, self, limits }: EngineParts) {
+  constructor(schema: Schema, parts: EngineParts) {
+    const { sql, plain: db, waiting, origins, digest, clock, sync, self, limits } = parts;
     this.schema = schema;
     forgetTemporary(sql);
     forgetTemporary(db);
@@ -51,9 +55,10 @@ export class Engine {
     const visible = schema.tables.flatMap(({ name }) => tables.find((table) => table.name === name) ?? []);
     this.#tables = new Map(visible.map((table) => [table.name, table]));
     const mirrors = [origins, digest];
-    const captured = { transactions: new Transactions(sql, mirrors), rows: rowsOf(sql, tables, waiting) };
-    const plain = { transactions: new Transactions(db, mirrors), rows: rowsOf(db, tables, waiting) };
+    const captured = { transactions: new Transactions(sql, mirrors, sync), rows: rowsOf(sql, tables, waiting) };
+    const plain = { transactions: new Transactions(db, mirrors, sync), rows: rowsOf(db, tables, waiting) };
     const statements = new StatementCache(sql, (name) => this.findTable(name), limits);
+    this.transactions = plain.transactions;
     this.log = new ChangeLog(db, plain.rows, waiting.aside);
     const shared = { log: this.log, origins, digest, clock, limits };
     this.writer = new LocalWriter({

@@ -2,6 +2,7 @@
 export { adoptImage, type ImageFacts, takeImage } from "./image.js";
 export type { Extract } from "./extract.js";
 export { defaultStoreLimits, type StoreLimits } from "./limits.js";
+export type { Members } from "./members.js";
 export { parseSchema, type Schema } from "./schema.js";
 export { scrub, type ScrubFinding } from "./scrub.js";
 export { assertReadStatement } from "./sql/read-statement.js";

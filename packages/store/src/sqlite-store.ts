@@ -30,12 +30,14 @@ import {
 } from "@patina/base";
 import type Database from "better-sqlite3";
 import { Aside } from "./aside.js";
+import { Collector } from "./collector.js";
 import { Digest } from "./digest.js";
 import { Engine, type EngineParts, forgetTemporary } from "./engine.js";
 import type { Extract } from "./extract.js";
 import { Extras } from "./extras.js";
 import { createEngineTables, FORMAT, readMeta, writeMeta } from "./layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./limits.js";
+import { Members, MEMBERS_TABLE } from "./members.js";
 import { migrate } from "./migrate.js";
 import { cannotOpen, openDatabase } from "./open-database.js";
 import { Origins } from "./origins.js";
@@ -73,6 +75,8 @@ export class SqliteStore {
   readonly #parts: EngineParts;
   readonly #guard: WriteGuard;
   readonly #recent: RecentChanges;
+  readonly #members: Members;
+  readonly #collector: Collector;
   readonly #reads = new Map<string, Database.Statement>();
   #engine: Engine;
 
@@ -96,10 +100,15 @@ export class SqliteStore {
       const before = readMeta(sql, "schema");
       const schema = schemaToOpen(sql, shipped);
       migrate(sql, schema, waiting);
-      this.origin = originId(options.node, adoptDbId(sql, options));
+      const db = adoptDbId(sql, options);
+      this.origin = originId(options.node, db);
+      this.#members = new Members(plain, { node: options.node, db });
+      refuseEvicted(this.#members, options.path);
+      this.#collector = new Collector(plain);
+      const sync = { isDurable: false };
       const origins = new Origins(sql);
       const clock = new HlcClock(origins.highWater());
-      this.#parts = { sql, plain, waiting, origins, digest: new Digest(sql), clock, self: this.origin, limits };
+      this.#parts = { sql, plain, waiting, origins, digest: new Digest(sql), clock, sync, self: this.origin, limits };
       this.#engine = new Engine(schema, this.#parts);
       if (before !== schema.sql) this.#engine.applier.retryQuarantined();
     } catch (thrown) {
@@ -115,13 +124,11 @@ export class SqliteStore {
    */
   commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
     const outcomes = this.#guard.write(() => this.#engine.writer.commit(writes, wallMs));
-    let brings = false;
     for (const outcome of outcomes) {
       if (!outcome.ok || outcome.change === undefined) continue;
       this.#recent.add(outcome.change);
-      brings ||= outcome.rows.some(isSchemaRow);
+      this.#onSystemRows(outcome.rows);
     }
-    if (brings) this.#adoptSchema();
     return outcomes;
   }
 
@@ -129,9 +136,36 @@ export class SqliteStore {
   apply(changes: readonly Change[], empties: readonly EmptyVersions[] = [], owed: Heads = new Map()): ApplyOutcome {
     const outcome = this.#guard.write(() => this.#engine.applier.apply(changes, empties, owed));
     for (const change of changes) this.#recent.add(change);
-    if (!outcome.rows.some(isSchemaRow)) return outcome;
-    const retried = this.#adoptSchema();
-    return { ...outcome, rows: [...outcome.rows, ...retried] };
+    const shown = this.#onSystemRows(outcome.rows);
+    return shown.length === 0 ? outcome : { ...outcome, rows: [...outcome.rows, ...shown] };
+  }
+
+  /** Makes all that is held survive a loss of power. Call it before telling others what is held. Throws like `commit`. */
+  makeDurable(): void {
+    const { sync, plain } = this.#parts;
+    if (sync.isDurable) return;
+    this.#guard.write(() => this.#engine.transactions.run("FULL", () => countSync(plain)));
+  }
+
+  /** Would all that is held survive a loss of power? */
+  get isDurable(): boolean {
+    return this.#parts.sync.isDurable;
+  }
+
+  /** Who enlisted and was not evicted, and the writes that do so. */
+  get members(): Members {
+    return this.#members;
+  }
+
+  /** Every member holds these versions, and all that could lose to them: tombstones stamped before may be forgotten. */
+  noteStable(heads: Heads, before: Hlc): void {
+    const { origins } = this.#parts;
+    const stable = new Map<number, number>();
+    for (const [origin, head] of heads) {
+      const index = origins.knownIndex(origin);
+      if (index !== undefined) stable.set(index, head);
+    }
+    this.#collector.begin(stable, before);
   }
 
   /** The tables this member has now, as SQL text, and the versions that the cluster agreed on, the latest first. */
@@ -202,8 +236,9 @@ export class SqliteStore {
     if (rowsTable === undefined || appColumn === undefined) return 0n;
     const sql = `SELECT max(
       coalesce((SELECT max(_patina_hlc) FROM ${quoteName(rowsTable)} WHERE ${quoteName(appColumn)} = ?), 0),
-      coalesce((SELECT max(hlc) FROM _patina_tombstones WHERE tbl = ? AND app = ?), 0))`;
-    const [row] = this.read(sql, [app, table, app]) as [bigint][];
+      coalesce((SELECT max(hlc) FROM _patina_tombstones WHERE tbl = ? AND app = ?), 0),
+      coalesce((SELECT hlc FROM _patina_app_high WHERE tbl = ? AND app = ?), 0))`;
+    const [row] = this.read(sql, [app, table, app, table, app]) as [bigint][];
     return row?.[0] ?? 0n;
   }
 
@@ -240,10 +275,17 @@ export class SqliteStore {
    * and then: what it sweeps is bounded by it. Throws like `commit`.
    */
   maintain(keysMax: number): boolean {
-    const { log } = this.#engine;
-    if (!log.needsSweep) return false;
-    this.#guard.write(() => this.#plain.transaction(() => log.sweep(keysMax)).immediate());
+    const { log, transactions } = this.#engine;
+    const sweeper = this.#collector.isDue ? this.#collector : log.needsSweep ? log : undefined;
+    if (sweeper === undefined) return false;
+    this.#guard.write(() => transactions.run("NORMAL", () => sweeper.sweep(keysMax)));
     return true;
+  }
+
+  /** Follows what the engine's own replicated tables say. Rows that this made visible are returned. */
+  #onSystemRows(rows: readonly ChangedRow[]): readonly ChangedRow[] {
+    if (rows.some(({ table }) => table === MEMBERS_TABLE.name)) this.#members.reload();
+    return rows.some(({ table }) => table === SCHEMAS_TABLE.name) ? this.#adoptSchema() : [];
   }
 
   /** Makes the latest version's tables this member's. What they made visible is returned like rows just written. */
@@ -274,10 +316,6 @@ export class SqliteStore {
   }
 }
 
-function isSchemaRow({ table }: ChangedRow): boolean {
-  return table === SCHEMAS_TABLE.name;
-}
-
 function openBoth(path: string, walAutocheckpointPages: number): [sql: Database.Database, plain: Database.Database] {
   const sql = openDatabase(path, walAutocheckpointPages);
   try {
@@ -286,6 +324,18 @@ function openBoth(path: string, walAutocheckpointPages: number): [sql: Database.
     sql.close();
     throw thrown;
   }
+}
+
+/** A commit at FULL syncs the log only if it writes to it. */
+function countSync(db: Database.Database): void {
+  writeMeta(db, "syncs", String(Number(readMeta(db, "syncs") ?? 0) + 1));
+}
+
+function refuseEvicted(members: Members, path: string): void {
+  if (!members.isSelfEvicted) return;
+  throw new AppError("member-evicted", `the cluster gave up the database ${path}`, {
+    hint: "Move it away: the node joins with an empty one and gets everything from the others.",
+  });
 }
 
 /** Makes a fresh file this cluster's, and refuses another's. The generation that holds: a restored file brings its own. */

@@ -18,6 +18,8 @@ export const EXIT = {
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "bad-request": EXIT.usage,
+  "table-unknown": EXIT.absent,
+  "row-absent": EXIT.absent,
   "app-absent": EXIT.absent,
   "region-unknown": EXIT.absent,
   "checkpoint-unknown": EXIT.absent,
@@ -26,6 +28,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "region-unreachable": EXIT.unreachable,
   "agent-unreachable": EXIT.unreachable,
   "not-ready": EXIT.unreachable,
+  "version-mismatch": EXIT.conflict,
   "checkpoint-conflict": EXIT.conflict,
   "data-dir-in-use": EXIT.conflict,
   "data-dir-not-empty": EXIT.conflict,

@@ -2,7 +2,9 @@
 export { adoptImage, type ImageFacts, takeImage } from "./image.js";
 export type { Extract } from "./extract.js";
 export { defaultStoreLimits, type StoreLimits } from "./limits.js";
-export { parseSchema, type Schema } from "./schema.js";
+export type { StoredObject } from "./object.js";
+export type { QuarantineCursor, QuarantinedChange } from "./quarantine.js";
+export { type Column, parseSchema, type Schema, type TableSchema } from "./schema.js";
 export { scrub, type ScrubFinding } from "./scrub.js";
 export { assertReadStatement } from "./sql/read-statement.js";
 export { isWord, nameOf, quoteName, type Token, tokenize } from "./sql/tokens.js";

@@ -30,6 +30,7 @@ import type { Digest } from "./digest.js";
 import type { Table } from "./layout.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
+import { checkCondition, columnUnknown, keyMissing, tableUnknown, versionTag } from "./object.js";
 import { encodeBody, encodeKey, encodeState, rowHash } from "./row-codec.js";
 import { assertKeyText, changedColumns, type HashedClock, type TableRows } from "./rows.js";
 import { isFatal, sqlError, transactionError } from "./sqlite-error.js";
@@ -101,8 +102,8 @@ export class LocalWriter {
     const { origins, digest, self, captured, plain } = this.#parts;
     this.#lane = writes.every(({ kind }) => kind === "rows") ? plain : captured;
     const { db } = this.#lane;
-    db.exec("BEGIN IMMEDIATE");
     try {
+      db.exec("BEGIN IMMEDIATE"); // It may find the database busy, too.
       origins.indexOf(self, db); // Before any savepoint: rolling one back must not take the number back.
       const outcomes = writes.map((write) => this.#inSavepoint(write, wallMs));
       origins.flush(db);
@@ -133,8 +134,11 @@ export class LocalWriter {
 
   #run(write: Write, wallMs: number): WriteOutcome {
     if (write.kind === "rows") {
-      const pending = this.#targets(write.rows).flatMap((target) => this.#pendingRow(target));
-      return this.#finish(pending, [pending.length], wallMs);
+      const targets = this.#targets(write.rows);
+      const pending = targets.flatMap((target) => this.#pendingRow(target));
+      const outcome = this.#finish(pending, [pending.length], wallMs);
+      const tag = targets.length === 1 ? this.#tagOf(must(targets[0], "the only target")) : undefined;
+      return tag === undefined || !outcome.ok ? outcome : { ...outcome, tag };
     }
     this.#parts.capture.start();
     const rowsAffected: number[] = [];
@@ -188,13 +192,13 @@ export class LocalWriter {
   #target(write: RowWrite): Target {
     const { table: name, values } = write;
     const rows = this.#lane.rows.get(name);
-    if (rows === undefined) throw new AppError("sql-error", `no such table: ${name}`);
+    if (rows === undefined) throw tableUnknown(name, [...this.#lane.rows.keys()]);
     const { key: keyColumns, insertColumns } = rows.table;
     const unknown = Object.keys(values).find((column) => !insertColumns.includes(column));
-    if (unknown !== undefined) throw new AppError("sql-error", `table ${name} has no column named ${unknown}`);
+    if (unknown !== undefined) throw columnUnknown(rows.table, unknown);
     const given = keyColumns.map((column) => {
       const value = valueIn(values, column, null);
-      if (value === null) throw new AppError("bad-request", `${name}.${column} is missing`);
+      if (value === null) throw keyMissing(rows.table, column);
       return value;
     });
     assertKeyText(given);
@@ -202,10 +206,19 @@ export class LocalWriter {
     return { write, rows, key, keyBytes: encodeKey(key) };
   }
 
+  /** The version tag of the row as it is now. */
+  #tagOf({ rows, key }: Target): string | undefined {
+    const clock = rows.read(key)?.clock;
+    return clock && versionTag(this.#parts.origins.originOf(clock.origin), clock.version);
+  }
+
   /** What a whole-object write would make of a row; nothing when it is as it was, or newer already. */
-  #pendingRow({ write: { values, deleted, stamp }, rows, key, keyBytes }: Target): Pending[] {
+  #pendingRow(target: Target): Pending[] {
+    const { write, rows, key, keyBytes } = target;
+    const { values, deleted, stamp, condition } = write;
     const { table } = rows;
     const current = rows.read(key);
+    if (condition !== undefined) checkCondition(write, condition, current !== undefined, this.#tagOf(target));
     const last = current?.clock ?? rows.tombstone(keyBytes);
     if (stamp !== undefined && last !== undefined && isOlder(stamp, last)) return [];
     // An equal stamp with another content is a repair of that very row: it must win here and everywhere.
@@ -287,7 +300,8 @@ export class LocalWriter {
 
   #checkLimits(pending: readonly Pending[]): void {
     const { transactionRowsMax, transactionBytesMax, rowBytesMax } = this.#parts.limits;
-    const split = "Split it into smaller transactions.";
+    const split =
+      "Split it, or stream the objects to /v1/tables/TABLE/rows as application/x-ndjson: that has no limit.";
     if (pending.length > transactionRowsMax) {
       const message = `the transaction changes ${pending.length} rows; at most ${transactionRowsMax} are allowed`;
       throw new AppError("transaction-too-large", message, { hint: split });

@@ -26,6 +26,7 @@ import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
+import type { Quarantine } from "./quarantine.js";
 import {
   decodeBody,
   decodeKey,
@@ -44,6 +45,7 @@ export interface RemoteApplierParts {
   readonly rows: ReadonlyMap<string, TableRows>;
   readonly log: ChangeLog;
   readonly origins: Origins;
+  readonly quarantine: Quarantine;
   readonly digest: Digest;
   readonly clock: HlcClock;
   readonly limits: StoreLimits;
@@ -91,21 +93,15 @@ export class RemoteApplier {
     });
   }
 
-  /** Tries quarantined changes again, after the schema has changed. Those that apply now are let out. */
-  retryQuarantined(): ApplyOutcome {
-    const { db, origins } = this.#parts;
-    const read = db
-      .prepare("SELECT origin, version, hlc, body FROM _patina_quarantine ORDER BY hlc")
-      .raw()
-      .safeIntegers(true);
-    const drop = db.prepare("DELETE FROM _patina_quarantine WHERE origin = ? AND version = ?");
+  /** Tries quarantined changes again: the schema may have changed. Those that apply now are let out. */
+  retryQuarantined(changes: readonly Change[]): ApplyOutcome {
+    const { db, origins, quarantine } = this.#parts;
     return this.#inTransaction(() => {
       const rows: ChangedRow[] = [];
       const quarantined: { change: Change; reason: string }[] = [];
       let applied = 0;
-      for (const [index, version, hlc, body] of read.all() as [bigint, bigint, bigint, Buffer][]) {
-        const change = { origin: origins.originOf(Number(index)), version: Number(version), hlc, body };
-        drop.run(index, version);
+      for (const change of changes) {
+        quarantine.drop(origins.indexOf(change.origin, db), change.version);
         const reason = this.#inSavepoint(change, rows);
         if (reason === undefined) applied++;
         else quarantined.push({ change, reason });
@@ -116,8 +112,8 @@ export class RemoteApplier {
 
   #inTransaction<T>(work: () => T): T {
     const { db, origins, digest } = this.#parts;
-    db.exec("BEGIN IMMEDIATE");
     try {
+      db.exec("BEGIN IMMEDIATE"); // It may find the database busy, too.
       const result = work();
       origins.flush(db);
       digest.flush(db);
@@ -151,13 +147,7 @@ export class RemoteApplier {
       if (!db.inTransaction || isFatal(thrown)) throw thrown;
       db.exec("ROLLBACK TO one_change; RELEASE one_change");
       const reason = messageOf(thrown);
-      db.prepare("INSERT OR REPLACE INTO _patina_quarantine VALUES (?, ?, ?, ?, ?)").run(
-        origin,
-        change.version,
-        change.hlc,
-        reason,
-        change.body,
-      );
+      this.#parts.quarantine.put(origin, change, reason);
       return reason;
     }
   }

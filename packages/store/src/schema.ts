@@ -25,6 +25,7 @@ export interface Column {
   readonly affinity: Affinity;
   readonly isKey: boolean;
   readonly isGenerated: boolean;
+  readonly isNullable: boolean;
   /** What a row that never wrote the column holds. */
   readonly defaultValue: SqlValue;
 }
@@ -206,7 +207,9 @@ function readColumn(context: TableContext, info: ColumnInfo, definition: string)
   }
   const signature = [info.type.toUpperCase(), notnull, dflt ?? "", pk, hidden].join("|");
   const defaultValue = pk > 0 || isGenerated ? null : evaluateDefault(context, info);
-  return { name, definition, signature, affinity: affinityOf(info.type), isKey: pk > 0, isGenerated, defaultValue };
+  const isNullable = notnull === 0 && pk === 0;
+  const affinity = affinityOf(info.type);
+  return { name, definition, signature, affinity, isKey: pk > 0, isGenerated, isNullable, defaultValue };
 }
 
 /** The default as the column would store it, affinity included. It must be the same on every node and every day. */

@@ -28,12 +28,14 @@ import {
 import Database from "better-sqlite3";
 import { Capture } from "./capture.js";
 import { ChangeLog } from "./change-log.js";
-import { Digest } from "./digest.js";
+import { BUCKETS, Digest } from "./digest.js";
 import { type Extract, Extractor } from "./extract.js";
 import { createEngineTables, FORMAT, migrate, readMeta, type Table, tableOf, writeMeta } from "./layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./limits.js";
 import { LocalWriter } from "./local-writer.js";
+import { readObject, type StoredObject, tableUnknown } from "./object.js";
 import { Origins } from "./origins.js";
+import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./quarantine.js";
 import { RecentChanges } from "./recent.js";
 import { RemoteApplier } from "./remote-applier.js";
 import { TableRows } from "./rows.js";
@@ -54,6 +56,9 @@ export interface StoreOptions {
   readonly walAutocheckpointPages?: number;
 }
 
+/** Quarantined changes tried again in one go, of up to a transaction's size each. */
+const RETRY_CHANGES = 4;
+
 export class SqliteStore {
   readonly origin: OriginId;
   readonly cluster: ClusterId;
@@ -70,6 +75,8 @@ export class SqliteStore {
   readonly #writer: LocalWriter;
   readonly #applier: RemoteApplier;
   readonly #extractor: Extractor;
+  readonly #quarantine: Quarantine;
+  readonly #remoteRows: ReadonlyMap<string, TableRows>;
   readonly #reads = new Map<string, Database.Statement>();
 
   /**
@@ -97,8 +104,9 @@ export class SqliteStore {
     this.#digest = new Digest(this.#local);
     this.#clock = new HlcClock(this.#origins.highWater());
     this.#recent = new RecentChanges(limits.recentBytesMax);
-    const remoteRows = rowsOf(this.#remote, tables);
-    this.#log = new ChangeLog(this.#remote, remoteRows);
+    this.#remoteRows = rowsOf(this.#remote, tables);
+    this.#log = new ChangeLog(this.#remote, this.#remoteRows);
+    this.#quarantine = new Quarantine(this.#remote, this.#origins);
     const shared = { log: this.#log, origins: this.#origins, digest: this.#digest, clock: this.#clock, limits };
     const find = (name: string): Table | undefined => this.#findTable(name);
     this.#writer = new LocalWriter({
@@ -109,9 +117,10 @@ export class SqliteStore {
       statements: new StatementCache(this.#local, find, limits),
       self: this.origin,
     });
-    this.#applier = new RemoteApplier({ ...shared, db: this.#remote, rows: remoteRows });
-    this.#extractor = new Extractor(this.#remote, this.#log, this.#origins);
-    if (schemaChanged) this.#applier.retryQuarantined();
+    const remote = { db: this.#remote, rows: this.#remoteRows, quarantine: this.#quarantine };
+    this.#applier = new RemoteApplier({ ...shared, ...remote });
+    this.#extractor = new Extractor(this.#log, this.#origins, this.#quarantine);
+    if (schemaChanged) this.#retryAll();
   }
 
   /** Local writes, grouped: one durable transaction, one outcome each. Throws `store-failed` when none could be kept. */
@@ -223,14 +232,48 @@ export class SqliteStore {
     return true;
   }
 
+  /** The object of `table` with this key, by column name. Throws `table-unknown` and `bad-request`. */
+  readObject(table: string, key: Readonly<Record<string, SqlValue>>): StoredObject | undefined {
+    const rows = this.#remoteRows.get(table);
+    if (rows === undefined) throw tableUnknown(table, [...this.#tables.keys()]);
+    return readObject(rows, this.#origins, key);
+  }
+
+  /** By number, the digest of each of a table's buckets that has rows. Throws `table-unknown`. */
+  bucketDigests(table: string): Record<number, string> {
+    if (!this.#tables.has(table)) throw tableUnknown(table, [...this.#tables.keys()]);
+    const sums = Array.from({ length: BUCKETS }, (_, i) => [i, this.#digest.bucket(table, i).toString("hex")] as const);
+    return Object.fromEntries(sums.filter(([, sum]) => /[^0]/.test(sum)));
+  }
+
   quarantinedCount(): number {
-    return Number(this.read("SELECT count(*) FROM _patina_quarantine")[0]?.[0] ?? 0);
+    return this.#quarantine.count;
+  }
+
+  /** A page of the changes that could not be applied, by origin and version. */
+  quarantined(after: QuarantineCursor | undefined, limit: number): QuarantinedChange[] {
+    return this.#quarantine.list(after, limit);
+  }
+
+  /**
+   * Tries the next few quarantined changes again, in one transaction, and says where it stopped; `undefined` at the end.
+   * Throws like `apply`.
+   */
+  retryQuarantined(after: QuarantineCursor | undefined): { outcome: ApplyOutcome; next: QuarantineCursor | undefined } {
+    const changes = this.#quarantine.next(after, RETRY_CHANGES);
+    return { outcome: this.#applier.retryQuarantined(changes), next: changes.at(-1) };
   }
 
   close(): void {
     this.#remote.close();
     this.#plain.close();
     this.#local.close();
+  }
+
+  #retryAll(): void {
+    let at: QuarantineCursor | undefined;
+    do at = this.retryQuarantined(at).next;
+    while (at !== undefined);
   }
 
   #findTable(name: string): Table | undefined {

@@ -13,10 +13,11 @@ db.pragma("busy_timeout = 0");
 function perform(request: MaintenanceRequest): unknown {
   switch (request.kind) {
     case "checkpoint-wal": {
-      // Passive never makes a writer wait. Cutting the log does, so it comes second, with little left to do, and gives
-      // up at once when a reader is in the way.
+      // Passive never makes a writer wait. Starting the log over does, so it comes second, with little left to do, and
+      // gives up at once when a reader is in the way. Under a flood of writes passive alone never reaches the log's end,
+      // and a log that has grown long takes so long to cut that writers would stand still.
       db.pragma("wal_checkpoint(PASSIVE)");
-      return request.truncate ? db.pragma("wal_checkpoint(TRUNCATE)") : undefined;
+      return db.pragma(`wal_checkpoint(${request.truncate ? "TRUNCATE" : "RESTART"})`);
     }
     case "take-image":
       return takeImage(path, request.imagePath);

@@ -25,6 +25,7 @@ import { SqliteStore } from "@patina/store";
 import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telemetry";
 import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints.js";
+import { Integrity } from "./integrity.js";
 import type { AgentProcessConfig } from "./config.js";
 
 export interface Tier {
@@ -86,9 +87,9 @@ export class AgentProcess {
   /** Serves the routes every agent has and `routes` beside them. Throws `port-in-use` or `config-invalid`. */
   async serve(routes: Hono): Promise<void> {
     const { address } = this.config.api;
-    const { liveQueries, checkpoints } = this.#parts;
+    const { liveQueries, checkpoints, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
-    const app = agentRoutes({ agent: this.#agentPort(), liveQueries, checkpoints, monotonicMs });
+    const app = agentRoutes({ agent: this.#agentPort(), liveQueries, checkpoints, integrity, monotonicMs });
     app.route("/", routes);
     try {
       const server = await serveApi(app, parseAddress(address));
@@ -111,10 +112,14 @@ export class AgentProcess {
       nodeId: this.nodeId,
       origin: store.origin,
       write: (write) => runtime.write(write),
+      object: (table, key) => store.readObject(table, key),
       query: (sql, params, deadlineMs) => readers.query(sql, params, deadlineMs),
       self: () => runtime.agent.self(),
       members: () => runtime.members(),
-      digest: () => digestReport(store),
+      digest: (bucketsOf) => {
+        const report = digestReport(store);
+        return bucketsOf === undefined ? report : { ...report, buckets: store.bucketDigests(bucketsOf) };
+      },
       schema: () => ({ hash: store.schemaHash, sql: schemaSql }),
       readiness: () => {
         const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
@@ -134,6 +139,7 @@ interface ProcessParts {
   readonly readers: ReaderPool;
   readonly liveQueries: LiveQueriesPort;
   readonly checkpoints: Checkpoints;
+  readonly integrity: Integrity;
   readonly metrics: AgentMetrics;
   readonly schemaSql: string;
   readonly apiUrl: string;
@@ -198,6 +204,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     readers,
     liveQueries,
     checkpoints,
+    integrity: new Integrity(runtime, maintenance),
     metrics,
     schemaSql,
     apiUrl,

@@ -215,14 +215,11 @@ describe("patina verify", { timeout: 60_000 }, () => {
   test("names table and bucket when agents that hold the same versions differ", async () => {
     const { name, node_dir: dir } = agent(2);
     await running.fleet.supervisor.stop(name);
-    const bucket = Number(
-      await sqlite(
-        join(dir ?? "", "state.db"),
-        `SELECT max(bucket) FROM _patina_digests WHERE sum <> zeroblob(32);
-         UPDATE _patina_digests SET sum = randomblob(32) WHERE bucket = (SELECT max(bucket)
-           FROM _patina_digests WHERE sum <> zeroblob(32));`,
-      ),
-    );
+    const path = join(dir ?? "", "state.db");
+    const sums = Buffer.from(await sqlite(path, "SELECT hex(sums) FROM _patina_digests WHERE tbl = 'machines'"), "hex");
+    const bucket = sums.findIndex((byte) => byte !== 0) >> 3;
+    sums.writeBigUInt64LE(sums.readBigUInt64LE(bucket * 8) ^ 1n, bucket * 8);
+    await sqlite(path, `UPDATE _patina_digests SET sums = x'${sums.toString("hex")}' WHERE tbl = 'machines'`);
     running.fleet.supervisor.start(name);
     await running.fleet.supervisor.ready();
     await until("it holds what the others hold", async () => (await verify()).differences?.sameHoldings === true);

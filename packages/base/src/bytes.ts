@@ -14,6 +14,9 @@ export class MalformedError extends Error {
   }
 }
 
+/** Below this, copying byte by byte costs less than the call that copies many. */
+const SET_BYTES_MIN = 24;
+
 export class ByteWriter {
   #buffer: Uint8Array;
   #view: DataView;
@@ -77,9 +80,11 @@ export class ByteWriter {
 
   /** Bytes as they are: the reader must know how many. */
   raw(bytes: Uint8Array): this {
-    this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
+    const { length } = bytes;
+    this.#reserve(length);
+    if (length > SET_BYTES_MIN) this.#buffer.set(bytes, this.#length);
+    else for (let i = 0; i < length; i++) this.#buffer[this.#length + i] = bytes[i] as number;
+    this.#length += length;
     return this;
   }
 
@@ -138,7 +143,8 @@ export class ByteReader {
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    // Never a subclass: Node's Buffer, too, has a `slice`, and it does not copy.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 

@@ -48,8 +48,8 @@ export function utf8Write(text: string, into: Uint8Array, offset: number): numbe
 }
 
 export function utf8Read(from: Uint8Array, start: number, end: number): string {
-  let text = "";
-  let at = start;
+  let at = asciiEnd(from, start, end);
+  let text = at > start ? asciiRead(from, start, at) : "";
   while (at < end) {
     const lead = from[at++] ?? 0;
     if (lead < 0x80) {
@@ -64,6 +64,25 @@ export function utf8Read(from: Uint8Array, start: number, end: number): string {
       taken++;
     }
     text += String.fromCodePoint(extra === 0 || taken < extra || !isScalar(code, extra) ? REPLACEMENT : code);
+  }
+  return text;
+}
+
+/** Where the plain ASCII that begins at `start` ends. Most text is nothing else. */
+function asciiEnd(from: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && (from[at] as number) < 0x80) at++;
+  return at;
+}
+
+/** Characters made by one call: its arguments go on the stack. */
+const CHARACTERS_PER_CALL = 4096;
+
+function asciiRead(from: Uint8Array, start: number, end: number): string {
+  let text = "";
+  for (let at = start; at < end; at += CHARACTERS_PER_CALL) {
+    const slice = from.subarray(at, Math.min(end, at + CHARACTERS_PER_CALL));
+    text += String.fromCharCode.apply(null, slice as unknown as number[]);
   }
   return text;
 }

@@ -106,7 +106,7 @@ export class AgentProcess {
 
   #agentPort(): AgentPort {
     const { store, runtime, metrics } = this;
-    const { readers, schemaSql } = this.#parts;
+    const { readers } = this.#parts;
     return {
       cluster: store.cluster,
       nodeId: this.nodeId,
@@ -120,7 +120,7 @@ export class AgentProcess {
         const report = digestReport(store);
         return bucketsOf === undefined ? report : { ...report, buckets: store.bucketDigests(bucketsOf) };
       },
-      schema: () => ({ hash: store.schemaHash, sql: schemaSql }),
+      schema: () => store.schema(),
       readiness: () => {
         const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
         return { ready: reasons.length === 0, reasons };

@@ -7,12 +7,12 @@ import type { SqlValue } from "@patina/base";
 
 export type Affinity = "integer" | "text" | "blob" | "real" | "numeric";
 
-/** By the declared type, in the order of the rules. */
-export function affinityOf(type: string): Affinity {
+/** By the declared type, in the order of the rules. `ANY` is a type of its own in STRICT tables only. */
+export function affinityOf(type: string, isStrict: boolean): Affinity {
   const upper = type.toUpperCase();
   if (upper.includes("INT")) return "integer";
   if (/CHAR|CLOB|TEXT/.test(upper)) return "text";
-  if (upper === "" || upper === "ANY" || upper.includes("BLOB")) return "blob";
+  if (upper === "" || (upper === "ANY" && isStrict) || upper.includes("BLOB")) return "blob";
   return /REAL|FLOA|DOUB/.test(upper) ? "real" : "numeric";
 }
 

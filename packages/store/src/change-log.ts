@@ -1,113 +1,171 @@
 /**
- * The change log: which rows a version wrote, by key. An index on each row's (origin, version) would say the same, but it
- * moves an entry on every write, from a random page to another, and costs more than the row itself. Here a write only
- * appends; an entry whose row was written again later is dead, is skipped when read, and is swept away in the background.
+ * The change log: the keys of the rows that each version wrote. An index on each row's (origin, version) would say the same,
+ * but it moves an entry on every write, from a random page to another, and costs more than the row itself. Here a version
+ * appends one entry for all its rows (a few for a large one); a row that was written again later is dead in it, is skipped when read, and is
+ * swept away in the background.
  *
- *   write ─► append (origin, version, table, key)          read: is the row's clock still this entry's? else it is dead
- *   sweep: when dead entries may outnumber the living, a slice at a time, from the oldest on and around again
+ *   write ─► append (origin, version, keys)       read: does the row's clock still say this version? else it is dead
+ *   sweep: when dead keys may outnumber half the living, some versions at a time, from the oldest on and around again
+ *
+ *   keys := (table text, count, key bytes…)…
  */
-import { must } from "@patina/base";
+import { ByteReader, ByteWriter } from "@patina/base";
 import type Database from "better-sqlite3";
-import { decodeKey } from "./row-codec.js";
-import type { Clock, HashedClock, StoredRow, TableRows, Tombstone } from "./rows.js";
+import type { Aside } from "./aside.js";
+import { decodeKey, encodeState, type RowChange } from "./row-codec.js";
+import type { Clock, TableRows } from "./rows.js";
+import { SharedStatement } from "./shared-statement.js";
+import { readTombstone } from "./tombstones.js";
 
-/** What an entry's row says now: a state or a tombstone. */
-export interface LoggedRow {
-  readonly version: number;
-  readonly rows: TableRows;
+/** A row that a version wrote. */
+export interface LoggedKey {
+  readonly table: string;
   readonly key: Uint8Array;
-  readonly row: (StoredRow & { readonly clock: HashedClock }) | undefined;
-  readonly tombstone: Tombstone | undefined;
 }
 
-type Entry = [origin: bigint, version: bigint, table: string, key: Buffer];
+/** What a logged row says now, while that is still what its version wrote. */
+export interface LoggedRow {
+  readonly version: number;
+  readonly row: RowChange;
+}
 
-/** Dead entries are let be until there are more of them than this, and than there are living ones. */
+type Entry = [origin: number, version: number, part: number, count: number, keys: Buffer];
+
+/** Dead keys are let be until there are more of them than this, and than half as many as there are living ones. */
 const DEAD_MIN = 10_000;
-const KEY_BYTES_MAX = 1 << 20;
+const NAME_BYTES_MAX = 1024;
+/** Keys in one entry: what a sweep looks at in one go. */
+const KEYS_PER_ENTRY = 250;
+
+const APPEND = new SharedStatement("INSERT OR REPLACE INTO _patina_log VALUES (?, ?, ?, ?, ?)");
+const writer = new ByteWriter(4096);
 
 export class ChangeLog {
+  readonly #db: Database.Database;
   readonly #rows: ReadonlyMap<string, TableRows>;
-  readonly #appends = new Map<Database.Database, Database.Statement>();
+  readonly #aside: Aside;
   readonly #read: Database.Statement;
   readonly #next: Database.Statement;
   readonly #drop: Database.Statement;
-  #entries: number;
-  /** Entries known to be alive when the last sweep ended; before the first, half of them are taken to be. */
+  readonly #replace: Database.Statement;
+  #keys: number;
+  /** Keys known to be alive when the last sweep ended; before the first, two in three of them are taken to be. */
   #alive: number;
-  #swept: { after: Entry; kept: number } | undefined;
+  #swept: { after: readonly [origin: number, version: number, part: number]; kept: number } | undefined;
 
   /** `db` and `rows` are those it reads and sweeps with; it appends on whichever connection writes. */
-  constructor(db: Database.Database, rows: ReadonlyMap<string, TableRows>) {
+  constructor(db: Database.Database, rows: ReadonlyMap<string, TableRows>, aside: Aside) {
+    this.#db = db;
     this.#rows = rows;
-    const raw = (sql: string): Database.Statement => db.prepare(sql).raw().safeIntegers(true);
-    this.#read = raw(
-      "SELECT origin, version, tbl, key FROM _patina_log WHERE origin = ? AND version BETWEEN ? AND ? ORDER BY version, tbl, key",
+    this.#aside = aside;
+    const columns = "SELECT origin, version, part, count, keys FROM _patina_log";
+    this.#read = db.prepare(`${columns} WHERE origin = ? AND version BETWEEN ? AND ? ORDER BY version, part`).raw();
+    this.#next = db
+      .prepare(`${columns} WHERE (origin, version, part) > (?, ?, ?) ORDER BY origin, version, part LIMIT 1`)
+      .raw();
+    this.#drop = db.prepare("DELETE FROM _patina_log WHERE origin = ? AND version = ? AND part = ?");
+    this.#replace = db.prepare(
+      "UPDATE _patina_log SET count = ?, keys = ? WHERE origin = ? AND version = ? AND part = ?",
     );
-    this.#next = raw(
-      `SELECT origin, version, tbl, key FROM _patina_log WHERE (origin, version, tbl, key) > (?, ?, ?, ?)
-       ORDER BY origin, version, tbl, key LIMIT ?`,
-    );
-    this.#drop = db.prepare("DELETE FROM _patina_log WHERE origin = ? AND version = ? AND tbl = ? AND key = ?");
-    this.#entries = Number(must(raw("SELECT count(*) FROM _patina_log").get() as [bigint] | undefined, "a count")[0]);
-    this.#alive = this.#entries / 2;
+    this.#keys = Number(db.prepare("SELECT coalesce(sum(count), 0) FROM _patina_log").pluck().get());
+    this.#alive = (this.#keys * 2) / 3;
   }
 
-  /** Notes that a version wrote a row. Call it inside the transaction that wrote it. */
-  append(db: Database.Database, table: string, key: Uint8Array, { origin, version }: Clock): void {
-    let statement = this.#appends.get(db);
-    if (statement === undefined) {
-      statement = db.prepare("INSERT OR IGNORE INTO _patina_log VALUES (?, ?, ?, ?)");
-      this.#appends.set(db, statement);
+  /** Notes which rows a version wrote. Call it inside the transaction that wrote them. */
+  append(db: Database.Database, origin: number, version: number, keys: readonly LoggedKey[]): void {
+    const append = APPEND.on(db);
+    for (let part = 0; part * KEYS_PER_ENTRY < keys.length; part++) {
+      const some = keys.slice(part * KEYS_PER_ENTRY, (part + 1) * KEYS_PER_ENTRY);
+      append.run(origin, version, part, some.length, encodeKeys(some));
     }
-    statement.run(origin, version, table, key);
-    this.#entries++; // After a rollback it counts a few too many, which only makes a sweep come sooner.
+    this.#keys += keys.length; // After a rollback it counts a few too many, which only makes a sweep come sooner.
   }
 
   /** What versions `low` to `high` of an origin still say, by version. */
   *read(origin: number, low: number, high: number): Generator<LoggedRow, void, void> {
     for (const entry of this.#read.iterate(origin, low, high) as Iterable<Entry>) {
-      const logged = this.#look(entry);
-      if (logged !== undefined) yield logged;
-    }
-  }
-
-  /** Whether dead entries may outnumber the living. */
-  get needsSweep(): boolean {
-    return this.#swept !== undefined || this.#entries > this.#alive * 2 + DEAD_MIN;
-  }
-
-  /** Looks at some entries and drops the dead. Call it inside a transaction of the connection it reads with. */
-  sweep(entriesMax: number): void {
-    const swept = this.#swept ?? { after: [-1n, 0n, "", Buffer.alloc(0)], kept: 0 };
-    const entries = this.#next.all(...swept.after, entriesMax) as Entry[];
-    for (const entry of entries) {
-      if (this.#look(entry) !== undefined) swept.kept++;
-      else {
-        this.#drop.run(...entry);
-        this.#entries--;
+      for (const key of decodeKeys(entry[4])) {
+        const row = this.#look(origin, entry[1], key);
+        if (row !== undefined) yield { version: entry[1], row };
       }
     }
-    const last = entries.at(-1);
-    if (last === undefined || entries.length < entriesMax) {
-      this.#alive = swept.kept;
-      this.#entries = Math.max(this.#entries, swept.kept);
-      this.#swept = undefined;
-    } else this.#swept = { after: last, kept: swept.kept };
   }
 
-  /** The row an entry is about, while it still says what the entry's version wrote. */
-  #look([origin, version, table, key]: Entry): LoggedRow | undefined {
-    const rows = this.#rows.get(table);
-    if (rows === undefined) return undefined;
-    const isIts = (clock: Clock): boolean => clock.origin === Number(origin) && clock.version === Number(version);
-    const row = rows.read(decodeKey(key, KEY_BYTES_MAX));
-    if (row?.clock !== undefined) {
-      if (!isIts(row.clock)) return undefined;
-      return { version: Number(version), rows, key, row: { ...row, clock: row.clock }, tombstone: undefined };
-    }
-    const tombstone = rows.tombstone(key);
-    if (tombstone === undefined || !isIts(tombstone)) return undefined;
-    return { version: Number(version), rows, key, row: undefined, tombstone };
+  /** Whether there may be enough dead keys to be worth a sweep. */
+  get needsSweep(): boolean {
+    return this.#swept !== undefined || this.#keys > this.#alive * 1.5 + DEAD_MIN;
   }
+
+  /** Looks at some keys, an entry's at least, and drops the dead. Call it inside a transaction of its connection. */
+  sweep(keysMax: number): void {
+    const swept = this.#swept ?? { after: [-1, 0, 0], kept: 0 };
+    let left = keysMax;
+    while (left > 0) {
+      const entry = this.#next.get(...swept.after) as Entry | undefined;
+      if (entry === undefined) {
+        this.#alive = swept.kept;
+        this.#keys = swept.kept;
+        this.#swept = undefined;
+        return;
+      }
+      const [origin, version, part, count] = entry;
+      left -= count;
+      swept.kept += this.#sweepEntry(entry);
+      swept.after = [origin, version, part];
+    }
+    this.#swept = swept;
+  }
+
+  /** How many of the entry's keys are alive. */
+  #sweepEntry([origin, version, part, count, bytes]: Entry): number {
+    const alive = decodeKeys(bytes).filter((key) => this.#look(origin, version, key) !== undefined);
+    if (alive.length === 0) this.#drop.run(origin, version, part);
+    else if (alive.length < count) this.#replace.run(alive.length, encodeKeys(alive), origin, version, part);
+    this.#keys -= count - alive.length;
+    return alive.length;
+  }
+
+  /** What the row says, if that is what the version wrote. */
+  #look(origin: number, version: number, { table, key }: LoggedKey): RowChange | undefined {
+    const isIts = (clock: Clock): boolean => clock.origin === origin && clock.version === version;
+    const rows = this.#rows.get(table);
+    const columns = decodeKey(key, key.length);
+    const row = rows?.table.key.length === columns.length ? rows.read(columns, key) : undefined;
+    if (rows !== undefined && row?.clock !== undefined) {
+      if (!isIts(row.clock)) return undefined;
+      const { epoch, hlc } = row.clock;
+      return { table, key, epoch, hlc, state: encodeState(rows.table, row.values, row.extras) };
+    }
+    const waiting = this.#aside.read(this.#db, table, key);
+    if (waiting !== undefined && isIts(waiting.clock)) {
+      const { epoch, hlc } = waiting.clock;
+      return { table, key, epoch, hlc, state: waiting.state };
+    }
+    const tombstone = readTombstone(this.#db, table, key);
+    if (tombstone === undefined || !isIts(tombstone)) return undefined;
+    const { epoch, hlc, app } = tombstone;
+    return { table, key, epoch, hlc, state: undefined, app };
+  }
+}
+
+function encodeKeys(keys: readonly LoggedKey[]): Uint8Array {
+  writer.reset();
+  for (let at = 0; at < keys.length;) {
+    const { table } = keys[at] as LoggedKey;
+    let end = at + 1;
+    while (keys[end]?.table === table) end++;
+    writer.text(table).varint(end - at);
+    for (; at < end; at++) writer.bytes((keys[at] as LoggedKey).key);
+  }
+  return writer.done();
+}
+
+function decodeKeys(bytes: Uint8Array): LoggedKey[] {
+  const reader = new ByteReader(bytes);
+  const keys: LoggedKey[] = [];
+  while (!reader.isAtEnd) {
+    const table = reader.text(NAME_BYTES_MAX);
+    for (let left = reader.count(bytes.length); left > 0; left--) keys.push({ table, key: reader.bytes(bytes.length) });
+  }
+  return keys;
 }

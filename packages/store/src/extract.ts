@@ -2,11 +2,11 @@
  * Changes read back for a peer that lacks them. The state itself is what is sent: the log only names the rows that a
  * version wrote, and a version whose rows were all written again later has nothing left and is called empty.
  */
-import { type Change, heldVersions, type Hlc, must, type OriginId, type Range, Ranges } from "@patina/base";
-import type { ChangeLog, LoggedRow } from "./change-log.js";
+import { type Change, heldVersions, type Hlc, type OriginId, type Range, Ranges } from "@patina/base";
+import type { ChangeLog } from "./change-log.js";
 import type { Origins } from "./origins.js";
 import type { Quarantine } from "./quarantine.js";
-import { encodeBody, encodeState, type RowChange } from "./row-codec.js";
+import { encodeBody, type RowChange } from "./row-codec.js";
 
 /** Versions read at a time: few while they are large, many while they say little, so that a step stays short. */
 const WINDOW_VERSIONS_MIN = 4;
@@ -76,22 +76,13 @@ export class Extractor {
     const rowsByVersion = new Map<number, RowChange[]>();
     for (const logged of this.#log.read(index, low, high)) {
       const rows = rowsByVersion.get(logged.version);
-      if (rows === undefined) rowsByVersion.set(logged.version, [changeOf(logged)]);
-      else rows.push(changeOf(logged));
+      if (rows === undefined) rowsByVersion.set(logged.version, [logged.row]);
+      else rows.push(logged.row);
     }
     const changes = [...rowsByVersion].map(([version, rows]) => recent(version) ?? rebuild(origin, version, rows));
     changes.push(...this.#quarantine.read(origin, index, low, high));
     return changes.sort((a, b) => a.version - b.version);
   }
-}
-
-function changeOf({ rows: { table }, key, row, tombstone }: LoggedRow): RowChange {
-  if (row !== undefined) {
-    const { epoch, hlc } = row.clock;
-    return { table: table.name, key, epoch, hlc, state: encodeState(table, row.values) };
-  }
-  const { epoch, hlc, app } = must(tombstone, "a row or its tombstone");
-  return { table: table.name, key, epoch, hlc, state: undefined, app };
 }
 
 function rebuild(origin: OriginId, version: number, rows: readonly RowChange[]): Change {

@@ -5,6 +5,7 @@
 import { AppError, heldVersions, messageOf } from "@patina/base";
 import Database from "better-sqlite3";
 import { Digest } from "./digest.js";
+import { tablesOf } from "./hidden.js";
 import { readMeta, writeMeta } from "./layout.js";
 import { Origins } from "./origins.js";
 import { parseSchema } from "./schema.js";
@@ -89,12 +90,12 @@ function readFacts(db: Database.Database): ImageFacts {
   const origins = new Origins(db);
   const digest = new Digest(db);
   const sums = new Map(digest.tables());
-  const tables = schema.tables.map(({ name }) => {
+  const tables = tablesOf(db, schema).map(({ name, rowsTable }) => {
     const rows = db
-      .prepare(`SELECT count(*) FROM ${quoteName(name)}`)
+      .prepare(`SELECT count(*) FROM ${quoteName(rowsTable)}`)
       .pluck()
       .get() as number;
-    return [name, { rows, digest: sums.get(name)?.toString("hex") ?? "" }] as const;
+    return [name, { rows, digest: sums.get(name) ?? "" }] as const;
   });
   const holdings = [...origins.holdings()].map(([origin, holding]) => {
     return [origin, heldVersions(holding).toString()] as const;

@@ -2,6 +2,8 @@
 export interface StoreLimits {
   /** Rows one transaction may touch. Larger loads split: peers apply a version in one go and must not stall. */
   readonly transactionRowsMax: number;
+  /** Times one transaction's SQL may touch a row, the same or another: what is noted of each is held until its end. */
+  readonly touchesMax: number;
   /** Bytes of one transaction's encoded rows: it must fit one frame with room to spare. */
   readonly transactionBytesMax: number;
   readonly rowBytesMax: number;
@@ -16,6 +18,7 @@ export interface StoreLimits {
 
 export const defaultStoreLimits: StoreLimits = {
   transactionRowsMax: 10_000,
+  touchesMax: 50_000,
   transactionBytesMax: 4 << 20,
   rowBytesMax: 1 << 20,
   sqlBytesMax: 1 << 20,

@@ -10,7 +10,8 @@
 import { AppError, must, type OriginId, type RowCondition, type RowWrite, type SqlValue } from "@patina/base";
 import type { Table } from "./layout.js";
 import type { Origins } from "./origins.js";
-import { assertKeyText, type TableRows } from "./rows.js";
+import { encodeKey } from "./row-codec.js";
+import { assertKeyText, type Clock, type TableRows } from "./rows.js";
 
 export interface StoredObject {
   /** Every column that can be written, in the schema's order. */
@@ -21,6 +22,11 @@ export interface StoredObject {
 
 export function versionTag(origin: OriginId, version: number): string {
   return `${origin}:${version}`;
+}
+
+/** The tag of a row with this clock; undefined without one. */
+export function tagAt(clock: Clock | undefined, origins: Origins): string | undefined {
+  return clock && versionTag(origins.originOf(clock.origin), clock.version);
 }
 
 /** Throws `version-mismatch` when the condition does not hold for a row that is at `tag`. */
@@ -66,20 +72,21 @@ export function readObject(
   });
   assertKeyText(key);
   const stored = rows.storedKey(key);
-  const row = rows.read(stored);
+  const row = rows.read(stored, encodeKey(stored));
   if (row === undefined) return undefined;
   const byName = new Map<string, SqlValue>();
   table.key.forEach((name, i) => byName.set(name, must(stored[i], "a key value")));
   table.values.forEach(({ name }, i) => byName.set(name, row.values[i] ?? null));
   return {
     values: Object.fromEntries(table.insertColumns.map((name) => [name, byName.get(name) ?? null])),
-    tag: row.clock && versionTag(origins.originOf(row.clock.origin), row.clock.version),
+    tag: tagAt(row.clock, origins),
   };
 }
 
-export function tableUnknown(name: string, tables: readonly string[]): AppError {
+export function tableUnknown(name: string, tables: ReadonlyMap<string, TableRows>): AppError {
+  const known = [...tables.values()].filter(({ table }) => !table.isHidden).map(({ table }) => table.name);
   return new AppError("table-unknown", `no such table: ${name}`, {
-    hint: `The tables are ${tables.join(", ")}. Views cannot be written.`,
+    hint: `The tables are ${known.join(", ")}. Views cannot be written.`,
   });
 }
 

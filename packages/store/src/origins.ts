@@ -4,6 +4,12 @@
  */
 import { type Hlc, holdAlso, type Holding, type Holdings, must, NO_HOLDING, type OriginId, Ranges } from "@patina/base";
 import type Database from "better-sqlite3";
+import { SharedStatement } from "./shared-statement.js";
+
+const INSERT = new SharedStatement(
+  "INSERT INTO _patina_origins (origin, head, gaps, owed, hlc) VALUES (?, 0, '', 0, 0)",
+);
+const UPDATE = new SharedStatement("UPDATE _patina_origins SET head = ?, gaps = ?, owed = ?, hlc = ? WHERE idx = ?");
 
 interface Known {
   readonly index: number;
@@ -63,9 +69,7 @@ export class Origins {
   indexOf(origin: OriginId, db: Database.Database): number {
     const known = this.#byOrigin.get(origin);
     if (known !== undefined) return known.index;
-    const { lastInsertRowid } = db
-      .prepare("INSERT INTO _patina_origins (origin, head, gaps, owed, hlc) VALUES (?, 0, '', 0, 0)")
-      .run(origin);
+    const { lastInsertRowid } = INSERT.on(db).run(origin);
     return this.#remember({ index: Number(lastInsertRowid), origin, holding: NO_HOLDING, owed: 0, hlc: 0n }).index;
   }
 
@@ -110,7 +114,7 @@ export class Origins {
 
   /** Writes the changed holdings. Call it inside the transaction, before its commit. */
   flush(db: Database.Database): void {
-    const statement = db.prepare("UPDATE _patina_origins SET head = ?, gaps = ?, owed = ?, hlc = ? WHERE idx = ?");
+    const statement = UPDATE.on(db);
     for (const { holding, owed, hlc, index } of this.#changed) {
       statement.run(holding.head, holding.gaps.toString(), owed, hlc, index);
     }

@@ -16,33 +16,28 @@ import {
   holds,
   MalformedError,
   messageOf,
-  must,
   Ranges,
+  type SqlValue,
   type Stamp,
 } from "@patina/base";
 import type Database from "better-sqlite3";
-import { isStoredAsIs } from "./affinity.js";
+import type { Aside } from "./aside.js";
 import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
 import type { Quarantine } from "./quarantine.js";
-import {
-  decodeBody,
-  decodeKey,
-  decodeState,
-  encodeKey,
-  encodeState,
-  rowHash,
-  type RowChange,
-  UnknownColumnError,
-} from "./row-codec.js";
-import { changedColumns, type Clock, type TableRows } from "./rows.js";
-import { isFatal, transactionError } from "./sqlite-error.js";
+import { decodeBody, decodeKey, decodeState, encodeKey, rowHash, type RowChange } from "./row-codec.js";
+import type { Clock, HashedClock, TableRows } from "./rows.js";
+import { isFatal } from "./sqlite-error.js";
+import { dropTombstone, putTombstone, readTombstone } from "./tombstones.js";
+import type { Transactions } from "./transactions.js";
 
 export interface RemoteApplierParts {
   readonly db: Database.Database;
+  readonly transactions: Transactions;
   readonly rows: ReadonlyMap<string, TableRows>;
+  readonly aside: Aside;
   readonly log: ChangeLog;
   readonly origins: Origins;
   readonly quarantine: Quarantine;
@@ -56,8 +51,8 @@ type MemoryStep = {
   readonly table: string;
   readonly key: Uint8Array;
   readonly observed: Hlc;
-  readonly before?: Uint8Array;
-  readonly after?: Uint8Array;
+  /** The new hash less the old one. */
+  readonly difference: bigint;
 };
 
 export class RemoteApplier {
@@ -74,8 +69,8 @@ export class RemoteApplier {
    * transaction could not be committed: then nothing was applied and nothing is held.
    */
   apply(changes: readonly Change[], empties: readonly EmptyVersions[], owed: Heads): ApplyOutcome {
-    const { origins, db, clock } = this.#parts;
-    return this.#inTransaction(() => {
+    const { origins, db, clock, transactions } = this.#parts;
+    return transactions.run("NORMAL", () => {
       const rows: ChangedRow[] = [];
       const quarantined: { change: Change; reason: string }[] = [];
       let applied = 0;
@@ -95,8 +90,8 @@ export class RemoteApplier {
 
   /** Tries quarantined changes again: the schema may have changed. Those that apply now are let out. */
   retryQuarantined(changes: readonly Change[]): ApplyOutcome {
-    const { db, origins, quarantine } = this.#parts;
-    return this.#inTransaction(() => {
+    const { db, origins, quarantine, transactions } = this.#parts;
+    return transactions.run("FULL", () => {
       const rows: ChangedRow[] = [];
       const quarantined: { change: Change; reason: string }[] = [];
       let applied = 0;
@@ -110,42 +105,21 @@ export class RemoteApplier {
     });
   }
 
-  #inTransaction<T>(work: () => T): T {
-    const { db, origins, digest } = this.#parts;
-    try {
-      db.exec("BEGIN IMMEDIATE"); // It may find the database busy, too.
-      const result = work();
-      origins.flush(db);
-      digest.flush(db);
-      db.exec("COMMIT");
-      return result;
-    } catch (thrown) {
-      if (db.inTransaction) db.exec("ROLLBACK");
-      origins.reload();
-      digest.reload();
-      throw transactionError(thrown);
-    }
-  }
-
   /** Undefined when applied; otherwise why not, and the change is in quarantine. */
   #inSavepoint(change: Change, out: ChangedRow[]): string | undefined {
-    const { db, digest, origins, clock } = this.#parts;
+    const { db, digest, origins, clock, transactions } = this.#parts;
     const origin = origins.indexOf(change.origin, db); // Before the savepoint: a rollback must not take the number back.
-    db.exec("SAVEPOINT one_change");
     try {
       const steps: MemoryStep[] = [];
-      const changed = this.#applyRows(change, origin, steps);
-      db.exec("RELEASE one_change");
-      for (const { table, key, observed, before, after } of steps) {
+      const changed = transactions.inSavepoint(() => this.#applyRows(change, origin, steps));
+      for (const { table, key, observed, difference } of steps) {
         clock.observe(observed);
-        if (before !== undefined) digest.subtract(table, key, before);
-        if (after !== undefined) digest.add(table, key, after);
+        digest.add(table, key, difference);
       }
-      out.push(...changed);
+      for (const row of changed) out.push(row);
       return undefined;
     } catch (thrown) {
-      if (!db.inTransaction || isFatal(thrown)) throw thrown;
-      db.exec("ROLLBACK TO one_change; RELEASE one_change");
+      if (!transactions.isOpen || isFatal(thrown)) throw thrown;
       const reason = messageOf(thrown);
       this.#parts.quarantine.put(origin, change, reason);
       return reason;
@@ -159,54 +133,69 @@ export class RemoteApplier {
       const outcome = this.#joinRow(change, origin, row, steps);
       if (outcome !== undefined) changed.push(outcome);
     }
+    const keys = steps.map(({ table, key }) => ({ table, key }));
+    this.#parts.log.append(this.#parts.db, origin, change.version, keys);
     return changed;
   }
 
-  /** The join. Undefined when the row that is here wins. */
+  /** The join. Undefined when the row that is here wins, or when nobody can see it yet. */
   #joinRow(change: Change, origin: number, incoming: RowChange, steps: MemoryStep[]): ChangedRow | undefined {
     const rows = this.#parts.rows.get(incoming.table);
-    if (rows === undefined) throw new UnknownColumnError(`table ${incoming.table}`);
-    const { table } = rows;
     const key = decodeKey(incoming.key, this.#parts.limits.rowBytesMax);
-    if (key.length !== table.key.length) throw new UnknownColumnError(`key of ${key.length} columns for ${table.name}`);
-    if (Buffer.compare(encodeKey(rows.storedKey(key)), incoming.key) !== 0) {
-      throw new MalformedError(`a key that ${table.name} would not keep as it is`);
-    }
-    const current = rows.read(key);
-    const last = current?.clock ?? rows.tombstone(incoming.key);
+    const isKnown = rows !== undefined && key.length === rows.table.key.length;
+    if (isKnown) assertKeyForm(rows, key, incoming.key);
+    else if (Buffer.compare(encodeKey(key), incoming.key) !== 0) throw new MalformedError("a key not in its one form");
+    const current = isKnown ? rows.read(key, incoming.key) : undefined;
+    const { db, aside } = this.#parts;
+    const waiting = current === undefined ? aside.read(db, incoming.table, incoming.key) : undefined;
+    const here = current?.clock ?? waiting?.clock;
+    const buried = here === undefined ? readTombstone(db, incoming.table, incoming.key) : undefined;
     const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
+    const last = here ?? buried;
     if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;
-    const clock = { ...stamp, origin };
-    this.#parts.log.append(this.#parts.db, table.name, incoming.key, clock);
+    const state = incoming.state;
+    const hash = state === undefined ? 0n : rowHash(incoming.table, incoming.key, stamp, state);
+    const difference = hash - (here?.hash ?? 0n);
+    // Its stamp may be ahead of its change's: a later local write of the row must win.
+    steps.push({ table: incoming.table, key: incoming.key, observed: incoming.hlc, difference });
+    const clock = { ...stamp, origin, hash };
+    if (!isKnown) {
+      this.#putAside(incoming, clock, buried !== undefined);
+      return undefined;
+    }
+    const { table } = rows;
     const appBefore = rows.appOf(key, current?.values);
-    const observed = incoming.hlc; // It may be ahead of its change's: a later local write of the row must win.
-    const step = {
-      table: table.name,
-      key: incoming.key,
-      observed,
-      ...(current?.clock ? { before: current.clock.hash } : {}),
-    };
-    if (incoming.state === undefined) {
+    if (state === undefined) {
       if (current !== undefined) rows.delete(key);
+      rows.clearWaiting(incoming.key);
       rows.putTombstone(incoming.key, clock, incoming.app);
-      steps.push(step);
       return { table: table.name, key, kind: "delete", appBefore, app: undefined };
     }
-    const values = decodeState(table, incoming.state, this.#parts.limits.rowBytesMax);
-    const hash = rowHash(table.name, incoming.key, stamp, incoming.state);
-    if (current === undefined) rows.upsert(key, values, { ...clock, hash });
-    else rows.update(key, changedColumns(current.values, values), values, { ...clock, hash });
-    if (!values.every((value, i) => isStoredAsIs(value, must(table.values[i], "a column").affinity))) {
-      const kept = encodeState(table, must(rows.read(key), "a row just written").values);
-      if (Buffer.compare(kept, incoming.state) !== 0)
-        throw new MalformedError(`values that ${table.name} would not keep`);
-    }
-    if (current === undefined && last !== undefined) rows.dropTombstone(incoming.key);
-    steps.push({ ...step, after: hash });
+    const decoded = decodeState(table, state, this.#parts.limits.rowBytesMax);
+    const values = rows.putState(key, incoming.key, decoded, clock, current);
+    if (buried !== undefined) rows.dropTombstone(incoming.key);
     return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(key, values) };
+  }
+
+  /** A row of a table that this schema does not have, or has with another key. */
+  #putAside({ table, key, state, app }: RowChange, clock: HashedClock, isBuried: boolean): void {
+    const { db, aside } = this.#parts;
+    if (state === undefined) {
+      aside.drop(db, table, key);
+      putTombstone(db, table, key, { ...clock, app });
+      return;
+    }
+    aside.put(db, table, key, { clock, state });
+    if (isBuried) dropTombstone(db, table, key);
   }
 
   #stampOf(clock: Clock): Stamp {
     return { ...clock, origin: this.#parts.origins.originOf(clock.origin) };
   }
+}
+
+/** Keys that a table holds for one must have the same bytes everywhere. */
+function assertKeyForm(rows: TableRows, key: readonly SqlValue[], bytes: Uint8Array): void {
+  if (Buffer.compare(encodeKey(rows.storedKey(key)), bytes) === 0) return;
+  throw new MalformedError(`a key that ${rows.table.name} would not keep as it is`);
 }

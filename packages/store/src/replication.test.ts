@@ -64,7 +64,7 @@ function expected(store: SqliteStore, pool: readonly Change[]): SqlValue[][] {
       const stamp: Stamp = [it.epoch, it.hlc, change.origin, change.version];
       const last = best.get(String(id));
       if (last !== undefined && !isGreater(stamp, last.stamp)) continue;
-      const [n = null, v = null] = it.state === undefined ? [] : decodeState(TABLE, it.state, 100);
+      const [n = null, v = null] = it.state === undefined ? [] : decodeState(TABLE, it.state, 100).values;
       best.set(String(id), { stamp, row: it.state === undefined ? undefined : [id, v, n] });
     }
   }

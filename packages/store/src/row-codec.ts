@@ -8,7 +8,6 @@
  *
  * Leaving defaults out is what makes an added column free: until somebody writes it, no row's bytes or hash change.
  */
-import { hash } from "node:crypto";
 import {
   ByteReader,
   ByteWriter,
@@ -21,6 +20,8 @@ import {
   type Stamp,
   writeValue,
 } from "@patina/base";
+import xxhash from "xxhash-wasm";
+import type { Extra } from "./extras.js";
 import type { Table } from "./layout.js";
 
 /** One row of a change. `state` undefined is a tombstone. */
@@ -38,14 +39,25 @@ const TOMBSTONE = 1;
 const OWN_HLC = 2;
 const APP = 4;
 
-export const HASH_BYTES = 32;
-
 const scratch = new ByteWriter(4096);
 
 export function encodeKey(key: readonly SqlValue[]): Uint8Array {
   scratch.reset();
   for (const value of key) writeValue(scratch, value);
-  return scratch.done();
+  return scratched();
+}
+
+/** A copy from Node's pool of small buffers: an array buffer for each row would cost more than all else about it. */
+function scratched(): Uint8Array {
+  const bytes = scratch.view();
+  const copy = Buffer.allocUnsafe(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
+/** Names a row in a map. */
+export function rowId(table: string, key: Uint8Array): string {
+  return `${table}\0${Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1")}`;
 }
 
 export function decodeKey(bytes: Uint8Array, bytesMax: number): SqlValue[] {
@@ -55,8 +67,9 @@ export function decodeKey(bytes: Uint8Array, bytesMax: number): SqlValue[] {
   return key;
 }
 
-/** `values` in the order of `table.values`. */
-export function encodeState(table: Table, values: readonly SqlValue[]): Uint8Array {
+/** `values` in the order of `table.values`. An extra stands for its column, too, when the table has one. */
+export function encodeState(table: Table, values: readonly SqlValue[], extras: readonly Extra[] = []): Uint8Array {
+  if (extras.length > 0) return encodeMerged(table, values, extras);
   scratch.reset();
   let written = 0;
   for (let i = 0; i < table.values.length; i++) if (!isDefault(table, i, values[i] ?? null)) written++;
@@ -67,34 +80,54 @@ export function encodeState(table: Table, values: readonly SqlValue[]): Uint8Arr
     scratch.bytes(must(table.values[i], "a column").nameBytes);
     writeValue(scratch, value);
   }
-  return scratch.done();
+  return scratched();
 }
 
-/**
- * Values in the order of `table.values`, defaults filled in. Throws `UnknownColumnError` for a column this schema does
- * not have: the writer's is newer, and dropping the value would lose it.
- */
-export function decodeState(table: Table, state: Uint8Array, bytesMax: number): SqlValue[] {
+function encodeMerged(table: Table, values: readonly SqlValue[], extras: readonly Extra[]): Uint8Array {
+  const all = new Map<string, SqlValue>();
+  table.values.forEach(({ name }, i) => {
+    if (!isDefault(table, i, values[i] ?? null)) all.set(name, values[i] ?? null);
+  });
+  for (const [name, value] of extras) all.set(name, value);
+  scratch.reset().varint(all.size);
+  const sorted = [...all].sort((a, b) => (a[0] < b[0] ? -1 : 1));
+  for (const [name, value] of sorted) writeValue(scratch.text(name), value);
+  return scratched();
+}
+
+export interface DecodedState {
+  /** In the order of `table.values`, defaults filled in. */
+  readonly values: SqlValue[];
+  /** What the table has no column for, and what would be left out here though it was not where it was written. */
+  readonly extras: Extra[];
+}
+
+/** A state as its table takes it. Throws `MalformedError` for bytes that no member of any schema would write. */
+export function decodeState(table: Table, state: Uint8Array, bytesMax: number): DecodedState {
   const columns = table.values;
   const values = columns.map(({ defaultValue }) => defaultValue);
+  const extras: Extra[] = [];
   let next = 0; // Columns come in the order of their names, so one pass finds them all.
   const reader = new ByteReader(state);
-  for (let left = reader.count(table.values.length + 1024); left > 0; left--) {
-    const name = reader.bytes(1024);
-    while (next < columns.length && Buffer.compare(must(columns[next], "a column").nameBytes, name) !== 0) next++;
-    if (next === columns.length) throw new UnknownColumnError(`${table.name}.${Buffer.from(name).toString()}`);
-    values[next++] = readValue(reader, bytesMax);
+  for (let left = reader.count(STATE_COLUMNS_MAX); left > 0; left--) {
+    const name = reader.bytes(NAME_BYTES_MAX);
+    let at = next;
+    while (at < columns.length && Buffer.compare(must(columns[at], "a column").nameBytes, name) !== 0) at++;
+    const value = readValue(reader, bytesMax);
+    if (at < columns.length) next = at + 1;
+    if (at === columns.length || isDefault(table, at, value)) extras.push([Buffer.from(name).toString(), value]);
+    else values[at] = value;
   }
-  return values;
+  if (!reader.isAtEnd) throw new MalformedError("bytes after the last column");
+  if (extras.length > 0 && Buffer.compare(encodeState(table, values, extras), state) !== 0) {
+    throw new MalformedError(`a state of ${table.name} that is not in its one form`);
+  }
+  return { values, extras };
 }
 
-/** A change names a table or column that this node's schema does not have yet. */
-export class UnknownColumnError extends Error {
-  constructor(what: string) {
-    super(`this schema has no ${what}`);
-    this.name = "UnknownColumnError";
-  }
-}
+/** SQLite's own default limit. */
+const STATE_COLUMNS_MAX = 2000;
+const NAME_BYTES_MAX = 1024;
 
 export function encodeBody(rows: readonly RowChange[], changeHlc: Hlc): Uint8Array {
   const writer = new ByteWriter(512);
@@ -112,6 +145,7 @@ export function encodeBody(rows: readonly RowChange[], changeHlc: Hlc): Uint8Arr
   return writer.done();
 }
 
+/** Keys and states are views of `body`, not copies. */
 export function decodeBody(body: Uint8Array, changeHlc: Hlc, rowsMax: number): RowChange[] {
   const reader = new ByteReader(body);
   const rows: RowChange[] = [];
@@ -125,8 +159,8 @@ function readRow(reader: ByteReader, changeHlc: Hlc, bytesMax: number): RowChang
   const epoch = reader.varint();
   const hlc = (flags & OWN_HLC) !== 0 ? readHlc(reader) : changeHlc;
   const table = reader.text(1024);
-  const key = reader.bytes(bytesMax).slice();
-  const state = (flags & TOMBSTONE) !== 0 ? undefined : reader.bytes(bytesMax).slice();
+  const key = reader.bytes(bytesMax);
+  const state = (flags & TOMBSTONE) !== 0 ? undefined : reader.bytes(bytesMax);
   const app = (flags & APP) !== 0 ? reader.text(bytesMax) : undefined;
   return { table, key, epoch, hlc, state, app };
 }
@@ -143,12 +177,16 @@ export function tablesNamed(start: Uint8Array): string[] {
   return [...tables];
 }
 
-/** SHA-256 over what the row is and when it was written: equal hashes mean the same state of the same row. */
-export function rowHash(table: string, key: Uint8Array, stamp: Stamp, state: Uint8Array): Buffer {
+/**
+ * XXH64 over what the row is and when it was written, as SQLite's signed integer: equal hashes mean the same state of the
+ * same row. It finds accidents, not malice: whoever could forge it could as well write the row.
+ */
+export function rowHash(table: string, key: Uint8Array, stamp: Stamp, state: Uint8Array): bigint {
   hashed.reset().text(table).bytes(key).varint(stamp.epoch).u64(stamp.hlc).hex(stamp.origin).varint(stamp.version);
-  return hash("sha256", hashed.raw(state).view(), "buffer");
+  return BigInt.asIntN(64, xxh.h64Raw(hashed.raw(state).view()));
 }
 
+const xxh = await xxhash();
 const hashed = new ByteWriter(4096);
 
 function isDefault(table: Table, index: number, value: SqlValue): boolean {

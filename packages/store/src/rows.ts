@@ -1,9 +1,13 @@
 /** The statements that read and write one table's rows and clocks, prepared once per connection. */
 import { AppError, type Hlc, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
-import { type Affinity, isSameValue, isStoredAsIs } from "./affinity.js";
+import { isSameValue, isStoredAsIs } from "./affinity.js";
+import type { Aside, AsideRow } from "./aside.js";
+import type { Extra, Extras } from "./extras.js";
 import { CLOCK_COLUMNS, type Table } from "./layout.js";
+import { type DecodedState, encodeKey } from "./row-codec.js";
 import { quoteName } from "./sql/tokens.js";
+import { dropTombstone, putTombstone, readTombstone, type Tombstone } from "./tombstones.js";
 
 /** A row's stamp as the file keeps it: `origin` is the dense number. */
 export interface Clock {
@@ -14,18 +18,22 @@ export interface Clock {
 }
 
 export interface HashedClock extends Clock {
-  readonly hash: Uint8Array;
+  readonly hash: bigint;
 }
 
 export interface StoredRow {
-  /** In the order of `table.values`. */
+  /** In the order of `table.values`; what comes after those is not theirs. */
   readonly values: readonly SqlValue[];
   /** Undefined for a row that has just been inserted and not stamped yet. */
   readonly clock: HashedClock | undefined;
+  /** What it holds in columns that the schema does not have. */
+  readonly extras: readonly Extra[];
 }
 
-export interface Tombstone extends Clock {
-  readonly app: string | undefined;
+/** What waits beside the tables for a schema that has a place for it. */
+export interface Waiting {
+  readonly extras: Extras;
+  readonly aside: Aside;
 }
 
 /** Different sets of columns that updates touch: programs write the same few. */
@@ -37,19 +45,18 @@ export class TableRows {
   readonly #upsert: Database.Statement;
   readonly #stamp: Database.Statement;
   readonly #delete: Database.Statement;
-  readonly #readTombstone: Database.Statement;
-  readonly #putTombstone: Database.Statement;
-  readonly #dropTombstone: Database.Statement;
   readonly #keyProbe: KeyProbe;
   readonly #db: Database.Database;
+  readonly #waiting: Waiting;
   /** Updates by the columns they set, most recently made last. */
   readonly #updates = new Map<string, Database.Statement>();
 
-  constructor(db: Database.Database, table: Table) {
+  constructor(db: Database.Database, table: Table, waiting: Waiting) {
     this.#db = db;
+    this.#waiting = waiting;
     this.table = table;
     const rows = quoteName(table.rowsTable);
-    const values = table.values.map(({ name }) => quoteName(name));
+    const values = table.values.map(({ column }) => quoteName(column));
     const key = table.key.map(quoteName);
     const where = key.map((name) => `${name} = ?`).join(" AND ");
     const all = [...key, ...values, ...CLOCK_COLUMNS];
@@ -64,12 +71,6 @@ export class TableRows {
       `UPDATE ${rows} SET ${CLOCK_COLUMNS.map((name) => `${name} = ?`).join(", ")} WHERE ${where}`,
     );
     this.#delete = db.prepare(`DELETE FROM ${rows} WHERE ${where}`);
-    this.#readTombstone = db.prepare(
-      "SELECT epoch, hlc, origin, version, app FROM _patina_tombstones WHERE tbl = ? AND key = ?",
-    );
-    this.#readTombstone.raw().safeIntegers(true);
-    this.#putTombstone = db.prepare("INSERT OR REPLACE INTO _patina_tombstones VALUES (?, ?, ?, ?, ?, ?, ?)");
-    this.#dropTombstone = db.prepare("DELETE FROM _patina_tombstones WHERE tbl = ? AND key = ?");
     this.#keyProbe = new KeyProbe(db, table);
   }
 
@@ -78,11 +79,56 @@ export class TableRows {
     return this.#keyProbe.stored(key);
   }
 
-  read(key: readonly SqlValue[]): StoredRow | undefined {
+  read(key: readonly SqlValue[], keyBytes: Uint8Array): StoredRow | undefined {
     const row = this.#read.get(...key) as SqlValue[] | undefined;
     if (row === undefined) return undefined;
-    const count = this.table.values.length;
-    return { values: row.slice(0, count), clock: clockOf(row, count) };
+    const { name, values } = this.table;
+    return {
+      values: row,
+      clock: clockOf(row, values.length),
+      extras: this.#waiting.extras.read(this.#db, name, keyBytes),
+    };
+  }
+
+  /** A row that the table could not take as it is, and that waits for a schema whose table can. */
+  readAside(keyBytes: Uint8Array): AsideRow | undefined {
+    return this.#waiting.aside.read(this.#db, this.table.name, keyBytes);
+  }
+
+  /** A new state of the row takes the place of what waited of it beside the table, but for these extras. */
+  clearWaiting(keyBytes: Uint8Array, extras: readonly Extra[] = []): void {
+    this.#waiting.extras.put(this.#db, this.table.name, keyBytes, extras);
+    this.#waiting.aside.drop(this.#db, this.table.name, keyBytes);
+  }
+
+  /**
+   * Writes a state as it came, to the bit: a value that its column would change is put with the row's extras. Throws what
+   * SQLite throws when the table refuses the row. Returns the values as they are kept.
+   */
+  putState(
+    key: readonly SqlValue[],
+    keyBytes: Uint8Array,
+    { values, extras }: DecodedState,
+    clock: HashedClock,
+    current?: StoredRow,
+  ): readonly SqlValue[] {
+    if (current === undefined) this.upsert(key, values, clock);
+    else this.update(key, changedColumns(current.values, values), values, clock);
+    const { values: columns } = this.table;
+    if (values.every((value, i) => isStoredAsIs(value, must(columns[i], "a column").affinity))) {
+      this.clearWaiting(keyBytes, extras);
+      return values;
+    }
+    const kept = must(this.read(key, keyBytes), "a row just written").values;
+    const changed = changedColumns(kept, values);
+    const fitting = values.map((value, i) => (changed.includes(i) ? must(columns[i], "a column").defaultValue : value));
+    if (changed.length > 0) this.update(key, changed, fitting, clock);
+    const unfit = changed.map((i): Extra => [must(columns[i], "a column").name, values[i] ?? null]);
+    this.clearWaiting(
+      keyBytes,
+      [...extras, ...unfit].sort((a, b) => (a[0] < b[0] ? -1 : 1)),
+    );
+    return fitting;
   }
 
   upsert(key: readonly SqlValue[], values: readonly SqlValue[], clock: HashedClock): void {
@@ -101,7 +147,7 @@ export class TableRows {
     const cached = this.#updates.get(mask);
     if (cached !== undefined) return cached;
     const { values, key, rowsTable } = this.table;
-    const columns = changed.map((column) => quoteName(must(values[column], "a column").name)).concat(CLOCK_COLUMNS);
+    const columns = changed.map((column) => quoteName(must(values[column], "a column").column)).concat(CLOCK_COLUMNS);
     const statement = this.#db.prepare(
       `UPDATE ${quoteName(rowsTable)} SET ${columns.map((name) => `${name} = ?`).join(", ")}
        WHERE ${key.map((name) => `${quoteName(name)} = ?`).join(" AND ")}`,
@@ -121,21 +167,16 @@ export class TableRows {
     this.#delete.run(...key);
   }
 
-  tombstone(key: Uint8Array): Tombstone | undefined {
-    const row = this.#readTombstone.get(this.table.name, key) as
-      [bigint, bigint, bigint, bigint, string | null] | undefined;
-    if (row === undefined) return undefined;
-    const [epoch, hlc, origin, version, app] = row;
-    return { epoch: Number(epoch), hlc, origin: Number(origin), version: Number(version), app: app ?? undefined };
+  tombstone(keyBytes: Uint8Array): Tombstone | undefined {
+    return readTombstone(this.#db, this.table.name, keyBytes);
   }
 
-  putTombstone(key: Uint8Array, clock: Clock, app: string | undefined): void {
-    const { epoch, hlc, origin, version } = clock;
-    this.#putTombstone.run(this.table.name, key, epoch, hlc, origin, version, app ?? null);
+  putTombstone(keyBytes: Uint8Array, clock: Clock, app: string | undefined): void {
+    putTombstone(this.#db, this.table.name, keyBytes, { ...clock, app });
   }
 
-  dropTombstone(key: Uint8Array): void {
-    this.#dropTombstone.run(this.table.name, key);
+  dropTombstone(keyBytes: Uint8Array): void {
+    dropTombstone(this.#db, this.table.name, keyBytes);
   }
 
   /** The app a row belongs to; undefined when there is no row, or its table names none. */
@@ -151,27 +192,35 @@ export class TableRows {
  * go through a TEMP table with the key columns' affinities, so that the rules are SQLite's own.
  */
 class KeyProbe {
-  readonly #affinities: readonly Affinity[];
-  readonly #insert: Database.Statement;
-  readonly #read: Database.Statement;
-  readonly #clear: Database.Statement;
+  readonly #db: Database.Database;
+  readonly #table: Table;
+  #statements: Record<"insert" | "read" | "clear", Database.Statement> | undefined;
 
-  constructor(db: Database.Database, { name, rowsTable, key, keyAffinities }: Table) {
-    const probe = `temp.${quoteName(`_patina_key_${name}`)}`;
-    const columns = key.map(quoteName).join(", ");
-    db.exec(`CREATE TABLE ${probe} AS SELECT ${columns} FROM main.${quoteName(rowsTable)} WHERE 0`);
-    this.#affinities = keyAffinities;
-    this.#insert = db.prepare(`INSERT INTO ${probe} VALUES (${key.map(() => "?").join(", ")})`);
-    this.#read = db.prepare(`SELECT ${columns} FROM ${probe}`).raw().safeIntegers(true);
-    this.#clear = db.prepare(`DELETE FROM ${probe}`);
+  constructor(db: Database.Database, table: Table) {
+    this.#db = db;
+    this.#table = table;
   }
 
   stored(key: readonly SqlValue[]): readonly SqlValue[] {
-    if (key.every((value, i) => isStoredAsIs(value, must(this.#affinities[i], "an affinity")))) return key;
-    this.#insert.run(...key);
-    const stored = must(this.#read.get(), "a key just written") as SqlValue[];
-    this.#clear.run();
+    const { keyAffinities } = this.#table;
+    if (key.every((value, i) => isStoredAsIs(value, must(keyAffinities[i], "an affinity")))) return key;
+    const { insert, read, clear } = (this.#statements ??= this.#prepare());
+    insert.run(...key);
+    const stored = must(read.get(), "a key just written") as SqlValue[];
+    clear.run();
     return stored;
+  }
+
+  #prepare(): Record<"insert" | "read" | "clear", Database.Statement> {
+    const { name, rowsTable, key } = this.#table;
+    const probe = `temp.${quoteName(`_patina_key_${name}`)}`;
+    const columns = key.map(quoteName).join(", ");
+    this.#db.exec(`CREATE TABLE IF NOT EXISTS ${probe} AS SELECT ${columns} FROM main.${quoteName(rowsTable)} WHERE 0`);
+    return {
+      insert: this.#db.prepare(`INSERT INTO ${probe} VALUES (${key.map(() => "?").join(", ")})`),
+      read: this.#db.prepare(`SELECT ${columns} FROM ${probe}`).raw().safeIntegers(true),
+      clear: this.#db.prepare(`DELETE FROM ${probe}`),
+    };
   }
 }
 
@@ -198,7 +247,7 @@ export function changedColumns(before: readonly SqlValue[], after: readonly SqlV
 /** The clock at `row[at…]`; undefined while its hash is unset, which is what a fresh INSERT leaves. */
 export function clockOf(row: readonly SqlValue[], at: number): HashedClock | undefined {
   const hash = row[at + 4];
-  if (!(hash instanceof Uint8Array)) return undefined;
+  if (typeof hash !== "bigint") return undefined;
   return {
     epoch: Number(row[at]),
     hlc: row[at + 1] as bigint,
@@ -206,4 +255,33 @@ export function clockOf(row: readonly SqlValue[], at: number): HashedClock | und
     version: Number(row[at + 3]),
     hash,
   };
+}
+
+/** The statements of every table, on one connection. */
+export function rowsOf(db: Database.Database, tables: readonly Table[], waiting: Waiting): Map<string, TableRows> {
+  return new Map(tables.map((table) => [table.name, new TableRows(db, table, waiting)]));
+}
+
+/** Every row of a table, for work that has to see them all. */
+export function* eachRow(
+  db: Database.Database,
+  table: Table,
+  extras: Extras,
+): Generator<StoredRow & { readonly key: readonly SqlValue[]; readonly keyBytes: Uint8Array }, void, void> {
+  const columns = [
+    ...table.values.map(({ column }) => quoteName(column)),
+    ...CLOCK_COLUMNS,
+    ...table.key.map(quoteName),
+  ];
+  const rows = db
+    .prepare(`SELECT ${columns.join(", ")} FROM ${quoteName(table.rowsTable)}`)
+    .raw()
+    .safeIntegers(true);
+  const count = table.values.length;
+  const keyAt = count + CLOCK_COLUMNS.length;
+  for (const row of rows.iterate() as Iterable<SqlValue[]>) {
+    const key = row.slice(keyAt);
+    const keyBytes = encodeKey(key);
+    yield { key, keyBytes, values: row, clock: clockOf(row, count), extras: extras.read(db, table.name, keyBytes) };
+  }
 }

@@ -7,6 +7,7 @@
  * without default). An annotation above a CREATE TABLE names the column that says whose row it is:
  *
  *   -- @app app_id
+ *   -- @owner worker_id
  *   CREATE TABLE machines (…)
  */
 import { createHash } from "node:crypto";
@@ -36,8 +37,12 @@ export interface TableSchema {
   readonly columns: readonly Column[];
   /** Primary key columns in key order. */
   readonly key: readonly string[];
+  /** WITHOUT ROWID and STRICT, as the table has them. */
+  readonly options: string;
   /** The column that names the app a row belongs to, from `-- @app`. */
   readonly appColumn: string | undefined;
+  /** The column that names the worker a row belongs to, from `-- @owner`: nobody else may write it. */
+  readonly ownerColumn: string | undefined;
 }
 
 export interface NamedStatement {
@@ -54,11 +59,14 @@ export interface Schema {
   readonly views: readonly NamedStatement[];
 }
 
-/** Compiles and checks schema text. Throws `schema-invalid` with the rule that was broken and where. */
-export function parseSchema(sql: string): Schema {
+/**
+ * Compiles and checks schema text. Throws `schema-invalid` with the rule that was broken and where. `isInternal` is for the
+ * engine's own tables, whose names nobody else may use.
+ */
+export function parseSchema(sql: string, isInternal = false): Schema {
   const scratch = new Database(":memory:");
   try {
-    const statements = statementsOf(tokenize(sql)).map((tokens) => classify(sql, tokens));
+    const statements = statementsOf(tokenize(sql)).map((tokens) => classify(sql, tokens, isInternal));
     for (const { sql: statement } of statements) execute(scratch, statement);
     const tables = statements.filter(({ kind }) => kind === "TABLE").map((it) => readTable(scratch, it, sql));
     return {
@@ -82,7 +90,7 @@ function invalid(message: string, hint: string): AppError {
   return new AppError("schema-invalid", message, { hint });
 }
 
-function classify(sql: string, tokens: readonly Token[]): Statement {
+function classify(sql: string, tokens: readonly Token[], isInternal: boolean): Statement {
   const start = tokens[0]?.start ?? 0;
   const text = sql.slice(start, tokens.at(-1)?.end ?? start);
   const line = sql.slice(0, start).split("\n").length;
@@ -99,7 +107,9 @@ function classify(sql: string, tokens: readonly Token[]): Statement {
   }
   const nameAt = isWord(tokens[2], "IF") ? 5 : 2;
   const name = nameOf(tokens[nameAt]) ?? "";
-  if (isReserved(name)) throw invalid(`line ${line}: the name ${name} is reserved`, "Choose another name.");
+  if (isReserved(name) && !isInternal) {
+    throw invalid(`line ${line}: the name ${name} is reserved`, "Choose another name.");
+  }
   if (tokens[nameAt + 1]?.text === ".") {
     throw invalid(`line ${line}: ${name}.… names a database`, "Leave the database out: there is one.");
   }
@@ -155,15 +165,29 @@ function readTable(scratch: Database.Database, statement: Statement, sql: string
   const pkIndex = indexes.find(({ origin }) => origin === "pk");
   refuseCollation(scratch, name, pkIndex?.name);
   const definitions = columnDefinitions(statement, sql);
-  const context = { scratch, table: name, isStrict: isStrict(scratch, name), isRowidKey: pkIndex === undefined };
+  const options = tableOptions(scratch, name);
+  const context = { scratch, table: name, isStrict: options.includes("STRICT"), isRowidKey: pkIndex === undefined };
   const columns = infos.map((info) => readColumn(context, info, definitions.get(info.name.toLowerCase()) ?? ""));
   const key = infos.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk);
   if (key.length === 0) throw invalid(`table ${name} has no primary key`, "Every replicated row needs a key.");
-  const appColumn = annotation(sql, statement, "app");
-  if (appColumn !== undefined && !columns.some((column) => column.name === appColumn)) {
-    throw invalid(`table ${name}: @app names ${appColumn}, which is no column of it`, "Name a column of the table.");
-  }
-  return { name, createSql: statement.sql, columns, key: key.map((info) => info.name), appColumn };
+  const named = (what: string): string | undefined => annotatedColumn(sql, statement, what, columns);
+  const annotations = { appColumn: named("app"), ownerColumn: named("owner") };
+  return { name, createSql: statement.sql, columns, key: key.map((info) => info.name), options, ...annotations };
+}
+
+/** The column an annotation names. */
+function annotatedColumn(
+  sql: string,
+  statement: Statement,
+  what: string,
+  columns: readonly Column[],
+): string | undefined {
+  const wanted = annotation(sql, statement, what);
+  if (wanted === undefined) return undefined;
+  const column = columns.find(({ name }) => name === wanted);
+  if (column !== undefined && (what === "app" || (!column.isGenerated && !column.isKey))) return wanted;
+  const kind = what === "app" ? "column" : "column that can be written and is not in the key";
+  throw invalid(`table ${statement.name}: @${what} names ${wanted}, which is no ${kind} of it`, "Name such a column.");
 }
 
 interface TableContext {
@@ -174,9 +198,9 @@ interface TableContext {
   readonly isRowidKey: boolean;
 }
 
-function isStrict(scratch: Database.Database, table: string): boolean {
-  const list = scratch.pragma(`table_list(${quoteName(table)})`) as { strict: number }[];
-  return list[0]?.strict === 1;
+function tableOptions(scratch: Database.Database, table: string): string {
+  const [info] = scratch.pragma(`table_list(${quoteName(table)})`) as { strict: number; wr: number }[];
+  return [...(info?.strict === 1 ? ["STRICT"] : []), ...(info?.wr === 1 ? ["WITHOUT ROWID"] : [])].join(", ");
 }
 
 /** Keys that SQLite holds for equal must have equal bytes, or two nodes keep one row under two names. */
@@ -205,19 +229,28 @@ function readColumn(context: TableContext, info: ColumnInfo, definition: string)
       "Give it a DEFAULT: peers may write rows without it.",
     );
   }
-  const signature = [info.type.toUpperCase(), notnull, dflt ?? "", pk, hidden].join("|");
+  const signature = [info.type.toUpperCase(), notnull, dflt ?? "", pk, hidden, rulesOf(definition)].join("|");
   const defaultValue = pk > 0 || isGenerated ? null : evaluateDefault(context, info);
+  const affinity = affinityOf(info.type, context.isStrict);
   const isNullable = notnull === 0 && pk === 0;
-  const affinity = affinityOf(info.type);
   return { name, definition, signature, affinity, isKey: pk > 0, isGenerated, isNullable, defaultValue };
+}
+
+/** What a definition says beside type, null, default and key: CHECK, COLLATE, the expression it is generated by. */
+function rulesOf(definition: string): string {
+  const tokens = tokenize(definition);
+  const at = tokens.findIndex((token) => isWord(token, "CHECK", "COLLATE", "GENERATED", "AS"));
+  return at === -1 ? "" : tokens.slice(at).map(({ value }) => value).join(" "); // prettier-ignore
 }
 
 /** The default as the column would store it, affinity included. It must be the same on every node and every day. */
 function evaluateDefault(
   { scratch, table, isStrict: strict }: TableContext,
-  { name, dflt_value: dflt, type }: ColumnInfo,
+  { name, dflt_value: written, type }: ColumnInfo,
 ): SqlValue {
-  if (dflt === null) return null;
+  if (written === null) return null;
+  // In double quotes it is text here, to SQLite and to all who came to rely on that.
+  const dflt = written.startsWith('"') ? `'${written.slice(1, -1).replaceAll("'", "''")}'` : written;
   const tokens = tokenize(dflt);
   const now = tokens.some((token) => isWord(token, "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"));
   if (now || tokens.some(({ text }) => text === "(")) {

@@ -2,16 +2,16 @@
  * Scrub: what the rows really add up to, against the digest kept beside them. It finds a row written around the
  * engine, a bit that flipped, and an image that is not what its manifest says.
  */
-import type { SqlValue, Stamp } from "@patina/base";
+import type { Stamp } from "@patina/base";
 import type Database from "better-sqlite3";
-import { addLanes, BUCKETS, bucketOf, Digest, readLanes, writeLanes } from "./digest.js";
-import { CLOCK_COLUMNS, readMeta, type Table, tableOf } from "./layout.js";
-import { encodeKey, encodeState, HASH_BYTES, rowHash } from "./row-codec.js";
-import { clockOf } from "./rows.js";
+import { Aside } from "./aside.js";
+import { addHash, BUCKETS, Digest, sumText } from "./digest.js";
+import { Extras } from "./extras.js";
+import { tablesOf } from "./hidden.js";
+import { readMeta, type Table } from "./layout.js";
+import { encodeState, rowHash } from "./row-codec.js";
+import { eachRow } from "./rows.js";
 import { parseSchema } from "./schema.js";
-import { quoteName } from "./sql/tokens.js";
-
-const LANES = HASH_BYTES / 4;
 
 export interface ScrubFinding {
   readonly table: string;
@@ -27,38 +27,42 @@ export function scrub(db: Database.Database): ScrubFinding[] {
 
 function scrubSnapshot(db: Database.Database): ScrubFinding[] {
   const kept = new Digest(db);
+  const waiting = { extras: new Extras(db), aside: new Aside(db) };
   const origins = new Map(db.prepare("SELECT idx, origin FROM _patina_origins").raw().all() as [number, string][]);
-  const findings: ScrubFinding[] = [];
-  for (const schema of parseSchema(readMeta(db, "schema") ?? "").tables) {
-    const table = tableOf(schema);
-    const sums = sumRows(db, table, origins);
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      const found = writeLanes(sums, bucket * LANES).toString("hex");
-      const expected = kept.bucket(table.name, bucket).toString("hex");
-      if (found !== expected) findings.push({ table: table.name, bucket, expected, found });
-    }
+  const originOf = (index: number): string => origins.get(index) ?? "";
+  const sums = new Map<string, BigUint64Array>();
+  for (const table of tablesOf(db, parseSchema(readMeta(db, "schema") ?? ""))) {
+    sums.set(table.name, sumRows(db, table, waiting.extras, originOf));
   }
-  return findings;
+  for (const name of waiting.aside.tables()) {
+    const total = sums.get(name) ?? new BigUint64Array(BUCKETS);
+    for (const { key, row } of waiting.aside.rows(db, name)) {
+      addHash(total, key, rowHash(name, key, { ...row.clock, origin: originOf(row.clock.origin) }, row.state));
+    }
+    sums.set(name, total);
+  }
+  return [...sums].flatMap(([table, total]) => differing(table, kept.buckets(table), Array.from(total, sumText)));
 }
 
-function sumRows(db: Database.Database, table: Table, origins: ReadonlyMap<number, string>): Uint32Array {
-  const sums = new Uint32Array(BUCKETS * LANES);
-  const lanes = new Uint32Array(LANES);
-  const columns = [...table.key, ...table.values.map(({ name }) => name)].map(quoteName).concat(CLOCK_COLUMNS);
-  const rows = db
-    .prepare(`SELECT ${columns.join(", ")} FROM ${quoteName(table.rowsTable)}`)
-    .raw()
-    .safeIntegers(true);
-  const keyCount = table.key.length;
-  const clockAt = keyCount + table.values.length;
-  for (const row of rows.iterate() as Iterable<SqlValue[]>) {
-    const key = encodeKey(row.slice(0, keyCount));
-    const clock = clockOf(row, clockAt);
-    const stamp: Stamp | undefined = clock && { ...clock, origin: origins.get(clock.origin) ?? "" };
+function differing(table: string, expected: readonly string[], found: readonly string[]): ScrubFinding[] {
+  return expected.flatMap((sum, bucket) => {
+    const actual = found[bucket] ?? "";
+    return sum === actual ? [] : [{ table, bucket, expected: sum, found: actual }];
+  });
+}
+
+function sumRows(
+  db: Database.Database,
+  table: Table,
+  extras: Extras,
+  originOf: (index: number) => string,
+): BigUint64Array {
+  const sums = new BigUint64Array(BUCKETS);
+  for (const { keyBytes, values, clock, extras: own } of eachRow(db, table, extras)) {
+    const stamp: Stamp | undefined = clock && { ...clock, origin: originOf(clock.origin) };
     // A row without a clock was written around the engine: any hash that nobody counted reveals it.
     const known = stamp ?? { epoch: 0, hlc: 0n, origin: "", version: 0 };
-    const hash = rowHash(table.name, key, known, encodeState(table, row.slice(keyCount, clockAt)));
-    addLanes(sums, bucketOf(key) * LANES, readLanes(hash, lanes, 0), 0, 1);
+    addHash(sums, keyBytes, rowHash(table.name, keyBytes, known, encodeState(table, values, own)));
   }
   return sums;
 }

@@ -2,14 +2,15 @@
  * The store: a cluster's tables in one SQLite file, with everything that makes them replicate. It is synchronous, and
  * what it returns is committed. Time comes in as an argument and identity at construction.
  *
- * Three connections, never used at once: `local` runs users' SQL under capture triggers and `plain` writes whole objects
- * without, both with synchronous=FULL, so that an acknowledged write survives power loss; `remote` joins peers' changes without triggers at NORMAL, since what power
- * loss takes of those, anti-entropy brings back: their holdings are lost in the same transaction.
+ * Two connections, never used at once: `sql` runs users' SQL under capture triggers, `plain` writes whole objects and joins
+ * peers' changes without. Local writes sync the log, so that an acknowledged write survives power loss; what power loss
+ * takes of peers' changes, anti-entropy brings back: their holdings are lost in the same transaction.
  */
 import {
   AppError,
   type ApplyOutcome,
   type Change,
+  type ChangedRow,
   type ClusterId,
   type DbId,
   type EmptyVersions,
@@ -20,29 +21,38 @@ import {
   type NodeId,
   type OriginId,
   originId,
+  originNode,
   type Ranges,
+  type RowWrite,
   type SqlValue,
   type Write,
   type WriteOutcome,
 } from "@patina/base";
 import Database from "better-sqlite3";
-import { Capture } from "./capture.js";
-import { ChangeLog } from "./change-log.js";
-import { BUCKETS, Digest } from "./digest.js";
-import { type Extract, Extractor } from "./extract.js";
-import { createEngineTables, FORMAT, migrate, readMeta, type Table, tableOf, writeMeta } from "./layout.js";
+import { Aside } from "./aside.js";
+import { Digest } from "./digest.js";
+import { Engine, type EngineParts, forgetTemporary } from "./engine.js";
+import type { Extract } from "./extract.js";
+import { Extras } from "./extras.js";
+import { createEngineTables, FORMAT, readMeta, writeMeta } from "./layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./limits.js";
-import { LocalWriter } from "./local-writer.js";
+import { migrate } from "./migrate.js";
 import { readObject, type StoredObject, tableUnknown } from "./object.js";
 import { Origins } from "./origins.js";
 import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./quarantine.js";
 import { RecentChanges } from "./recent.js";
-import { RemoteApplier } from "./remote-applier.js";
-import { TableRows } from "./rows.js";
 import { parseSchema } from "./schema.js";
+import {
+  nextVersion,
+  schemaHistory,
+  SCHEMAS_TABLE,
+  schemaToOpen,
+  type SchemaVersion,
+  schemaWrite,
+} from "./schema-history.js";
+import type { SchemaPlan } from "./schema-plan.js";
 import { quoteName } from "./sql/tokens.js";
 import { transactionError } from "./sqlite-error.js";
-import { StatementCache } from "./statement-cache.js";
 
 export interface StoreOptions {
   readonly path: string;
@@ -62,22 +72,12 @@ const RETRY_CHANGES = 4;
 export class SqliteStore {
   readonly origin: OriginId;
   readonly cluster: ClusterId;
-  readonly schemaHash: string;
-  readonly #local: Database.Database;
+  readonly #sql: Database.Database;
   readonly #plain: Database.Database;
-  readonly #remote: Database.Database;
-  readonly #tables: ReadonlyMap<string, Table>;
-  readonly #origins: Origins;
-  readonly #digest: Digest;
-  readonly #clock: HlcClock;
+  readonly #parts: EngineParts;
   readonly #recent: RecentChanges;
-  readonly #log: ChangeLog;
-  readonly #writer: LocalWriter;
-  readonly #applier: RemoteApplier;
-  readonly #extractor: Extractor;
-  readonly #quarantine: Quarantine;
-  readonly #remoteRows: ReadonlyMap<string, TableRows>;
   readonly #reads = new Map<string, Database.Statement>();
+  #engine: Engine;
 
   /**
    * Opens or creates the file. Throws `data-dir-foreign` for a file of another cluster, `schema-invalid` or
@@ -86,69 +86,79 @@ export class SqliteStore {
   constructor(options: StoreOptions) {
     const limits = options.limits ?? defaultStoreLimits;
     const pages = options.walAutocheckpointPages ?? 1000;
-    const schema = parseSchema(options.schemaSql);
-    this.#local = openDatabase(options.path, "FULL", pages);
-    createEngineTables(this.#local);
-    const generation = checkCluster(this.#local, options);
-    this.cluster = { name: options.cluster.name, generation };
-    const schemaChanged = readMeta(this.#local, "schema") !== schema.sql;
-    migrate(this.#local, schema);
-    this.schemaHash = schema.hash;
-    this.origin = originId(options.node, adoptDbId(this.#local, options));
-    this.#plain = openDatabase(options.path, "FULL", pages);
-    this.#remote = openDatabase(options.path, "NORMAL", pages);
-
-    const tables = schema.tables.map(tableOf);
-    this.#tables = new Map(tables.map((table) => [table.name, table]));
-    this.#origins = new Origins(this.#local);
-    this.#digest = new Digest(this.#local);
-    this.#clock = new HlcClock(this.#origins.highWater());
+    const shipped = parseSchema(options.schemaSql);
+    const sql = openDatabase(options.path, pages);
+    this.#sql = sql;
+    createEngineTables(sql);
+    this.cluster = { name: options.cluster.name, generation: checkCluster(sql, options) };
+    const waiting = { extras: new Extras(sql), aside: new Aside(sql) };
+    const before = readMeta(sql, "schema");
+    const schema = schemaToOpen(sql, shipped);
+    migrate(sql, schema, waiting);
+    this.origin = originId(options.node, adoptDbId(sql, options));
+    const plain = openDatabase(options.path, pages);
+    this.#plain = plain;
+    const origins = new Origins(sql);
+    const clock = new HlcClock(origins.highWater());
+    const quarantine = new Quarantine(plain, origins);
+    const digest = new Digest(sql);
+    this.#parts = { sql, plain, waiting, origins, quarantine, digest, clock, self: this.origin, limits };
     this.#recent = new RecentChanges(limits.recentBytesMax);
-    this.#remoteRows = rowsOf(this.#remote, tables);
-    this.#log = new ChangeLog(this.#remote, this.#remoteRows);
-    this.#quarantine = new Quarantine(this.#remote, this.#origins);
-    const shared = { log: this.#log, origins: this.#origins, digest: this.#digest, clock: this.#clock, limits };
-    const find = (name: string): Table | undefined => this.#findTable(name);
-    this.#writer = new LocalWriter({
-      ...shared,
-      captured: { db: this.#local, rows: rowsOf(this.#local, tables) },
-      plain: { db: this.#plain, rows: rowsOf(this.#plain, tables) },
-      capture: new Capture(this.#local, tables),
-      statements: new StatementCache(this.#local, find, limits),
-      self: this.origin,
-    });
-    const remote = { db: this.#remote, rows: this.#remoteRows, quarantine: this.#quarantine };
-    this.#applier = new RemoteApplier({ ...shared, ...remote });
-    this.#extractor = new Extractor(this.#log, this.#origins, this.#quarantine);
-    if (schemaChanged) this.#retryAll();
+    this.#engine = new Engine(schema, this.#parts);
+    if (before !== schema.sql) this.#retryAll();
   }
 
   /** Local writes, grouped: one durable transaction, one outcome each. Throws `store-failed` when none could be kept. */
   commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
-    const outcomes = this.#writer.commit(writes, wallMs);
-    for (const outcome of outcomes) if (outcome.ok && outcome.change !== undefined) this.#recent.add(outcome.change);
+    const outcomes = this.#engine.writer.commit(writes, wallMs);
+    let brings = false;
+    for (const outcome of outcomes) {
+      if (!outcome.ok || outcome.change === undefined) continue;
+      this.#recent.add(outcome.change);
+      brings ||= outcome.rows.some(isSchemaRow);
+    }
+    if (brings) this.#adoptSchema();
     return outcomes;
   }
 
   /** Joins changes of other origins. Returned means committed; nothing of it is held otherwise. */
   apply(changes: readonly Change[], empties: readonly EmptyVersions[] = [], owed: Heads = new Map()): ApplyOutcome {
-    const outcome = this.#applier.apply(changes, empties, owed);
+    const outcome = this.#engine.applier.apply(changes, empties, owed);
     for (const change of changes) this.#recent.add(change);
-    return outcome;
+    return this.#withSchema(outcome);
+  }
+
+  /** The tables this member has now, as SQL text, and the versions that the cluster agreed on, the latest first. */
+  schema(): { readonly sql: string; readonly hash: string; readonly history: readonly SchemaVersion[] } {
+    const { sql, hash } = this.#engine.schema;
+    return { sql, hash, history: schemaHistory(this.#plain) };
+  }
+
+  /**
+   * What applying this schema would change, and the write that does it everywhere; no write when it changes nothing.
+   * Throws `schema-invalid`, `schema-destructive` or `bad-request`.
+   */
+  planSchema(
+    sql: string,
+    ignored: readonly string[] = [],
+  ): { plan: SchemaPlan; version: number; write: RowWrite | undefined } {
+    const history = schemaHistory(this.#plain);
+    const { plan, next } = nextVersion(this.#engine.schema, history, { sql, ignored, author: originNode(this.origin) });
+    return { plan, version: next?.version ?? history[0]?.version ?? 0, write: next && schemaWrite(next) };
   }
 
   holdings(): Holdings {
-    return this.#origins.holdings();
+    return this.#parts.origins.holdings();
   }
 
   /** What is held of `wanted`, oldest first, about `bytesMax` of it. */
   extract(origin: OriginId, wanted: Ranges, bytesMax: number): Extract {
-    return this.#extractor.extract(origin, wanted, bytesMax, (version) => this.#recent.get(origin, version));
+    return this.#engine.extractor.extract(origin, wanted, bytesMax, (version) => this.#recent.get(origin, version));
   }
 
   /** The state digest, 64 hex digits: equal holdings must mean equal digests. */
   digest(): string {
-    return this.#digest.total().toString("hex");
+    return this.#parts.digest.total().toString("hex");
   }
 
   /** The digest, unless something is owed or in quarantine: then this state may differ from a peer's. */
@@ -161,27 +171,27 @@ export class SqliteStore {
    * row may be missing that was never deleted.
    */
   get isWhole(): boolean {
-    return this.#origins.isWhole;
+    return this.#parts.origins.isWhole;
   }
 
   /** What is held or owed: the basis of anything read back from these rows. */
   basis(): Heads {
-    return this.#origins.basis();
+    return this.#parts.origins.basis();
   }
 
   /** Per table that has rows, its part of the digest. */
   tableDigests(): Record<string, string> {
-    return Object.fromEntries(this.#digest.tables().map(([table, sum]) => [table, sum.toString("hex")]));
+    return Object.fromEntries(this.#parts.digest.tables());
   }
 
   /** The highest HLC issued or observed. */
   highWater(): Hlc {
-    return this.#clock.high;
+    return this.#parts.clock.high;
   }
 
   /** The highest HLC of an app's own rows, tombstones included. `table` must name one with an app column. */
   appHighWater(table: string, app: string): Hlc {
-    const { rowsTable, appColumn } = this.#tables.get(table) ?? {};
+    const { rowsTable, appColumn } = this.#engine.tables.get(table) ?? {};
     if (rowsTable === undefined || appColumn === undefined) return 0n;
     const sql = `SELECT max(
       coalesce((SELECT max(_patina_hlc) FROM ${quoteName(rowsTable)} WHERE ${quoteName(appColumn)} = ?), 0),
@@ -192,17 +202,17 @@ export class SqliteStore {
 
   /** Tables whose rows belong to apps. */
   appTables(): string[] {
-    return [...this.#tables.values()].filter(({ appColumn }) => appColumn !== undefined).map(({ name }) => name);
+    return [...this.#engine.tables.values()].filter(({ appColumn }) => appColumn !== undefined).map(({ name }) => name);
   }
 
   /** The column that names a row's app, for tables that have one. */
   appColumn(table: string): string | undefined {
-    return this.#tables.get(table)?.appColumn;
+    return this.#engine.tables.get(table)?.appColumn;
   }
 
   /** A table's columns as `SELECT *` gives them. */
   columns(table: string): string[] {
-    return this.#remote
+    return this.#plain
       .prepare(`SELECT * FROM ${quoteName(table)}`)
       .columns()
       .map(({ name }) => name);
@@ -212,7 +222,7 @@ export class SqliteStore {
   read(sql: string, params: readonly SqlValue[] = []): SqlValue[][] {
     let statement = this.#reads.get(sql);
     if (statement === undefined) {
-      statement = this.#remote.prepare(sql).raw().safeIntegers(true);
+      statement = this.#plain.prepare(sql).raw().safeIntegers(true);
       this.#reads.set(sql, statement);
     }
     return statement.all(...params) as SqlValue[][];
@@ -222,37 +232,69 @@ export class SqliteStore {
    * A slice of housekeeping, short enough for the thread that gossips; false when there is nothing to do. Call it now
    * and then: what it sweeps is bounded by it. Throws like `commit`.
    */
-  maintain(entriesMax: number): boolean {
-    if (!this.#log.needsSweep) return false;
+  maintain(keysMax: number): boolean {
+    const { log } = this.#engine;
+    if (!log.needsSweep) return false;
     try {
-      this.#remote.transaction(() => this.#log.sweep(entriesMax)).immediate();
+      this.#plain.transaction(() => log.sweep(keysMax)).immediate();
     } catch (thrown) {
       throw transactionError(thrown);
     }
     return true;
   }
 
+  /** Makes the latest version's tables this member's. What they made visible is returned like rows just written. */
+  #adoptSchema(): readonly ChangedRow[] {
+    const [latest] = schemaHistory(this.#plain);
+    if (latest === undefined || latest.sql === this.#engine.schema.sql) return [];
+    let schema = parseSchema(latest.sql);
+    forgetTemporary(this.#sql);
+    try {
+      migrate(this.#sql, schema, this.#parts.waiting);
+    } catch (thrown) {
+      schema = this.#engine.schema;
+      throw transactionError(thrown);
+    } finally {
+      this.#reads.clear();
+      this.#engine = new Engine(schema, this.#parts);
+    }
+    return this.#retryAll();
+  }
+
+  #retryAll(): ChangedRow[] {
+    const rows: ChangedRow[] = [];
+    let at: QuarantineCursor | undefined;
+    do {
+      const changes = this.#parts.quarantine.next(at, RETRY_CHANGES);
+      rows.push(...this.#engine.applier.retryQuarantined(changes).rows);
+      at = changes.at(-1);
+    } while (at !== undefined);
+    return rows;
+  }
+
   /** The object of `table` with this key, by column name. Throws `table-unknown` and `bad-request`. */
   readObject(table: string, key: Readonly<Record<string, SqlValue>>): StoredObject | undefined {
-    const rows = this.#remoteRows.get(table);
-    if (rows === undefined) throw tableUnknown(table, [...this.#tables.keys()]);
-    return readObject(rows, this.#origins, key);
+    const { rows: tables } = this.#engine;
+    const rows = tables.get(table);
+    if (rows === undefined || rows.table.isHidden) throw tableUnknown(table, tables);
+    return readObject(rows, this.#parts.origins, key);
   }
 
   /** By number, the digest of each of a table's buckets that has rows. Throws `table-unknown`. */
   bucketDigests(table: string): Record<number, string> {
-    if (!this.#tables.has(table)) throw tableUnknown(table, [...this.#tables.keys()]);
-    const sums = Array.from({ length: BUCKETS }, (_, i) => [i, this.#digest.bucket(table, i).toString("hex")] as const);
-    return Object.fromEntries(sums.filter(([, sum]) => /[^0]/.test(sum)));
+    const { digest } = this.#parts;
+    const isThere = this.#engine.rows.has(table) || digest.tables().some(([name]) => name === table);
+    if (!isThere) throw tableUnknown(table, this.#engine.rows);
+    return Object.fromEntries([...digest.buckets(table).entries()].filter(([, sum]) => /[^0]/.test(sum)));
   }
 
   quarantinedCount(): number {
-    return this.#quarantine.count;
+    return this.#parts.quarantine.count;
   }
 
   /** A page of the changes that could not be applied, by origin and version. */
   quarantined(after: QuarantineCursor | undefined, limit: number): QuarantinedChange[] {
-    return this.#quarantine.list(after, limit);
+    return this.#parts.quarantine.list(after, limit);
   }
 
   /**
@@ -260,37 +302,38 @@ export class SqliteStore {
    * Throws like `apply`.
    */
   retryQuarantined(after: QuarantineCursor | undefined): { outcome: ApplyOutcome; next: QuarantineCursor | undefined } {
-    const changes = this.#quarantine.next(after, RETRY_CHANGES);
-    return { outcome: this.#applier.retryQuarantined(changes), next: changes.at(-1) };
+    const changes = this.#parts.quarantine.next(after, RETRY_CHANGES);
+    const outcome = this.#engine.applier.retryQuarantined(changes);
+    return { outcome: this.#withSchema(outcome), next: changes.at(-1) };
+  }
+
+  /** The outcome, with what a schema among its rows made visible. */
+  #withSchema(outcome: ApplyOutcome): ApplyOutcome {
+    if (!outcome.rows.some(isSchemaRow)) return outcome;
+    const retried = this.#adoptSchema();
+    return { ...outcome, rows: [...outcome.rows, ...retried] };
   }
 
   close(): void {
-    this.#remote.close();
     this.#plain.close();
-    this.#local.close();
-  }
-
-  #retryAll(): void {
-    let at: QuarantineCursor | undefined;
-    do at = this.retryQuarantined(at).next;
-    while (at !== undefined);
-  }
-
-  #findTable(name: string): Table | undefined {
-    const exact = this.#tables.get(name);
-    if (exact !== undefined) return exact;
-    const lower = name.toLowerCase();
-    return [...this.#tables.values()].find((table) => table.name.toLowerCase() === lower);
+    this.#sql.close();
   }
 }
 
-function openDatabase(path: string, synchronous: "FULL" | "NORMAL", walAutocheckpointPages: number): Database.Database {
+/** SQLite's own pages in memory, for each of the two connections: enough to keep a region's inner nodes and hot rows. */
+const CACHE_KIB = 32 << 10;
+
+function isSchemaRow({ table }: ChangedRow): boolean {
+  return table === SCHEMAS_TABLE.name;
+}
+
+function openDatabase(path: string, walAutocheckpointPages: number): Database.Database {
   try {
     const db = new Database(path);
     db.pragma("journal_mode = WAL");
-    db.pragma(`synchronous = ${synchronous}`);
     db.pragma(`wal_autocheckpoint = ${walAutocheckpointPages}`);
     db.pragma("temp_store = MEMORY");
+    db.pragma(`cache_size = -${CACHE_KIB}`);
     // Short: this thread also gossips. Only a checkpoint of the log, or a foreign process, ever makes it wait.
     db.pragma("busy_timeout = 250");
     return db;
@@ -300,10 +343,6 @@ function openDatabase(path: string, synchronous: "FULL" | "NORMAL", walAutocheck
       hint: "Check that the directory exists, is writable and is not full.",
     });
   }
-}
-
-function rowsOf(db: Database.Database, tables: readonly Table[]): Map<string, TableRows> {
-  return new Map(tables.map((table) => [table.name, new TableRows(db, table)]));
 }
 
 /** Makes a fresh file this cluster's, and refuses another's. The generation that holds: a restored file brings its own. */

@@ -196,9 +196,12 @@ describe("what peers send", () => {
   });
 
   test("a row that cannot be applied does not push the clock", () => {
-    const [a, b] = [node("CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, zone TEXT);"), node()];
+    const [a, b] = [
+      node(),
+      node("CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, a TEXT DEFAULT 'd', n INTEGER CHECK (n < 5));"),
+    ];
     const ahead = (BigInt(WALL) << 16n) << 2n;
-    const change = changeOf(put(a, row({ id: "k", zone: "z" }, { stamp: { epoch: 0, hlc: ahead } }))) as Change;
+    const change = changeOf(put(a, row({ id: "k", n: 5n }, { stamp: { epoch: 0, hlc: ahead } }))) as Change;
     expect(b.apply([{ ...change, hlc: 1n }]).quarantined.length).toBe(1);
     expect(b.highWater()).toBe(1n);
   });

@@ -1,0 +1,99 @@
+/**
+ * Everything that works on one schema: statements, capture, the ways in and out. A store makes a new one when its schema
+ * changes, around the same holdings, digest, clock and recent changes.
+ */
+import type { HlcClock, OriginId } from "@patina/base";
+import type Database from "better-sqlite3";
+import { Capture } from "./capture.js";
+import { CapturedWrites } from "./captured-writes.js";
+import { ChangeLog } from "./change-log.js";
+import type { Digest } from "./digest.js";
+import { Extractor } from "./extract.js";
+import { tablesOf } from "./hidden.js";
+import type { Table } from "./layout.js";
+import type { StoreLimits } from "./limits.js";
+import { LocalWriter } from "./local-writer.js";
+import { ObjectWrites } from "./object-writes.js";
+import type { Origins } from "./origins.js";
+import type { Quarantine } from "./quarantine.js";
+import { RemoteApplier } from "./remote-applier.js";
+import { rowsOf, type TableRows, type Waiting } from "./rows.js";
+import type { Schema } from "./schema.js";
+import { quoteName } from "./sql/tokens.js";
+import { StatementCache } from "./statement-cache.js";
+import { Transactions } from "./transactions.js";
+
+export interface EngineParts {
+  /** The connection of users' SQL, with capture triggers. */
+  readonly sql: Database.Database;
+  /** The connection of everything else. */
+  readonly plain: Database.Database;
+  readonly waiting: Waiting;
+  readonly origins: Origins;
+  readonly quarantine: Quarantine;
+  readonly digest: Digest;
+  readonly clock: HlcClock;
+  readonly self: OriginId;
+  readonly limits: StoreLimits;
+}
+
+export class Engine {
+  readonly schema: Schema;
+  readonly writer: LocalWriter;
+  readonly applier: RemoteApplier;
+  readonly extractor: Extractor;
+  readonly log: ChangeLog;
+  /** Of every table, hidden ones included, on the connection of everything but users' SQL. */
+  readonly rows: ReadonlyMap<string, TableRows>;
+  readonly #tables: ReadonlyMap<string, Table>;
+
+  constructor(schema: Schema, parts: EngineParts) {
+    const { sql, plain: db, waiting, origins, quarantine, digest, clock, self, limits } = parts;
+    this.schema = schema;
+    forgetTemporary(sql);
+    forgetTemporary(db);
+    const tables = tablesOf(db, schema);
+    const visible = schema.tables.flatMap(({ name }) => tables.find((table) => table.name === name) ?? []);
+    this.#tables = new Map(visible.map((table) => [table.name, table]));
+    const mirrors = [origins, digest];
+    const captured = { transactions: new Transactions(sql, mirrors), rows: rowsOf(sql, tables, waiting) };
+    const plain = { transactions: new Transactions(db, mirrors), rows: rowsOf(db, tables, waiting) };
+    this.rows = plain.rows;
+    const statements = new StatementCache(sql, (name) => this.findTable(name), limits);
+    this.log = new ChangeLog(db, plain.rows, waiting.aside);
+    const shared = { log: this.log, origins, digest, clock, limits };
+    this.writer = new LocalWriter({
+      ...shared,
+      captured,
+      plain,
+      objects: new ObjectWrites(clock, origins),
+      statements: new CapturedWrites(new Capture(sql, visible, limits.touchesMax), statements, origins, captured.rows),
+      self,
+    });
+    this.applier = new RemoteApplier({ ...shared, ...plain, db, aside: waiting.aside, quarantine });
+    this.extractor = new Extractor(this.log, origins, quarantine);
+  }
+
+  /** Tables of the schema, by the names it gives them. */
+  get tables(): ReadonlyMap<string, Table> {
+    return this.#tables;
+  }
+
+  /** By name, as SQL takes names: in any case. */
+  findTable(name: string): Table | undefined {
+    const exact = this.#tables.get(name);
+    if (exact !== undefined) return exact;
+    const lower = name.toLowerCase();
+    return [...this.#tables.values()].find((table) => table.name.toLowerCase() === lower);
+  }
+}
+
+/** Drops the triggers and scratch tables that an engine left on a connection: before its schema changes, and after. */
+export function forgetTemporary(db: Database.Database): void {
+  const rows = db
+    .prepare("SELECT type, name FROM sqlite_temp_schema WHERE name LIKE '\\_patina\\_%' ESCAPE '\\'")
+    .all();
+  for (const { type, name } of rows as { type: string; name: string }[]) {
+    if (type === "trigger" || type === "table") db.exec(`DROP ${type} temp.${quoteName(name)}`);
+  }
+}

@@ -65,11 +65,15 @@ const HOUSE_RULES: readonly Held[] = [
     rule: packagesAreImportedByName,
     bad: [
       [STORE, `import { a } from "@patina/base/dist/ids.js";`],
+      [STORE, `import { a } from "@patina/base/testing";`],
       [STORE, `import { a } from "../../base/src/ids.js";`],
       [STORE, `import { a } from "./index.js";`],
       [STORE, `import { a } from "@patina/store";`],
     ],
-    good: [[STORE, `import { a } from "@patina/base";\nimport { b } from "./schema/parse.js";`]],
+    good: [
+      [STORE, `import { a } from "@patina/base";\nimport { b } from "./schema/parse.js";`],
+      ["packages/store/src/commit.test.ts", `import { a } from "@patina/base/testing";`],
+    ],
   },
   {
     sentence: "time is read in one file",

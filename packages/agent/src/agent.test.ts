@@ -152,9 +152,9 @@ describe("when the store fails", () => {
 
   test("one write that fails says so to its own ticket only", () => {
     const a = net.add(1);
-    const good: Write = { kind: "rows", rows: [{ table: "t", values: { id: "k", value: "v" } }] };
+    const good = (value: string): Write => ({ kind: "rows", rows: [{ table: "t", values: { id: "k", value } }] });
     const bad: Write = { kind: "statements", statements: [] };
-    const writes = [good, bad, good].map((write, ticket) => ({ ticket, write }));
+    const writes = [good("v"), bad, good("w")].map((write, ticket) => ({ ticket, write }));
     net.give("10.0.0.1:1", { kind: "write", writes });
     net.run(1);
     expect([0, 1, 2].map((ticket) => a.outcomes.get(ticket)?.map(({ ok }) => ok))).toEqual([[true], [false], [true]]);

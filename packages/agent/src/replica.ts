@@ -143,7 +143,7 @@ export class Replica {
       case "holdings":
         return this.#onHoldings(from, frame, now);
       case "want":
-        return this.#onWant(from, frame.wants);
+        return this.#answerWant(from, frame.wants);
       case "repairing":
         this.#owe(frame.basis);
         return [];
@@ -268,6 +268,14 @@ export class Replica {
       effects.push({ kind: "frame", to: from, frame: { kind: "holdings", holdings: mine, isReply: true } });
     }
     return effects;
+  }
+
+  #answerWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
+    try {
+      return this.#onWant(from, wants);
+    } catch (thrown) {
+      return storeEvents(asAppError(thrown, "store-failed")); // Nothing is said rather than half of it.
+    }
   }
 
   #onWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {

@@ -14,6 +14,11 @@ export interface StoreLimits {
   readonly statementsCachedMax: number;
   /** Recent changesets kept with their exact bytes for peers that ask; older ones are read back from the rows. */
   readonly recentBytesMax: number;
+  /**
+   * The write-ahead log's length beyond which writes and remote changes are refused as `store-busy`, until it has been
+   * cut. It grows for as long as some reader keeps one snapshot open; users' queries end at their deadline long before.
+   */
+  readonly walBytesMax: number;
 }
 
 export const defaultStoreLimits: StoreLimits = {
@@ -25,4 +30,5 @@ export const defaultStoreLimits: StoreLimits = {
   parametersMax: 32_766,
   statementsCachedMax: 256,
   recentBytesMax: 8 << 20,
+  walBytesMax: 1 << 30,
 };

@@ -141,10 +141,14 @@ export class RemoteApplier {
   /** The join. Undefined when the row that is here wins, or when nobody can see it yet. */
   #joinRow(change: Change, origin: number, incoming: RowChange, steps: MemoryStep[]): ChangedRow | undefined {
     const rows = this.#parts.rows.get(incoming.table);
-    const key = decodeKey(incoming.key, this.#parts.limits.rowBytesMax);
+    const { rowBytesMax } = this.#parts.limits;
+    const key = decodeKey(incoming.key, rowBytesMax);
     const isKnown = rows !== undefined && key.length === rows.table.key.length;
     if (isKnown) assertKeyForm(rows, key, incoming.key);
     else if (Buffer.compare(encodeKey(key), incoming.key) !== 0) throw new MalformedError("a key not in its one form");
+    const state = incoming.state;
+    // Before anything is compared: whether a change can be applied must not depend on what is here.
+    const decoded = state && decodeState(isKnown ? rows.table : NO_TABLE, state, rowBytesMax);
     const current = isKnown ? rows.read(key, incoming.key) : undefined;
     const { db, aside } = this.#parts;
     const waiting = current === undefined ? aside.read(db, incoming.table, incoming.key) : undefined;
@@ -153,7 +157,6 @@ export class RemoteApplier {
     const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
     const last = here ?? buried;
     if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;
-    const state = incoming.state;
     const hash = state === undefined ? 0n : rowHash(incoming.table, incoming.key, stamp, state);
     const difference = hash - (here?.hash ?? 0n);
     // Its stamp may be ahead of its change's: a later local write of the row must win.
@@ -165,13 +168,12 @@ export class RemoteApplier {
     }
     const { table } = rows;
     const appBefore = rows.appOf(key, current?.values);
-    if (state === undefined) {
+    if (decoded === undefined) {
       if (current !== undefined) rows.delete(key);
       rows.clearWaiting(incoming.key);
       rows.putTombstone(incoming.key, clock, incoming.app);
       return { table: table.name, key, kind: "delete", appBefore, app: undefined };
     }
-    const decoded = decodeState(table, state, this.#parts.limits.rowBytesMax);
     const values = rows.putState(key, incoming.key, decoded, clock, current);
     if (buried !== undefined) rows.dropTombstone(incoming.key);
     return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(key, values) };
@@ -193,6 +195,9 @@ export class RemoteApplier {
     return { ...clock, origin: this.#parts.origins.originOf(clock.origin) };
   }
 }
+
+/** Stands for a table that is not here: of its states, only the form can be checked. */
+const NO_TABLE = { name: "a table not here", values: [] };
 
 /** Keys that a table holds for one must have the same bytes everywhere. */
 function assertKeyForm(rows: TableRows, key: readonly SqlValue[], bytes: Uint8Array): void {

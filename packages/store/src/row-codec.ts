@@ -44,12 +44,11 @@ const scratch = new ByteWriter(4096);
 export function encodeKey(key: readonly SqlValue[]): Uint8Array {
   scratch.reset();
   for (const value of key) writeValue(scratch, value);
-  return scratched();
+  return copied(scratch.view());
 }
 
 /** A copy from Node's pool of small buffers: an array buffer for each row would cost more than all else about it. */
-function scratched(): Uint8Array {
-  const bytes = scratch.view();
+function copied(bytes: Uint8Array): Uint8Array {
   const copy = Buffer.allocUnsafe(bytes.length);
   copy.set(bytes);
   return copy;
@@ -67,9 +66,17 @@ export function decodeKey(bytes: Uint8Array, bytesMax: number): SqlValue[] {
   return key;
 }
 
+/** What the codec must know of a table. */
+type Shape = Pick<Table, "name" | "values">;
+
 /** `values` in the order of `table.values`. An extra stands for its column, too, when the table has one. */
-export function encodeState(table: Table, values: readonly SqlValue[], extras: readonly Extra[] = []): Uint8Array {
-  if (extras.length > 0) return encodeMerged(table, values, extras);
+export function encodeState(table: Shape, values: readonly SqlValue[], extras: readonly Extra[] = []): Uint8Array {
+  return copied(writeState(table, values, extras));
+}
+
+/** What `encodeState` gives, without a copy: only until the next row is encoded. */
+function writeState(table: Shape, values: readonly SqlValue[], extras: readonly Extra[]): Uint8Array {
+  if (extras.length > 0) return writeMerged(table, values, extras);
   scratch.reset();
   let written = 0;
   for (let i = 0; i < table.values.length; i++) if (!isDefault(table, i, values[i] ?? null)) written++;
@@ -80,10 +87,10 @@ export function encodeState(table: Table, values: readonly SqlValue[], extras: r
     scratch.bytes(must(table.values[i], "a column").nameBytes);
     writeValue(scratch, value);
   }
-  return scratched();
+  return scratch.view();
 }
 
-function encodeMerged(table: Table, values: readonly SqlValue[], extras: readonly Extra[]): Uint8Array {
+function writeMerged(table: Shape, values: readonly SqlValue[], extras: readonly Extra[]): Uint8Array {
   const all = new Map<string, SqlValue>();
   table.values.forEach(({ name }, i) => {
     if (!isDefault(table, i, values[i] ?? null)) all.set(name, values[i] ?? null);
@@ -92,7 +99,7 @@ function encodeMerged(table: Table, values: readonly SqlValue[], extras: readonl
   scratch.reset().varint(all.size);
   const sorted = [...all].sort((a, b) => (a[0] < b[0] ? -1 : 1));
   for (const [name, value] of sorted) writeValue(scratch.text(name), value);
-  return scratched();
+  return scratch.view();
 }
 
 export interface DecodedState {
@@ -102,8 +109,11 @@ export interface DecodedState {
   readonly extras: Extra[];
 }
 
-/** A state as its table takes it. Throws `MalformedError` for bytes that no member of any schema would write. */
-export function decodeState(table: Table, state: Uint8Array, bytesMax: number): DecodedState {
+/**
+ * A state as its table takes it. Throws `MalformedError` for bytes that no member of any schema would write: one state in
+ * two forms would have two hashes.
+ */
+export function decodeState(table: Shape, state: Uint8Array, bytesMax: number): DecodedState {
   const columns = table.values;
   const values = columns.map(({ defaultValue }) => defaultValue);
   const extras: Extra[] = [];
@@ -118,8 +128,7 @@ export function decodeState(table: Table, state: Uint8Array, bytesMax: number): 
     if (at === columns.length || isDefault(table, at, value)) extras.push([Buffer.from(name).toString(), value]);
     else values[at] = value;
   }
-  if (!reader.isAtEnd) throw new MalformedError("bytes after the last column");
-  if (extras.length > 0 && Buffer.compare(encodeState(table, values, extras), state) !== 0) {
+  if (Buffer.compare(writeState(table, values, extras), state) !== 0) {
     throw new MalformedError(`a state of ${table.name} that is not in its one form`);
   }
   return { values, extras };
@@ -189,7 +198,7 @@ export function rowHash(table: string, key: Uint8Array, stamp: Stamp, state: Uin
 const xxh = await xxhash();
 const hashed = new ByteWriter(4096);
 
-function isDefault(table: Table, index: number, value: SqlValue): boolean {
+function isDefault(table: Shape, index: number, value: SqlValue): boolean {
   const byDefault = table.values[index]?.defaultValue ?? null;
   return value === byDefault && !Object.is(value, -0);
 }

@@ -262,26 +262,22 @@ export function rowsOf(db: Database.Database, tables: readonly Table[], waiting:
   return new Map(tables.map((table) => [table.name, new TableRows(db, table, waiting)]));
 }
 
-/** Every row of a table, for work that has to see them all. */
+/** Every row of a table, for work that has to see them all: found as readers find them, through the key's index. */
 export function* eachRow(
   db: Database.Database,
   table: Table,
   extras: Extras,
 ): Generator<StoredRow & { readonly key: readonly SqlValue[]; readonly keyBytes: Uint8Array }, void, void> {
-  const columns = [
-    ...table.values.map(({ column }) => quoteName(column)),
-    ...CLOCK_COLUMNS,
-    ...table.key.map(quoteName),
-  ];
-  const rows = db
-    .prepare(`SELECT ${columns.join(", ")} FROM ${quoteName(table.rowsTable)}`)
-    .raw()
-    .safeIntegers(true);
-  const count = table.values.length;
-  const keyAt = count + CLOCK_COLUMNS.length;
-  for (const row of rows.iterate() as Iterable<SqlValue[]>) {
-    const key = row.slice(keyAt);
+  const keyColumns = table.key.map(quoteName);
+  // The key comes first, so that SQLite takes it from the index before it goes to the row: a damaged entry shows.
+  const columns = [...keyColumns, ...table.values.map(({ column }) => quoteName(column)), ...CLOCK_COLUMNS];
+  const order = keyColumns.join(", ");
+  const sql = `SELECT ${columns.join(", ")} FROM ${quoteName(table.rowsTable)} ORDER BY ${order}`;
+  for (const row of db.prepare(sql).raw().safeIntegers(true).iterate() as Iterable<SqlValue[]>) {
+    const key = row.slice(0, keyColumns.length);
     const keyBytes = encodeKey(key);
-    yield { key, keyBytes, values: row, clock: clockOf(row, count), extras: extras.read(db, table.name, keyBytes) };
+    const values = row.slice(keyColumns.length);
+    const clock = clockOf(values, table.values.length);
+    yield { key, keyBytes, values, clock, extras: extras.read(db, table.name, keyBytes) };
   }
 }

@@ -43,7 +43,8 @@ afterEach(() => {
     store.close();
     rmSync(dir, { recursive: true, force: true });
   }
-  expect(findings).toEqual([]); // No test here may leave a row nobody counted.
+  // No test here may leave a row nobody counted.
+  if (findings.length > 0) throw new Error(`scrub found ${JSON.stringify(findings)}`);
 });
 
 let tick = 0;

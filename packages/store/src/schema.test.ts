@@ -4,7 +4,7 @@ import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Aside } from "./aside.js";
 import { Extras } from "./extras.js";
-import { createEngineTables, readMeta, tableOf } from "./layout.js";
+import { createEngineTables, tableOf } from "./layout.js";
 import { migrate } from "./migrate.js";
 import { parseSchema } from "./schema.js";
 

@@ -55,10 +55,9 @@ function takeRowsIn(db: Database.Database, rows: TableRows, aside: Aside): void 
   for (const { key, row } of aside.rows(db, table.name)) {
     const columns = decodeKey(key, key.length);
     if (columns.length !== table.key.length) continue; // It waits for a table of that name whose key is like this.
-    const state = decodeState(table, row.state, row.state.length);
     db.exec("SAVEPOINT take_in");
     try {
-      rows.putState(columns, key, state, row.clock);
+      rows.putState(columns, key, decodeState(table, row.state, row.state.length), row.clock);
     } catch (thrown) {
       if (!db.inTransaction || isFatal(thrown)) throw thrown;
       db.exec("ROLLBACK TO take_in"); // A CHECK or a type refuses it.

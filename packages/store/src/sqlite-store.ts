@@ -28,7 +28,7 @@ import {
   type Write,
   type WriteOutcome,
 } from "@patina/base";
-import Database from "better-sqlite3";
+import type Database from "better-sqlite3";
 import { Aside } from "./aside.js";
 import { Digest } from "./digest.js";
 import { Engine, type EngineParts, forgetTemporary } from "./engine.js";
@@ -38,6 +38,7 @@ import { createEngineTables, FORMAT, readMeta, writeMeta } from "./layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./limits.js";
 import { migrate } from "./migrate.js";
 import { readObject, type StoredObject, tableUnknown } from "./object.js";
+import { cannotOpen, openDatabase } from "./open-database.js";
 import { Origins } from "./origins.js";
 import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./quarantine.js";
 import { RecentChanges } from "./recent.js";
@@ -52,7 +53,7 @@ import {
 } from "./schema-history.js";
 import type { SchemaPlan } from "./schema-plan.js";
 import { quoteName } from "./sql/tokens.js";
-import { transactionError } from "./sqlite-error.js";
+import { WriteGuard } from "./write-guard.js";
 
 export interface StoreOptions {
   readonly path: string;
@@ -75,6 +76,7 @@ export class SqliteStore {
   readonly #sql: Database.Database;
   readonly #plain: Database.Database;
   readonly #parts: EngineParts;
+  readonly #guard: WriteGuard;
   readonly #recent: RecentChanges;
   readonly #reads = new Map<string, Database.Statement>();
   #engine: Engine;
@@ -87,30 +89,39 @@ export class SqliteStore {
     const limits = options.limits ?? defaultStoreLimits;
     const pages = options.walAutocheckpointPages ?? 1000;
     const shipped = parseSchema(options.schemaSql);
-    const sql = openDatabase(options.path, pages);
+    const [sql, plain] = openBoth(options.path, pages);
     this.#sql = sql;
-    createEngineTables(sql);
-    this.cluster = { name: options.cluster.name, generation: checkCluster(sql, options) };
-    const waiting = { extras: new Extras(sql), aside: new Aside(sql) };
-    const before = readMeta(sql, "schema");
-    const schema = schemaToOpen(sql, shipped);
-    migrate(sql, schema, waiting);
-    this.origin = originId(options.node, adoptDbId(sql, options));
-    const plain = openDatabase(options.path, pages);
     this.#plain = plain;
-    const origins = new Origins(sql);
-    const clock = new HlcClock(origins.highWater());
-    const quarantine = new Quarantine(plain, origins);
-    const digest = new Digest(sql);
-    this.#parts = { sql, plain, waiting, origins, quarantine, digest, clock, self: this.origin, limits };
+    this.#guard = new WriteGuard(options.path, limits.walBytesMax);
     this.#recent = new RecentChanges(limits.recentBytesMax);
-    this.#engine = new Engine(schema, this.#parts);
-    if (before !== schema.sql) this.#retryAll();
+    try {
+      createEngineTables(sql);
+      this.cluster = { name: options.cluster.name, generation: checkCluster(sql, options) };
+      const waiting = { extras: new Extras(sql), aside: new Aside(sql) };
+      const before = readMeta(sql, "schema");
+      const schema = schemaToOpen(sql, shipped);
+      migrate(sql, schema, waiting);
+      this.origin = originId(options.node, adoptDbId(sql, options));
+      const origins = new Origins(sql);
+      const clock = new HlcClock(origins.highWater());
+      const quarantine = new Quarantine(plain, origins);
+      const digest = new Digest(sql);
+      this.#parts = { sql, plain, waiting, origins, quarantine, digest, clock, self: this.origin, limits };
+      this.#engine = new Engine(schema, this.#parts);
+      if (before !== schema.sql) this.#retryAll();
+    } catch (thrown) {
+      this.close();
+      throw cannotOpen(options.path, thrown);
+    }
   }
 
-  /** Local writes, grouped: one durable transaction, one outcome each. Throws `store-failed` when none could be kept. */
+  /**
+   * Local writes, grouped: one durable transaction, one outcome each. Throws `store-busy` when none was kept and trying
+   * again may help, and `store-failed` when the file takes no more writes: then every later call throws the same, and
+   * whether these were kept is known once the file has been opened anew.
+   */
   commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
-    const outcomes = this.#engine.writer.commit(writes, wallMs);
+    const outcomes = this.#guard.write(() => this.#engine.writer.commit(writes, wallMs));
     let brings = false;
     for (const outcome of outcomes) {
       if (!outcome.ok || outcome.change === undefined) continue;
@@ -121,9 +132,9 @@ export class SqliteStore {
     return outcomes;
   }
 
-  /** Joins changes of other origins. Returned means committed; nothing of it is held otherwise. */
+  /** Joins changes of other origins. Returned means committed; nothing of it is held otherwise. Throws like `commit`. */
   apply(changes: readonly Change[], empties: readonly EmptyVersions[] = [], owed: Heads = new Map()): ApplyOutcome {
-    const outcome = this.#engine.applier.apply(changes, empties, owed);
+    const outcome = this.#guard.write(() => this.#engine.applier.apply(changes, empties, owed));
     for (const change of changes) this.#recent.add(change);
     return this.#withSchema(outcome);
   }
@@ -151,9 +162,10 @@ export class SqliteStore {
     return this.#parts.origins.holdings();
   }
 
-  /** What is held of `wanted`, oldest first, about `bytesMax` of it. */
+  /** What is held of `wanted`, oldest first, about `bytesMax` of it. Throws `store-failed` when it cannot be read. */
   extract(origin: OriginId, wanted: Ranges, bytesMax: number): Extract {
-    return this.#engine.extractor.extract(origin, wanted, bytesMax, (version) => this.#recent.get(origin, version));
+    const recent = (version: number): Change | undefined => this.#recent.get(origin, version);
+    return this.#guard.read(() => this.#engine.extractor.extract(origin, wanted, bytesMax, recent));
   }
 
   /** The state digest, 64 hex digits: equal holdings must mean equal digests. */
@@ -235,11 +247,7 @@ export class SqliteStore {
   maintain(keysMax: number): boolean {
     const { log } = this.#engine;
     if (!log.needsSweep) return false;
-    try {
-      this.#plain.transaction(() => log.sweep(keysMax)).immediate();
-    } catch (thrown) {
-      throw transactionError(thrown);
-    }
+    this.#guard.write(() => this.#plain.transaction(() => log.sweep(keysMax)).immediate());
     return true;
   }
 
@@ -250,10 +258,10 @@ export class SqliteStore {
     let schema = parseSchema(latest.sql);
     forgetTemporary(this.#sql);
     try {
-      migrate(this.#sql, schema, this.#parts.waiting);
+      this.#guard.write(() => migrate(this.#sql, schema, this.#parts.waiting));
     } catch (thrown) {
       schema = this.#engine.schema;
-      throw transactionError(thrown);
+      throw thrown;
     } finally {
       this.#reads.clear();
       this.#engine = new Engine(schema, this.#parts);
@@ -266,7 +274,7 @@ export class SqliteStore {
     let at: QuarantineCursor | undefined;
     do {
       const changes = this.#parts.quarantine.next(at, RETRY_CHANGES);
-      rows.push(...this.#engine.applier.retryQuarantined(changes).rows);
+      rows.push(...this.#guard.write(() => this.#engine.applier.retryQuarantined(changes)).rows);
       at = changes.at(-1);
     } while (at !== undefined);
     return rows;
@@ -303,7 +311,7 @@ export class SqliteStore {
    */
   retryQuarantined(after: QuarantineCursor | undefined): { outcome: ApplyOutcome; next: QuarantineCursor | undefined } {
     const changes = this.#parts.quarantine.next(after, RETRY_CHANGES);
-    const outcome = this.#engine.applier.retryQuarantined(changes);
+    const outcome = this.#guard.write(() => this.#engine.applier.retryQuarantined(changes));
     return { outcome: this.#withSchema(outcome), next: changes.at(-1) };
   }
 
@@ -320,28 +328,17 @@ export class SqliteStore {
   }
 }
 
-/** SQLite's own pages in memory, for each of the two connections: enough to keep a region's inner nodes and hot rows. */
-const CACHE_KIB = 32 << 10;
-
 function isSchemaRow({ table }: ChangedRow): boolean {
   return table === SCHEMAS_TABLE.name;
 }
 
-function openDatabase(path: string, walAutocheckpointPages: number): Database.Database {
+function openBoth(path: string, walAutocheckpointPages: number): [sql: Database.Database, plain: Database.Database] {
+  const sql = openDatabase(path, walAutocheckpointPages);
   try {
-    const db = new Database(path);
-    db.pragma("journal_mode = WAL");
-    db.pragma(`wal_autocheckpoint = ${walAutocheckpointPages}`);
-    db.pragma("temp_store = MEMORY");
-    db.pragma(`cache_size = -${CACHE_KIB}`);
-    // Short: this thread also gossips. Only a checkpoint of the log, or a foreign process, ever makes it wait.
-    db.pragma("busy_timeout = 250");
-    return db;
-  } catch (cause) {
-    throw new AppError("store-failed", `cannot open the database ${path}`, {
-      cause,
-      hint: "Check that the directory exists, is writable and is not full.",
-    });
+    return [sql, openDatabase(path, walAutocheckpointPages)];
+  } catch (thrown) {
+    sql.close();
+    throw thrown;
   }
 }
 

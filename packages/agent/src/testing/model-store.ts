@@ -1,12 +1,19 @@
-/** The store port by the book, for tests of the pure agent: nothing of SQLite, and short enough to be checked by eye. */
+/**
+ * The store port by the book, for tests of the pure agent and as the measure of every other store: nothing of SQLite,
+ * and short enough to be checked by eye. It passes the suite in `store-suite.ts`.
+ */
 import {
   AppError,
   type ApplyOutcome,
+  ByteReader,
+  ByteWriter,
   type Change,
+  type ChangedRow,
   type ClusterId,
   compareStamps,
   type EmptyVersions,
   hash32,
+  type Heads,
   heldVersions,
   type Hlc,
   HlcClock,
@@ -18,6 +25,8 @@ import {
   type OriginId,
   type Range,
   Ranges,
+  type RowWrite,
+  type Stamp,
   type Write,
   type WriteOutcome,
 } from "@patina/base";
@@ -27,16 +36,28 @@ export const cluster: ClusterId = { name: "iad", generation: 1 };
 export const idOf = (n: number): NodeId => n.toString(16).padStart(32, "0");
 export const originOf = (n: number): OriginId => idOf(n) + "0".repeat(16);
 
-/** The port by the book: a register a key, the greatest (hlc, origin, version) wins. A body is "key=value". */
+/** What a change says of a row. `text` undefined: it is deleted. */
+interface Said {
+  readonly key: string;
+  readonly epoch: number;
+  readonly hlc: Hlc;
+  readonly text: string | undefined;
+}
+
+/** A register a key, the greatest stamp wins. One table, `t`, with the columns `id` and `value`. */
 export class ModelStore implements StorePort {
   readonly origin: OriginId;
   readonly cluster = cluster;
-  readonly rows = new Map<string, { text: string; hlc: Hlc; origin: OriginId; version: number; epoch: number }>();
+  readonly rows = new Map<string, Stamp & { text: string }>();
   readonly applied: Change[] = [];
   failure: AppError | undefined;
   /** As if a change that is held could not be applied. */
   isQuarantining = false;
-  #holdings = new Map<OriginId, Holding>();
+  /** The agent hands over each origin's changes in order and once. A store by itself takes them as they come. */
+  isStrict = true;
+  readonly #deleted = new Map<string, Stamp>();
+  readonly #holdings = new Map<OriginId, Holding>();
+  readonly #owed = new Map<OriginId, number>();
   readonly #log = new Map<string, Change>();
   readonly #clock = new HlcClock();
 
@@ -47,28 +68,40 @@ export class ModelStore implements StorePort {
   commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
     if (this.failure !== undefined) throw this.failure;
     return writes.map((write): WriteOutcome => {
-      const row = write.kind === "rows" ? write.rows[0] : undefined;
-      if (row === undefined) return { ok: false, error: new AppError("sql-error", "no SQL here") };
+      if (write.kind !== "rows") return { ok: false, error: new AppError("sql-error", "no SQL here") };
+      if (write.rows.some(({ table }) => table !== "t")) {
+        return { ok: false, error: new AppError("sql-error", "no such table") };
+      }
+      const latest = new Map(write.rows.map((row) => [String(row.values["id"]), row]));
+      const news = [...latest].filter(([key, row]) => this.#isNews(key, row));
+      if (news.length === 0) return { ok: true, rowsAffected: [0], change: undefined, rows: [] };
       const version = (this.#holdings.get(this.origin)?.head ?? 0) + 1;
-      const body = new Uint8Array(Buffer.from(`${String(row.values["id"])}=${String(row.values["value"])}`));
-      const change = { origin: this.origin, version, hlc: this.#clock.tick(wallMs), body };
+      for (const [, { stamp }] of news) this.#clock.observe(stamp?.hlc ?? 0n);
+      const hlc = this.#clock.tick(wallMs);
+      const body = encode(news.map(([key, row]) => this.#said(key, row, hlc)));
+      const change = { origin: this.origin, version, hlc, body };
       this.#join(change);
-      const rows = [{ table: "t", key: [], kind: "upsert", appBefore: undefined, app: undefined }] as const;
-      return { ok: true, rowsAffected: [1], change, rows };
+      return { ok: true, rowsAffected: [news.length], change, rows: news.map(() => CHANGED) };
     });
   }
 
-  apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ApplyOutcome {
+  apply(changes: readonly Change[], empties: readonly EmptyVersions[], owed: Heads): ApplyOutcome {
     if (this.failure !== undefined) throw this.failure;
+    let applied = 0;
     for (const change of changes) {
-      const { head } = this.#holdings.get(change.origin) ?? NO_HOLDING;
-      const isEmptyBefore = empties.some(({ origin, versions }) => origin === change.origin && versions.has(head + 1));
-      if (change.version !== head + 1 && !isEmptyBefore) throw new Error(`out of order: ${change.version} on ${head}`);
+      const { origin, version } = change;
+      const holding = this.#holdings.get(origin) ?? NO_HOLDING;
+      if (!this.isStrict && holds(holding, version)) continue;
+      const next = holding.head + 1;
+      const isEmptyBefore = empties.some((it) => it.origin === origin && it.versions.has(next));
+      if (this.isStrict && version !== next && !isEmptyBefore) throw new Error(`out of order: ${version}, not ${next}`);
       this.applied.push(change);
       this.#join(change);
+      applied++;
     }
     for (const { origin, versions } of empties) this.#hold(origin, versions);
-    return { applied: changes.length, quarantined: [], rows: [] };
+    for (const [origin, head] of owed) this.#owed.set(origin, Math.max(head, this.#owed.get(origin) ?? 0));
+    return { applied, quarantined: [], rows: [] };
   }
 
   holdings(): ReadonlyMap<OriginId, Holding> {
@@ -96,15 +129,20 @@ export class ModelStore implements StorePort {
   }
 
   basis(): ReadonlyMap<OriginId, number> {
-    return new Map([...this.#holdings].map(([origin, { head }]) => [origin, head]));
+    const heads = new Map(this.#owed);
+    for (const [origin, { head }] of this.#holdings) heads.set(origin, Math.max(head, heads.get(origin) ?? 0));
+    return heads;
   }
 
   comparableDigest(): string | undefined {
-    return this.isQuarantining ? undefined : this.digest();
+    const isMet = ([origin, head]: readonly [OriginId, number]): boolean =>
+      Ranges.of(1, head).subtract(heldVersions(this.#holdings.get(origin) ?? NO_HOLDING)).isEmpty;
+    return this.isQuarantining || ![...this.#owed].every(isMet) ? undefined : this.digest();
   }
 
   digest(): string {
-    const text = [...this.rows].map(([key, row]) => `${key}=${row.text}`).sort().join(); // prettier-ignore
+    const stampOf = (row: Stamp): string => `${row.epoch}/${row.hlc}/${row.origin}/${row.version}`;
+    const text = [...this.rows].map(([key, row]) => `${key}=${row.text}@${stampOf(row)}`).sort().join(); // prettier-ignore
     return hash32(text).toString(16).padStart(64, "0");
   }
 
@@ -113,11 +151,31 @@ export class ModelStore implements StorePort {
     this.#hold(origin, versions);
   }
 
+  #isNews(key: string, { values, deleted, stamp }: RowWrite): boolean {
+    const last = this.rows.get(key) ?? this.#deleted.get(key);
+    if (stamp !== undefined && last !== undefined && isOlder(stamp, last)) return false;
+    if (deleted !== true) return this.rows.get(key)?.text !== textOf(values);
+    const isRecorded = last !== undefined && stamp !== undefined && !isOlder(last, stamp);
+    return this.rows.has(key) || (stamp !== undefined && !isRecorded);
+  }
+
+  #said(key: string, { values, deleted, stamp }: RowWrite, hlc: Hlc): Said {
+    const last = this.rows.get(key) ?? this.#deleted.get(key);
+    const isRepair = stamp !== undefined && last?.epoch === stamp.epoch && last.hlc === stamp.hlc;
+    const text = deleted === true ? undefined : textOf(values);
+    return { key, epoch: stamp?.epoch ?? last?.epoch ?? 0, hlc: stamp ? stamp.hlc + (isRepair ? 1n : 0n) : hlc, text };
+  }
+
   #join(change: Change): void {
-    const [key = "", text = ""] = Buffer.from(change.body).toString().split("=");
-    const row = { text, hlc: change.hlc, origin: change.origin, version: change.version, epoch: 0 };
-    const last = this.rows.get(key);
-    if (last === undefined || compareStamps(row, last) > 0) this.rows.set(key, row);
+    for (const { key, epoch, hlc, text } of decode(change.body)) {
+      const stamp = { epoch, hlc, origin: change.origin, version: change.version };
+      const last = this.rows.get(key) ?? this.#deleted.get(key);
+      if (last !== undefined && compareStamps(stamp, last) <= 0) continue;
+      this.rows.delete(key);
+      this.#deleted.delete(key);
+      if (text === undefined) this.#deleted.set(key, stamp);
+      else this.rows.set(key, { text, ...stamp });
+    }
     this.#clock.observe(change.hlc);
     this.#log.set(`${change.origin}:${change.version}`, change);
     if (holds(this.#holdings.get(change.origin), change.version)) throw new Error("applied twice");
@@ -127,4 +185,32 @@ export class ModelStore implements StorePort {
   #hold(origin: OriginId, versions: Ranges): void {
     this.#holdings.set(origin, holdAlso(this.#holdings.get(origin) ?? NO_HOLDING, versions));
   }
+}
+
+const CHANGED: ChangedRow = { table: "t", key: [], kind: "upsert", appBefore: undefined, app: undefined };
+
+function textOf({ value }: RowWrite["values"]): string {
+  return typeof value === "string" ? value : "";
+}
+
+function isOlder(a: Pick<Stamp, "epoch" | "hlc">, b: Pick<Stamp, "epoch" | "hlc">): boolean {
+  return a.epoch !== b.epoch ? a.epoch < b.epoch : a.hlc < b.hlc;
+}
+
+function encode(rows: readonly Said[]): Uint8Array {
+  const writer = new ByteWriter().varint(rows.length);
+  for (const { key, epoch, hlc, text } of rows) {
+    writer.text(key).varint(epoch).u64(hlc).u8(text === undefined ? 0 : 1).text(text ?? ""); // prettier-ignore
+  }
+  return writer.done();
+}
+
+function decode(body: Uint8Array): Said[] {
+  const reader = new ByteReader(body);
+  return Array.from({ length: reader.count(body.length) }, () => {
+    const [key, epoch, hlc] = [reader.text(body.length), reader.varint(), reader.u64()];
+    const isLive = reader.u8() === 1;
+    const text = reader.text(body.length);
+    return { key, epoch, hlc, text: isLive ? text : undefined };
+  });
 }

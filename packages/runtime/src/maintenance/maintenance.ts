@@ -7,6 +7,8 @@ import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 const CHECKPOINT_WAL_EVERY_MS = 500;
 /** Every so often the log is also cut to nothing, which needs a moment without readers. */
 const TRUNCATE_EVERY = 20;
+/** A log longer than this is cut as soon as may be. Far below where the store stops taking writes (`walBytesMax`). */
+const WAL_LONG_BYTES = 256 << 20;
 
 export class Maintenance {
   readonly #worker: Worker;
@@ -16,8 +18,9 @@ export class Maintenance {
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(path: string) {
-    this.#worker = new Worker(new URL("./maintenance.worker.js", import.meta.url), { workerData: { path } });
+  constructor(path: string, walLongBytes = WAL_LONG_BYTES) {
+    const workerData = { path, walLongBytes };
+    this.#worker = new Worker(new URL("./maintenance.worker.js", import.meta.url), { workerData });
     this.#worker.on("message", (reply: MaintenanceReply) => this.#onReply(reply));
     this.#worker.on("error", (thrown) =>
       this.#failAll(new AppError("internal", `maintenance failed: ${thrown.message}`)),

@@ -1,4 +1,5 @@
 /** Slow work on the database file, in a thread of its own: WAL checkpoints, images, scrubs. One thing at a time. */
+import { statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { asAppError, must } from "@patina/base";
 import { scrub, takeImage } from "@patina/store";
@@ -6,9 +7,13 @@ import Database from "better-sqlite3";
 import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
 const port = must(parentPort, "a parent thread");
-const { path } = workerData as { path: string };
+const { path, walLongBytes } = workerData as { path: string; walLongBytes: number };
 const db = new Database(path, { fileMustExist: true });
 db.pragma("busy_timeout = 0");
+
+function walBytes(): number {
+  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+}
 
 function perform(request: MaintenanceRequest): unknown {
   switch (request.kind) {
@@ -17,7 +22,8 @@ function perform(request: MaintenanceRequest): unknown {
       // gives up at once when a reader is in the way. Under a flood of writes passive alone never reaches the log's end,
       // and a log that has grown long takes so long to cut that writers would stand still.
       db.pragma("wal_checkpoint(PASSIVE)");
-      return db.pragma(`wal_checkpoint(${request.truncate ? "TRUNCATE" : "RESTART"})`);
+      const isLong = request.truncate || walBytes() > walLongBytes;
+      return db.pragma(`wal_checkpoint(${isLong ? "TRUNCATE" : "RESTART"})`);
     }
     case "take-image":
       return takeImage(path, request.imagePath);

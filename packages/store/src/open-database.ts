@@ -1,0 +1,32 @@
+/** One of the store's connections, with the settings that its promises rest on. */
+import { AppError, messageOf } from "@patina/base";
+import Database from "better-sqlite3";
+
+/** SQLite's own pages in memory, for each connection: enough to keep a region's inner nodes and hot rows. */
+const CACHE_KIB = 32 << 10;
+
+/** Throws `store-failed` when the file is none of SQLite's, or cannot be had. */
+export function openDatabase(path: string, walAutocheckpointPages: number): Database.Database {
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(path);
+    db.pragma("journal_mode = WAL");
+    db.pragma(`wal_autocheckpoint = ${walAutocheckpointPages}`);
+    db.pragma("temp_store = MEMORY");
+    db.pragma(`cache_size = -${CACHE_KIB}`);
+    // Short: this thread also gossips. Only a checkpoint of the log, or a foreign process, ever makes it wait.
+    db.pragma("busy_timeout = 250");
+    return db;
+  } catch (cause) {
+    db?.close();
+    throw cannotOpen(path, cause);
+  }
+}
+
+export function cannotOpen(path: string, cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
+  return new AppError("store-failed", `cannot open the database ${path}: ${messageOf(cause)}`, {
+    cause,
+    hint: "Check that the directory exists, is writable and is not full; restore a file that is damaged.",
+  });
+}

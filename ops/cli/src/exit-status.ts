@@ -30,6 +30,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "not-ready": EXIT.unreachable,
   "version-mismatch": EXIT.conflict,
   "checkpoint-conflict": EXIT.conflict,
+  "schema-conflict": EXIT.conflict,
   "data-dir-in-use": EXIT.conflict,
   "data-dir-not-empty": EXIT.conflict,
   "port-in-use": EXIT.conflict,

@@ -10,6 +10,7 @@ import { addImport } from "./commands/import.js";
 import { addMembers } from "./commands/members.js";
 import { addQuarantine } from "./commands/quarantine.js";
 import { addRegion } from "./commands/region.js";
+import { addSchema } from "./commands/schema.js";
 import { addSql } from "./commands/sql.js";
 import { addTour } from "./commands/tour.js";
 import { addVerify } from "./commands/verify.js";
@@ -34,6 +35,7 @@ for (const add of [
   addApps,
   addSql,
   addImport,
+  addSchema,
   addMembers,
   addVerify,
   addQuarantine,

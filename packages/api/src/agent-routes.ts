@@ -12,6 +12,7 @@ import { addIntegrityRoutes } from "./integrity-routes.js";
 import { addObjectRoutes, isObjectStream } from "./object-routes.js";
 import type { AgentPort, CheckpointsPort, IntegrityPort, LiveQueriesPort, LiveQuery } from "./ports.js";
 import { problemOf, problemResponse } from "./problem.js";
+import { addSchemaRoutes } from "./schema-routes.js";
 import { parseStatement, parseTransaction } from "./statement.js";
 
 export interface ApiLimits {
@@ -55,6 +56,7 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   addSubscriptionRoutes(app, parts, limits);
   addStateRoutes(app, parts);
   addIntegrityRoutes(app, parts.integrity);
+  addSchemaRoutes(app, parts.agent);
   addCheckpointRoutes(app, parts.checkpoints);
   return app;
 }
@@ -121,7 +123,6 @@ function addStateRoutes(app: Hono, { agent }: AgentRoutes): void {
   app.get("/v1/digest", (c) => {
     return c.json({ cluster: agent.cluster, node: agent.nodeId, ...agent.digest(c.req.query("buckets")) });
   });
-  app.get("/v1/schema", (c) => c.json(agent.schema()));
   app.get("/livez", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
     const readiness = agent.readiness();

@@ -1,5 +1,5 @@
 /** What the HTTP API needs of the process around it. */
-import type { NodeId, SqlValue, Write, WriteOutcome } from "@patina/base";
+import type { NodeId, RowWrite, SqlValue, Write, WriteOutcome } from "@patina/base";
 import type { Member } from "@patina/membership";
 
 export interface QueryRows {
@@ -22,7 +22,13 @@ export interface AgentPort {
   members(): readonly Member[];
   /** `bucketsOf` adds the buckets of one table. Throws `table-unknown`. */
   digest(bucketsOf?: string): DigestReport;
-  schema(): { readonly hash: string; readonly sql: string };
+  /** The tables there are now, and the versions applied so far, the latest first. */
+  schema(): { readonly hash: string; readonly sql: string; readonly history: readonly SchemaVersion[] };
+  /** What another schema would change, and the write that applies it; none when it changes nothing. */
+  planSchema(
+    sql: string,
+    ignored: readonly string[],
+  ): { readonly plan: SchemaPlan; readonly version: number; readonly write: RowWrite | undefined };
   readiness(): Readiness;
   /** Prometheus text. */
   metrics(): Promise<string>;
@@ -31,6 +37,17 @@ export interface AgentPort {
 export interface ObjectState {
   readonly values: Readonly<Record<string, SqlValue>>;
   readonly tag: string | undefined;
+}
+
+export interface SchemaVersion {
+  readonly version: number;
+  readonly sql: string;
+  readonly author: NodeId;
+}
+
+export interface SchemaPlan {
+  readonly adds: readonly string[];
+  readonly removes: readonly string[];
 }
 
 export interface DigestReport {

@@ -25,6 +25,7 @@ const STATUS: Record<ErrorCode, number> = {
   "fleet-unknown": 404,
   "config-invalid": 500,
   "schema-invalid": 400,
+  "schema-conflict": 409,
   "schema-destructive": 409,
   "port-in-use": 500,
   "data-dir-foreign": 500,

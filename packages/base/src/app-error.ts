@@ -33,6 +33,7 @@ export type ErrorCode =
   | "config-invalid"
   | "schema-invalid"
   | "schema-destructive"
+  | "schema-conflict"
   | "port-in-use"
   | "data-dir-foreign"
   | "data-dir-in-use"

@@ -27,6 +27,7 @@ import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints.js";
 import { Integrity } from "./integrity.js";
 import type { AgentProcessConfig } from "./config.js";
+import { SchemaWatch } from "./schema-watch.js";
 
 export interface Tier {
   readonly role: "regional" | "global";
@@ -121,6 +122,7 @@ export class AgentProcess {
         return bucketsOf === undefined ? report : { ...report, buckets: store.bucketDigests(bucketsOf) };
       },
       schema: () => store.schema(),
+      planSchema: (sql, ignored) => store.planSchema(sql, ignored),
       readiness: () => {
         const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
         return { ready: reasons.length === 0, reasons };
@@ -141,7 +143,6 @@ interface ProcessParts {
   readonly checkpoints: Checkpoints;
   readonly integrity: Integrity;
   readonly metrics: AgentMetrics;
-  readonly schemaSql: string;
   readonly apiUrl: string;
   readonly closing: (() => Promise<void> | void)[];
 }
@@ -180,9 +181,13 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   closing.push(() => runtime.stop());
   const metrics = new AgentMetrics({ cluster: store.cluster, role: tier.role, version, agent: runtime.agent, store });
   runtime.observe((input, effects) => metrics.observe(input, effects));
+  const schemas = new SchemaWatch(store, log);
   runtime.onEvent((event) => {
     logEvent(log, event);
-    if (event.kind === "changed") liveQueries.onChanged(event.rows);
+    if (event.kind === "changed") {
+      liveQueries.onChanged(event.rows);
+      schemas.onChanged(event.rows);
+    }
     if (event.kind === "store-failed") onFatal(event.error);
   });
   const nodeDir = dataDir.path;
@@ -194,7 +199,6 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     nodeId: dataDir.identity.nodeId,
     version,
   });
-  const schemaSql = tier.schemaSql;
   return {
     config,
     log,
@@ -206,7 +210,6 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     checkpoints,
     integrity: new Integrity(runtime, maintenance),
     metrics,
-    schemaSql,
     apiUrl,
     closing,
   };

@@ -8,7 +8,7 @@ export { type Column, parseSchema, type Schema, type TableSchema } from "./schem
 export { scrub, type ScrubFinding } from "./scrub.js";
 export { assertReadStatement } from "./sql/read-statement.js";
 export { isWord, nameOf, quoteName, type Token, tokenize } from "./sql/tokens.js";
-export type { SchemaVersion } from "./schema-history.js";
+export { SCHEMAS_TABLE_NAME, type SchemaVersion } from "./schema-history.js";
 export type { SchemaPlan } from "./schema-plan.js";
 export { SqliteStore, type StoreOptions } from "./sqlite-store.js";
 export { isFatal, sqlError } from "./sqlite-error.js";

@@ -18,14 +18,18 @@ export const EXIT = {
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "bad-request": EXIT.usage,
+  "table-unknown": EXIT.absent,
+  "row-absent": EXIT.absent,
   "app-absent": EXIT.absent,
   "region-unknown": EXIT.absent,
   "checkpoint-unknown": EXIT.absent,
+  "member-unknown": EXIT.absent,
   "fleet-unknown": EXIT.absent,
   "app-unknown": EXIT.unreachable,
   "region-unreachable": EXIT.unreachable,
   "agent-unreachable": EXIT.unreachable,
   "not-ready": EXIT.unreachable,
+  "version-mismatch": EXIT.conflict,
   "checkpoint-conflict": EXIT.conflict,
   "schema-conflict": EXIT.conflict,
   "data-dir-in-use": EXIT.conflict,

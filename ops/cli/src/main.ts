@@ -6,7 +6,9 @@ import pc from "picocolors";
 import { addApps } from "./commands/apps.js";
 import { addCheckpoint } from "./commands/checkpoint.js";
 import { addDev } from "./commands/dev.js";
+import { addImport } from "./commands/import.js";
 import { addMembers } from "./commands/members.js";
+import { addQuarantine } from "./commands/quarantine.js";
 import { addRegion } from "./commands/region.js";
 import { addSchema } from "./commands/schema.js";
 import { addSql } from "./commands/sql.js";
@@ -28,7 +30,19 @@ const program = new Command("patina")
   .showSuggestionAfterError()
   .addHelpText("after", STATUS_HELP);
 
-for (const add of [addDev, addApps, addSql, addSchema, addMembers, addVerify, addCheckpoint, addRegion, addTour])
+for (const add of [
+  addDev,
+  addApps,
+  addSql,
+  addImport,
+  addSchema,
+  addMembers,
+  addVerify,
+  addQuarantine,
+  addCheckpoint,
+  addRegion,
+  addTour,
+])
   add(program);
 exitByOverride(program);
 

@@ -38,6 +38,9 @@ import type { AgentTimer, Ticketed } from "./protocol.js";
 import { event, type ReplicaEffect } from "./replica-effect.js";
 
 const NO_TICKET = -1;
+const GIVEN_UP = "it was gone for too long, and the others have given it up";
+/** It would issue its versions a second time, and they would say something else. */
+const ROLLED_BACK = "others hold versions of it that it does not have: an old copy was put back";
 
 export class Replica {
   readonly #store: StorePort;
@@ -209,7 +212,7 @@ export class Replica {
       return [
         ...quarantined.map(({ change, reason }) => event({ kind: "quarantined", change, reason })),
         ...(rows.length > 0 ? [event({ kind: "changed", source: "remote", rows })] : []),
-        ...(this.#store.members.isSelfEvicted ? [event({ kind: "evicted" })] : []),
+        ...(this.#store.members.isSelfEvicted ? [event({ kind: "evicted", reason: GIVEN_UP })] : []),
       ];
     } catch (thrown) {
       return storeEvents(asAppError(thrown, "store-failed")); // What was not applied is a gap, and fetched again.
@@ -247,8 +250,7 @@ export class Replica {
     if (effects.length > 0) this.#heldWhenAsked = holdingsHash(mine);
     const own = this.#store.origin;
     if ((theirs.get(own)?.head ?? 0) > (mine.get(own)?.head ?? 0)) {
-      const reason = "it holds versions of this database that this database does not: an old copy of it was put back";
-      effects.push(event({ kind: "refused", from, reason }));
+      effects.push(event({ kind: "evicted", reason: ROLLED_BACK }));
     }
     return !isReply && canHelp(mine, theirs) ? [...effects, ...this.#tellHoldings(from, true)] : effects;
   }

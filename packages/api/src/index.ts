@@ -1,12 +1,14 @@
 /** HTTP: routes, errors on the wire, the server and the client. */
 export { agentRoutes, type AgentRoutes, type ApiLimits, defaultApiLimits } from "./agent-routes.js";
 export { jsonBody } from "./json-body.js";
-export { PatinaClient, type RequestOptions, type TransactionResult } from "./client.js";
+export { type Line, linesOf } from "./ndjson-lines.js";
+export { type LoadResult, PatinaClient, type RequestOptions, type TransactionResult } from "./client.js";
 export type {
   AgentPort,
   AttachOptions,
   CheckpointsPort,
   DigestReport,
+  IntegrityPort,
   LiveQueriesPort,
   LiveQuery,
   Params,

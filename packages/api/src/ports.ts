@@ -15,10 +15,13 @@ export interface AgentPort {
   readonly nodeId: NodeId;
   readonly origin: string;
   write(write: Write): Promise<WriteOutcome>;
+  /** One object by its key; undefined when there is none. Throws `table-unknown` and `bad-request`. */
+  object(table: string, key: Readonly<Record<string, SqlValue>>): ObjectState | undefined;
   query(sql: string, params: Params, deadlineMs: number | undefined): Promise<QueryRows>;
   self(): Member;
   members(): readonly Member[];
-  digest(): DigestReport;
+  /** `bucketsOf` adds the buckets of one table. Throws `table-unknown`. */
+  digest(bucketsOf?: string): DigestReport;
   /** The tables there are now, and the versions applied so far, the latest first. */
   schema(): { readonly hash: string; readonly sql: string; readonly history: readonly SchemaVersion[] };
   /** What another schema would change, and the write that applies it; none when it changes nothing. */
@@ -26,9 +29,16 @@ export interface AgentPort {
     sql: string,
     ignored: readonly string[],
   ): { readonly plan: SchemaPlan; readonly version: number; readonly write: RowWrite | undefined };
+  /** The write that gives a node up; none when it is not enlisted. */
+  eviction(node: NodeId): RowWrite | undefined;
   readiness(): Readiness;
   /** Prometheus text. */
   metrics(): Promise<string>;
+}
+
+export interface ObjectState {
+  readonly values: Readonly<Record<string, SqlValue>>;
+  readonly tag: string | undefined;
 }
 
 export interface SchemaVersion {
@@ -50,6 +60,38 @@ export interface DigestReport {
   readonly gaps: number;
   readonly hlc: string;
   readonly quarantined: number;
+  /** By bucket number, the sum of its rows; buckets without rows are left out. */
+  readonly buckets?: Readonly<Record<number, string>>;
+}
+
+/** A change that could not be applied here. */
+export interface QuarantinedEntry {
+  readonly origin: string;
+  readonly version: number;
+  readonly hlc: bigint;
+  readonly reason: string;
+  readonly tables: readonly string[];
+  readonly bytes: number;
+}
+
+/** What this agent knows to be wrong with its own copy, or can find out. */
+export interface IntegrityPort {
+  quarantined(
+    after: { readonly origin: string; readonly version: number } | undefined,
+    limit: number,
+  ): readonly QuarantinedEntry[];
+  /** Tries all of them again. Throws `store-busy` and `store-failed`. */
+  retryQuarantined(): Promise<{ readonly applied: number; readonly remaining: number }>;
+  /** Recomputes every bucket from its rows. Throws `too-many` while it does so already. */
+  scrub(): Promise<readonly ScrubFinding[]>;
+}
+
+/** A bucket whose rows do not add up to the digest kept beside them. */
+export interface ScrubFinding {
+  readonly table: string;
+  readonly bucket: number;
+  readonly expected: string;
+  readonly found: string;
 }
 
 export interface Readiness {

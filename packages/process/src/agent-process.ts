@@ -25,6 +25,7 @@ import { SqliteStore } from "@patina/store";
 import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telemetry";
 import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints.js";
+import { Integrity } from "./integrity.js";
 import type { AgentProcessConfig } from "./config.js";
 import { SchemaWatch } from "./schema-watch.js";
 
@@ -87,9 +88,9 @@ export class AgentProcess {
   /** Serves the routes every agent has and `routes` beside them. Throws `port-in-use` or `config-invalid`. */
   async serve(routes: Hono): Promise<void> {
     const { address } = this.config.api;
-    const { liveQueries, checkpoints } = this.#parts;
+    const { liveQueries, checkpoints, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
-    const app = agentRoutes({ agent: this.#agentPort(), liveQueries, checkpoints, monotonicMs });
+    const app = agentRoutes({ agent: this.#agentPort(), liveQueries, checkpoints, integrity, monotonicMs });
     app.route("/", routes);
     try {
       const server = await serveApi(app, parseAddress(address));
@@ -112,12 +113,17 @@ export class AgentProcess {
       nodeId: this.nodeId,
       origin: store.origin,
       write: (write) => runtime.write(write),
+      object: (table, key) => store.readObject(table, key),
       query: (sql, params, deadlineMs) => readers.query(sql, params, deadlineMs),
       self: () => runtime.agent.self(),
       members: () => runtime.members(),
-      digest: () => digestReport(store),
+      digest: (bucketsOf) => {
+        const report = digestReport(store);
+        return bucketsOf === undefined ? report : { ...report, buckets: store.bucketDigests(bucketsOf) };
+      },
       schema: () => store.schema(),
       planSchema: (sql, ignored) => store.planSchema(sql, ignored),
+      eviction: (node) => store.members.eviction(node),
       readiness: () => {
         const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
         return { ready: reasons.length === 0, reasons };
@@ -136,6 +142,7 @@ interface ProcessParts {
   readonly readers: ReaderPool;
   readonly liveQueries: LiveQueriesPort;
   readonly checkpoints: Checkpoints;
+  readonly integrity: Integrity;
   readonly metrics: AgentMetrics;
   readonly apiUrl: string;
   readonly closing: (() => Promise<void> | void)[];
@@ -183,6 +190,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
       schemas.onChanged(event.rows);
     }
     if (event.kind === "store-failed") onFatal(event.error);
+    if (event.kind === "evicted") onFatal(abandon(dataDir, event.reason));
   });
   const nodeDir = dataDir.path;
   const checkpoints = new Checkpoints({
@@ -202,10 +210,19 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     readers,
     liveQueries,
     checkpoints,
+    integrity: new Integrity(runtime, maintenance),
     metrics,
     apiUrl,
     closing,
   };
+}
+
+/** The next start begins with an empty database; this one is kept beside it. */
+function abandon(dataDir: DataDir, reason: string): AppError {
+  dataDir.abandonDatabase(reason);
+  return new AppError("member-evicted", `the database ${dataDir.databasePath} must not be used any more: ${reason}`, {
+    hint: "Start the agent again: it begins with an empty database, gets everything from the others, and keeps the old one.",
+  });
 }
 
 /** Plaintext has to be asked for, and asked for twice beyond this machine. */

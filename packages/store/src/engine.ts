@@ -15,8 +15,9 @@ import type { StoreLimits } from "./limits.js";
 import { LocalWriter } from "./local-writer.js";
 import { ObjectWrites } from "./object-writes.js";
 import type { Origins } from "./origins.js";
+import type { Quarantine } from "./quarantine.js";
 import { RemoteApplier } from "./remote-applier.js";
-import { rowsOf, type Waiting } from "./rows.js";
+import { rowsOf, type TableRows, type Waiting } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { quoteName } from "./sql/tokens.js";
 import { StatementCache } from "./statement-cache.js";
@@ -29,6 +30,7 @@ export interface EngineParts {
   readonly plain: Database.Database;
   readonly waiting: Waiting;
   readonly origins: Origins;
+  readonly quarantine: Quarantine;
   readonly digest: Digest;
   readonly clock: HlcClock;
   readonly sync: SyncState;
@@ -44,10 +46,12 @@ export class Engine {
   readonly log: ChangeLog;
   /** Of the connection for everything but users' SQL. */
   readonly transactions: Transactions;
+  /** Of every table, hidden ones included, on that connection. */
+  readonly rows: ReadonlyMap<string, TableRows>;
   readonly #tables: ReadonlyMap<string, Table>;
 
   constructor(schema: Schema, parts: EngineParts) {
-    const { sql, plain: db, waiting, origins, digest, clock, sync, self, limits } = parts;
+    const { sql, plain: db, waiting, origins, quarantine, digest, clock, sync, self, limits } = parts;
     this.schema = schema;
     forgetTemporary(sql);
     forgetTemporary(db);
@@ -57,6 +61,7 @@ export class Engine {
     const mirrors = [origins, digest];
     const captured = { transactions: new Transactions(sql, mirrors, sync), rows: rowsOf(sql, tables, waiting) };
     const plain = { transactions: new Transactions(db, mirrors, sync), rows: rowsOf(db, tables, waiting) };
+    this.rows = plain.rows;
     const statements = new StatementCache(sql, (name) => this.findTable(name), limits);
     this.transactions = plain.transactions;
     this.log = new ChangeLog(db, plain.rows, waiting.aside);
@@ -69,8 +74,8 @@ export class Engine {
       statements: new CapturedWrites(new Capture(sql, visible, limits.touchesMax), statements, origins, captured.rows),
       self,
     });
-    this.applier = new RemoteApplier({ ...shared, ...plain, db, aside: waiting.aside });
-    this.extractor = new Extractor(db, this.log, origins);
+    this.applier = new RemoteApplier({ ...shared, ...plain, db, aside: waiting.aside, quarantine });
+    this.extractor = new Extractor(this.log, origins, quarantine);
   }
 
   /** Tables of the schema, by the names it gives them. */

@@ -4,7 +4,7 @@
  */
 import { AppError, heldVersions, messageOf } from "@patina/base";
 import Database from "better-sqlite3";
-import { Digest } from "./digest.js";
+import { Digest, sumText } from "./digest.js";
 import { tablesOf } from "./hidden.js";
 import { readMeta, writeMeta } from "./layout.js";
 import { Origins } from "./origins.js";
@@ -95,7 +95,7 @@ function readFacts(db: Database.Database): ImageFacts {
       .prepare(`SELECT count(*) FROM ${quoteName(rowsTable)}`)
       .pluck()
       .get() as number;
-    return [name, { rows, digest: sums.get(name) ?? "" }] as const;
+    return [name, { rows, digest: sums.get(name) ?? sumText(0n) }] as const;
   });
   const holdings = [...origins.holdings()].map(([origin, holding]) => {
     return [origin, heldVersions(holding).toString()] as const;

@@ -17,6 +17,7 @@ import type { CapturedWrites } from "./captured-writes.js";
 import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
+import { versionTag } from "./object.js";
 import type { ObjectWrites } from "./object-writes.js";
 import type { Origins } from "./origins.js";
 import { changedRow, type Pending } from "./pending.js";
@@ -82,7 +83,12 @@ export class LocalWriter {
       return this.#finish(db, pending, rowsAffected, wallMs);
     }
     const pending = objects.pending(write.rows, lane.rows);
-    return this.#finish(db, pending, [pending.length], wallMs);
+    const outcome = this.#finish(db, pending, [pending.length], wallMs);
+    const [only, more] = write.rows;
+    if (!outcome.ok || only === undefined || more !== undefined || only.deleted === true) return outcome;
+    const { change } = outcome;
+    const tag = change === undefined ? objects.tagOf(only, lane.rows) : versionTag(change.origin, change.version);
+    return tag === undefined ? outcome : { ...outcome, tag };
   }
 
   #finish(db: Database.Database, pending: readonly Pending[], rowsAffected: number[], wallMs: number): WriteOutcome {
@@ -134,7 +140,7 @@ export class LocalWriter {
 
 function checkLimits(pending: readonly Pending[], limits: StoreLimits): void {
   const { transactionRowsMax, transactionBytesMax, rowBytesMax } = limits;
-  const split = "Split it into smaller transactions.";
+  const split = "Split it, or stream the objects to /v1/tables/TABLE/rows as application/x-ndjson: that has no limit.";
   if (pending.length > transactionRowsMax) {
     const message = `the transaction changes ${pending.length} rows; at most ${transactionRowsMax} are allowed`;
     throw new AppError("transaction-too-large", message, { hint: split });

@@ -26,6 +26,7 @@ import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
+import type { Quarantine } from "./quarantine.js";
 import { decodeBody, decodeKey, decodeState, encodeKey, rowHash, type RowChange } from "./row-codec.js";
 import type { Clock, HashedClock, TableRows } from "./rows.js";
 import { isFatal } from "./sqlite-error.js";
@@ -39,6 +40,7 @@ export interface RemoteApplierParts {
   readonly aside: Aside;
   readonly log: ChangeLog;
   readonly origins: Origins;
+  readonly quarantine: Quarantine;
   readonly digest: Digest;
   readonly clock: HlcClock;
   readonly limits: StoreLimits;
@@ -86,21 +88,15 @@ export class RemoteApplier {
     });
   }
 
-  /** Tries quarantined changes again, after the schema has changed. Those that apply now are let out. */
-  retryQuarantined(): ApplyOutcome {
-    const { db, origins, transactions } = this.#parts;
-    const read = db
-      .prepare("SELECT origin, version, hlc, body FROM _patina_quarantine ORDER BY hlc")
-      .raw()
-      .safeIntegers(true);
-    const drop = db.prepare("DELETE FROM _patina_quarantine WHERE origin = ? AND version = ?");
+  /** Tries quarantined changes again: the schema may have changed. Those that apply now are let out. */
+  retryQuarantined(changes: readonly Change[]): ApplyOutcome {
+    const { db, origins, quarantine, transactions } = this.#parts;
     return transactions.run("FULL", () => {
       const rows: ChangedRow[] = [];
       const quarantined: { change: Change; reason: string }[] = [];
       let applied = 0;
-      for (const [index, version, hlc, body] of read.all() as [bigint, bigint, bigint, Buffer][]) {
-        const change = { origin: origins.originOf(Number(index)), version: Number(version), hlc, body };
-        drop.run(index, version);
+      for (const change of changes) {
+        quarantine.drop(origins.indexOf(change.origin, db), change.version);
         const reason = this.#inSavepoint(change, rows);
         if (reason === undefined) applied++;
         else quarantined.push({ change, reason });
@@ -125,13 +121,7 @@ export class RemoteApplier {
     } catch (thrown) {
       if (!transactions.isOpen || isFatal(thrown)) throw thrown;
       const reason = messageOf(thrown);
-      db.prepare("INSERT OR REPLACE INTO _patina_quarantine VALUES (?, ?, ?, ?, ?)").run(
-        origin,
-        change.version,
-        change.hlc,
-        reason,
-        change.body,
-      );
+      this.#parts.quarantine.put(origin, change, reason);
       return reason;
     }
   }

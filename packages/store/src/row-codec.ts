@@ -158,18 +158,32 @@ export function encodeBody(rows: readonly RowChange[], changeHlc: Hlc): Uint8Arr
 export function decodeBody(body: Uint8Array, changeHlc: Hlc, rowsMax: number): RowChange[] {
   const reader = new ByteReader(body);
   const rows: RowChange[] = [];
-  for (let left = reader.count(rowsMax); left > 0; left--) {
-    const flags = reader.u8();
-    const epoch = reader.varint();
-    const hlc = (flags & OWN_HLC) !== 0 ? readHlc(reader) : changeHlc;
-    const table = reader.text(1024);
-    const key = reader.bytes(body.length);
-    const state = (flags & TOMBSTONE) !== 0 ? undefined : reader.bytes(body.length);
-    const app = (flags & APP) !== 0 ? reader.text(body.length) : undefined;
-    rows.push({ table, key, epoch, hlc, state, app });
-  }
+  for (let left = reader.count(rowsMax); left > 0; left--) rows.push(readRow(reader, changeHlc, body.length));
   if (!reader.isAtEnd) throw new MalformedError("bytes after the last row");
   return rows;
+}
+
+function readRow(reader: ByteReader, changeHlc: Hlc, bytesMax: number): RowChange {
+  const flags = reader.u8();
+  const epoch = reader.varint();
+  const hlc = (flags & OWN_HLC) !== 0 ? readHlc(reader) : changeHlc;
+  const table = reader.text(1024);
+  const key = reader.bytes(bytesMax);
+  const state = (flags & TOMBSTONE) !== 0 ? undefined : reader.bytes(bytesMax);
+  const app = (flags & APP) !== 0 ? reader.text(bytesMax) : undefined;
+  return { table, key, epoch, hlc, state, app };
+}
+
+/** The tables that a change's rows are of, as far as `start`, the beginning of its bytes, can be read. Never throws. */
+export function tablesNamed(start: Uint8Array): string[] {
+  const tables = new Set<string>();
+  const reader = new ByteReader(start);
+  try {
+    for (let left = reader.varint(); left > 0; left--) tables.add(readRow(reader, 0n, Number.MAX_SAFE_INTEGER).table);
+  } catch (thrown) {
+    if (!(thrown instanceof MalformedError)) throw thrown; // What cannot be read further names nothing more.
+  }
+  return [...tables];
 }
 
 /**

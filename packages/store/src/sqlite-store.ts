@@ -7,7 +7,6 @@
  * takes of peers' changes, anti-entropy brings back: their holdings are lost in the same transaction.
  */
 import {
-  AppError,
   type ApplyOutcome,
   type Change,
   type ChangedRow,
@@ -35,12 +34,15 @@ import { Digest } from "./digest.js";
 import { Engine, type EngineParts, forgetTemporary } from "./engine.js";
 import type { Extract } from "./extract.js";
 import { Extras } from "./extras.js";
-import { createEngineTables, FORMAT, readMeta, writeMeta } from "./layout.js";
+import { adoptDbId, checkCluster } from "./identity.js";
+import { createEngineTables, readMeta, writeMeta } from "./layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./limits.js";
 import { Members, MEMBERS_TABLE } from "./members.js";
 import { migrate } from "./migrate.js";
+import { readObject, type StoredObject, tableUnknown } from "./object.js";
 import { cannotOpen, openDatabase } from "./open-database.js";
 import { Origins } from "./origins.js";
+import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./quarantine.js";
 import { RecentChanges } from "./recent.js";
 import { parseSchema } from "./schema.js";
 import {
@@ -66,6 +68,9 @@ export interface StoreOptions {
   /** Pages in the WAL before a commit checkpoints it inline; 0 leaves that to `checkpointWal` in another thread. */
   readonly walAutocheckpointPages?: number;
 }
+
+/** Quarantined changes tried again in one go, of up to a transaction's size each. */
+const RETRY_CHANGES = 4;
 
 export class SqliteStore {
   readonly origin: OriginId;
@@ -95,22 +100,23 @@ export class SqliteStore {
     this.#recent = new RecentChanges(limits.recentBytesMax);
     try {
       createEngineTables(sql);
-      this.cluster = { name: options.cluster.name, generation: checkCluster(sql, options) };
+      this.cluster = { name: options.cluster.name, generation: checkCluster(sql, options.cluster, options.path) };
       const waiting = { extras: new Extras(sql), aside: new Aside(sql) };
       const before = readMeta(sql, "schema");
       const schema = schemaToOpen(sql, shipped);
       migrate(sql, schema, waiting);
-      const db = adoptDbId(sql, options);
+      const db = adoptDbId(sql, options.node, options.newDbId);
       this.origin = originId(options.node, db);
       this.#members = new Members(plain, { node: options.node, db });
-      refuseEvicted(this.#members, options.path);
       this.#collector = new Collector(plain);
       const sync = { isDurable: false };
       const origins = new Origins(sql);
       const clock = new HlcClock(origins.highWater());
-      this.#parts = { sql, plain, waiting, origins, digest: new Digest(sql), clock, sync, self: this.origin, limits };
+      const quarantine = new Quarantine(plain, origins);
+      const digest = new Digest(sql);
+      this.#parts = { sql, plain, waiting, origins, quarantine, digest, clock, sync, self: this.origin, limits };
       this.#engine = new Engine(schema, this.#parts);
-      if (before !== schema.sql) this.#engine.applier.retryQuarantined();
+      if (before !== schema.sql) this.#retryAll();
     } catch (thrown) {
       this.close();
       throw cannotOpen(options.path, thrown);
@@ -136,8 +142,7 @@ export class SqliteStore {
   apply(changes: readonly Change[], empties: readonly EmptyVersions[] = [], owed: Heads = new Map()): ApplyOutcome {
     const outcome = this.#guard.write(() => this.#engine.applier.apply(changes, empties, owed));
     for (const change of changes) this.#recent.add(change);
-    const shown = this.#onSystemRows(outcome.rows);
-    return shown.length === 0 ? outcome : { ...outcome, rows: [...outcome.rows, ...shown] };
+    return this.#followed(outcome);
   }
 
   /** Makes all that is held survive a loss of power. Call it before telling others what is held. Throws like `commit`. */
@@ -303,11 +308,59 @@ export class SqliteStore {
       this.#reads.clear();
       this.#engine = new Engine(schema, this.#parts);
     }
-    return this.#engine.applier.retryQuarantined().rows;
+    return this.#retryAll();
+  }
+
+  #retryAll(): ChangedRow[] {
+    const rows: ChangedRow[] = [];
+    let at: QuarantineCursor | undefined;
+    do {
+      const changes = this.#parts.quarantine.next(at, RETRY_CHANGES);
+      rows.push(...this.#guard.write(() => this.#engine.applier.retryQuarantined(changes)).rows);
+      at = changes.at(-1);
+    } while (at !== undefined);
+    return rows;
+  }
+
+  /** The object of `table` with this key, by column name. Throws `table-unknown` and `bad-request`. */
+  readObject(table: string, key: Readonly<Record<string, SqlValue>>): StoredObject | undefined {
+    const { rows: tables } = this.#engine;
+    const rows = tables.get(table);
+    if (rows === undefined || rows.table.isHidden) throw tableUnknown(table, tables);
+    return readObject(rows, this.#parts.origins, key);
+  }
+
+  /** By number, the digest of each of a table's buckets that has rows. Throws `table-unknown`. */
+  bucketDigests(table: string): Record<number, string> {
+    const { digest } = this.#parts;
+    const isThere = this.#engine.rows.has(table) || digest.tables().some(([name]) => name === table);
+    if (!isThere) throw tableUnknown(table, this.#engine.rows);
+    return Object.fromEntries([...digest.buckets(table).entries()].filter(([, sum]) => /[^0]/.test(sum)));
   }
 
   quarantinedCount(): number {
-    return Number(this.read("SELECT count(*) FROM _patina_quarantine")[0]?.[0] ?? 0);
+    return this.#parts.quarantine.count;
+  }
+
+  /** A page of the changes that could not be applied, by origin and version. */
+  quarantined(after: QuarantineCursor | undefined, limit: number): QuarantinedChange[] {
+    return this.#parts.quarantine.list(after, limit);
+  }
+
+  /**
+   * Tries the next few quarantined changes again, in one transaction, and says where it stopped; `undefined` at the end.
+   * Throws like `apply`.
+   */
+  retryQuarantined(after: QuarantineCursor | undefined): { outcome: ApplyOutcome; next: QuarantineCursor | undefined } {
+    const changes = this.#parts.quarantine.next(after, RETRY_CHANGES);
+    const outcome = this.#guard.write(() => this.#engine.applier.retryQuarantined(changes));
+    return { outcome: this.#followed(outcome), next: changes.at(-1) };
+  }
+
+  /** The outcome of what was applied, with the rows that a schema among it made visible. */
+  #followed(outcome: ApplyOutcome): ApplyOutcome {
+    const shown = this.#onSystemRows(outcome.rows);
+    return shown.length === 0 ? outcome : { ...outcome, rows: [...outcome.rows, ...shown] };
   }
 
   close(): void {
@@ -329,38 +382,4 @@ function openBoth(path: string, walAutocheckpointPages: number): [sql: Database.
 /** A commit at FULL syncs the log only if it writes to it. */
 function countSync(db: Database.Database): void {
   writeMeta(db, "syncs", String(Number(readMeta(db, "syncs") ?? 0) + 1));
-}
-
-function refuseEvicted(members: Members, path: string): void {
-  if (!members.isSelfEvicted) return;
-  throw new AppError("member-evicted", `the cluster gave up the database ${path}`, {
-    hint: "Move it away: the node joins with an empty one and gets everything from the others.",
-  });
-}
-
-/** Makes a fresh file this cluster's, and refuses another's. The generation that holds: a restored file brings its own. */
-function checkCluster(db: Database.Database, { cluster, path }: StoreOptions): number {
-  const name = readMeta(db, "cluster");
-  if (name === undefined) {
-    writeMeta(db, "format", String(FORMAT));
-    writeMeta(db, "cluster", cluster.name);
-    writeMeta(db, "generation", String(cluster.generation));
-    return cluster.generation;
-  }
-  if (name !== cluster.name) {
-    db.close();
-    throw new AppError("data-dir-foreign", `${path} belongs to cluster ${name}, not ${cluster.name}`, {
-      hint: "Point this agent at its own data directory, or move the other one away.",
-    });
-  }
-  return Number(readMeta(db, "generation"));
-}
-
-function adoptDbId(db: Database.Database, { node, newDbId }: StoreOptions): DbId {
-  const known = readMeta(db, "db");
-  if (known !== undefined && readMeta(db, "node") === node) return known;
-  const fresh = newDbId();
-  writeMeta(db, "node", node);
-  writeMeta(db, "db", fresh);
-  return fresh;
 }

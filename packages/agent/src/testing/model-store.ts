@@ -83,7 +83,7 @@ export class ModelStore implements StorePort {
     return writes.map((write): WriteOutcome => {
       if (write.kind !== "rows") return { ok: false, error: new AppError("sql-error", "no SQL here") };
       if (write.rows.some(({ table }) => table !== "t")) {
-        return { ok: false, error: new AppError("sql-error", "no such table") };
+        return { ok: false, error: new AppError("table-unknown", "no such table") };
       }
       const latest = new Map(write.rows.map((row) => [String(row.values["id"]), row]));
       const news = [...latest].filter(([key, row]) => this.#isNews(key, row));

@@ -189,7 +189,8 @@ interface Place {
 
 describe("patina verify", { timeout: 60_000 }, () => {
   const verify = async (...more: string[]) => {
-    const { status, stdout } = await running.patina("verify", "--region", "iad", "-o", "json", ...more);
+    const { status, stdout, stderr } = await running.patina("verify", "--region", "iad", "-o", "json", ...more);
+    if (stdout === "") throw new Error(stderr);
     return { status, ...must((JSON.parse(stdout) as Verdict).clusters[0], "a cluster") };
   };
 
@@ -231,5 +232,24 @@ describe("patina verify", { timeout: 60_000 }, () => {
     const report = await client(2).request<{ buckets: object }>("/v1/digest?buckets=machines");
     expect(Object.keys(report.buckets)).toContain(String(bucket));
     await expect(client(2).request("/v1/digest?buckets=nothing")).rejects.toMatchObject({ code: "table-unknown" });
+  });
+
+  test("with --repair puts right what was changed, deleted or slipped in around the engine, and what the digest says", async () => {
+    const path = join(agent(1).node_dir ?? "", "state.db");
+    await client(0).transact(["INSERT INTO machines (id, app, state) VALUES ('r1', 'repair', 'started'), ('r2', 'repair', 'started')"]); // prettier-ignore
+    await until("they are here", async () => (await client(1).query("SELECT 1 FROM machines WHERE app = 'repair'")).rows.length === 2); // prettier-ignore
+    await sqlite(path, "UPDATE _patina_rows_machines SET app = 'forged' WHERE id = 'r1'");
+    await sqlite(path, "DELETE FROM _patina_rows_machines WHERE id = 'r2'");
+    await sqlite(path, "INSERT INTO _patina_rows_machines (id, app) VALUES ('r3', 'slipped in')");
+    const damaged = await verify("--scrub");
+    expect(damaged.scrubs?.map(({ findings }) => findings.length > 0)).toEqual([false, true, true]); // The last one from before.
+    const { status, scrubs } = await verify("--repair");
+    expect([status, scrubs?.map(({ findings }) => findings)]).toEqual([0, [[], [], []]]);
+    const { rows } = await client(1).query(
+      "SELECT id, app FROM machines WHERE id IN ('r1', 'r2', 'r3', 'p2') ORDER BY id",
+    );
+    expect(rows).toEqual((await client(0).query("SELECT id, app FROM machines WHERE id IN ('r1', 'r2', 'r3', 'p2') ORDER BY id")).rows); // prettier-ignore
+    expect(isEqual(await digestsOf("iad", agents()))).toBe(true);
+    await expect(client(1).request("/v1/repairs", { method: "POST", body: { table: "machines", bucket: 256 } })).rejects.toMatchObject({ code: "bad-request" }); // prettier-ignore
   });
 });

@@ -6,6 +6,7 @@ export { type LoadResult, PatinaClient, type RequestOptions, type TransactionRes
 export type {
   AgentPort,
   AttachOptions,
+  BucketDocument,
   CheckpointsPort,
   DigestReport,
   IntegrityPort,
@@ -14,6 +15,7 @@ export type {
   Params,
   QueryRows,
   Readiness,
+  RepairReport,
 } from "./ports.js";
 export { errorOf, type Problem, problemOf, problemResponse } from "./problem.js";
 export { type HttpServer, serveApi } from "./server.js";

@@ -84,6 +84,37 @@ export interface IntegrityPort {
   retryQuarantined(): Promise<{ readonly applied: number; readonly remaining: number }>;
   /** Recomputes every bucket from its rows. Throws `too-many` while it does so already. */
   scrub(): Promise<readonly ScrubFinding[]>;
+  /** The rows of one bucket as they are here, for a peer that has to repair its own. */
+  bucket(table: string, bucket: number): Promise<BucketDocument>;
+  /** Puts a bucket right from a peer's copy of it. Throws `region-unreachable` when no peer can help. */
+  repair(table: string, bucket: number): Promise<RepairReport>;
+}
+
+/** A bucket on the wire: bytes in base64, stamps in decimal. */
+export interface BucketDocument {
+  readonly rows: readonly {
+    readonly key: string;
+    readonly state: string;
+    /** Null for a row that was never written through the engine. */
+    readonly stamp: {
+      readonly epoch: number;
+      readonly hlc: string;
+      readonly origin: string;
+      readonly version: number;
+    } | null;
+    readonly is_sound: boolean;
+  }[];
+}
+
+export interface RepairReport {
+  /** Rows put back or removed. */
+  readonly repaired: number;
+  /** Rows that are wrong here, and that no peer could help with. */
+  readonly unresolved: number;
+  /** The peer whose copy it was. */
+  readonly from: string;
+  /** Do the bucket's rows now add up to its digest? */
+  readonly sound: boolean;
 }
 
 /** A bucket whose rows do not add up to the digest kept beside them. */

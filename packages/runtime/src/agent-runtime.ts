@@ -6,7 +6,7 @@
 import { AppError, asAppError, Rng, type Write, type WriteOutcome } from "@patina/base";
 import { Agent, type AgentConfig, type AgentEvent, type Effect, type Input, type Ticketed } from "@patina/agent";
 import type { Member } from "@patina/membership";
-import type { QuarantineCursor, SqliteStore } from "@patina/store";
+import type { BucketRow, QuarantineCursor, Repaired, SqliteStore } from "@patina/store";
 import { systemNow } from "./clock.js";
 import type { DataDir } from "./data-dir.js";
 import { Datagrams } from "./datagrams.js";
@@ -135,6 +135,13 @@ export class AgentRuntime {
       await new Promise((resolve) => setImmediate(resolve));
     } while (at !== undefined && !this.#isStopped);
     return { applied, remaining: this.#isStopped ? 0 : this.store.quarantinedCount() };
+  }
+
+  /** Puts a bucket right from a peer's copy of it, and tells whoever watches its rows. */
+  repair(table: string, mine: readonly BucketRow[], theirs: readonly BucketRow[]): Repaired {
+    const repaired = this.#orThrow(() => this.store.repairs.repair(table, mine, theirs));
+    if (repaired.rows.length > 0) this.#emit({ kind: "changed", source: "remote", rows: repaired.rows });
+    return repaired;
   }
 
   /** Says goodbye to the cluster, finishes what was accepted, and closes everything it opened but the store. */

@@ -7,6 +7,7 @@ import Database from "better-sqlite3";
 import { Digest, sumText } from "./digest.js";
 import { tablesOf } from "./hidden.js";
 import { readMeta, writeMeta } from "./layout.js";
+import { MEMBERS_TABLE } from "./members.js";
 import { Origins } from "./origins.js";
 import { parseSchema } from "./schema.js";
 import { scrub } from "./scrub.js";
@@ -107,7 +108,7 @@ function readFacts(db: Database.Database): ImageFacts {
     isWhole: origins.isWhole,
     holdings: Object.fromEntries(holdings.sort((a, b) => (a[0] < b[0] ? -1 : 1))),
     hlc: String(origins.highWater()),
-    digest: digest.total().toString("hex"),
+    digest: digest.total([MEMBERS_TABLE.name]).toString("hex"),
     tables: Object.fromEntries(tables),
   };
 }

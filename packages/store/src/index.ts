@@ -1,4 +1,6 @@
 /** Replicated tables on better-sqlite3: commit, apply, extract, digest, image. */
+export { type Bucket, type BucketRow, readBucket } from "./bucket.js";
+export type { Repaired } from "./repair.js";
 export { adoptImage, type ImageFacts, takeImage } from "./image.js";
 export type { Extract } from "./extract.js";
 export { defaultStoreLimits, type StoreLimits } from "./limits.js";

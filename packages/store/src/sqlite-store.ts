@@ -44,6 +44,7 @@ import { cannotOpen, openDatabase } from "./open-database.js";
 import { Origins } from "./origins.js";
 import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./quarantine.js";
 import { RecentChanges } from "./recent.js";
+import { Repairs } from "./repair.js";
 import { parseSchema } from "./schema.js";
 import {
   nextVersion,
@@ -82,6 +83,8 @@ export class SqliteStore {
   readonly #recent: RecentChanges;
   readonly #members: Members;
   readonly #collector: Collector;
+  /** Putting right what is wrong in this copy. */
+  readonly repairs: Repairs;
   readonly #reads = new Map<string, Database.Statement>();
   #engine: Engine;
 
@@ -116,6 +119,7 @@ export class SqliteStore {
       const digest = new Digest(sql);
       this.#parts = { sql, plain, waiting, origins, quarantine, digest, clock, sync, self: this.origin, limits };
       this.#engine = new Engine(schema, this.#parts);
+      this.repairs = new Repairs(this.#parts, this.#guard, () => this.#engine);
       if (before !== schema.sql) this.#retryAll();
     } catch (thrown) {
       this.close();
@@ -202,14 +206,17 @@ export class SqliteStore {
     return this.#guard.read(() => this.#engine.extractor.extract(origin, wanted, bytesMax, recent));
   }
 
-  /** The state digest, 64 hex digits: equal holdings must mean equal digests. */
+  /** The digest of the cluster's data, 64 hex digits. Who its members are is no part of it: a restore changes only that. */
   digest(): string {
-    return this.#parts.digest.total().toString("hex");
+    return this.#parts.digest.total([MEMBERS_TABLE.name]).toString("hex");
   }
 
-  /** The digest, unless something is owed or in quarantine: then this state may differ from a peer's. */
+  /**
+   * The digest of everything: equal holdings must mean equal ones. None while something is owed or in quarantine, since this
+   * state may differ from a peer's then.
+   */
   comparableDigest(): string | undefined {
-    return this.isWhole && this.quarantinedCount() === 0 ? this.digest() : undefined;
+    return this.isWhole && this.quarantinedCount() === 0 ? this.#parts.digest.total().toString("hex") : undefined;
   }
 
   /**

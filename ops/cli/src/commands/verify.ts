@@ -1,10 +1,11 @@
 /**
  * `patina verify`: do all agents of a cluster hold the same state, and does the index say what the regions say? Where they
- * do not, it names table and bucket. `--scrub` also has every agent add up its rows anew.
+ * do not, it names table and bucket. `--scrub` also has every agent add up its rows anew, and `--repair` puts right what that
+ * finds.
  */
 import type { Command } from "commander";
 import pc from "picocolors";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient, type RepairReport } from "@patina/api";
 import { messageOf } from "@patina/base";
 import type { ScrubFinding } from "@patina/store";
 import { EXIT } from "../exit-status.js";
@@ -18,6 +19,7 @@ import { type CommonOptions, fleetOf, withCommon } from "./options.js";
 interface VerifyFlags extends CommonOptions {
   readonly region?: string;
   readonly scrub?: boolean;
+  readonly repair?: boolean;
 }
 
 interface ClusterCheck {
@@ -47,6 +49,7 @@ export function addVerify(program: Command): void {
     .option("--region <region>", "only this region")
     .option("--all", "every region and the global tier (the default)")
     .option("--scrub", "also add up every row anew on every agent: finds what was written around the engine")
+    .option("--repair", "and put right what that finds, from the other agents' copies")
     .action(verify);
 }
 
@@ -73,6 +76,8 @@ async function verify(options: VerifyFlags): Promise<void> {
 }
 
 async function check(cluster: string, agents: readonly FleetAgent[], options: VerifyFlags): Promise<ClusterCheck> {
+  // First: a repair may change the digests.
+  const scrubs = options.scrub === true || options.repair === true ? await scrubAll(agents, options) : undefined;
   const digests = await digestsOf(cluster, agents);
   const equal = isEqual(digests);
   const allAnswer = digests.every(({ digest }) => digest !== undefined);
@@ -81,8 +86,29 @@ async function check(cluster: string, agents: readonly FleetAgent[], options: Ve
     equal,
     agents: digests,
     differences: equal || !allAnswer ? undefined : await differencesOf(agents),
-    scrubs: options.scrub === true ? await Promise.all(agents.map(scrub)) : undefined,
+    scrubs,
   };
+}
+
+/** With `--repair`, what is found is put right, and what is told is what another scrub still finds. */
+async function scrubAll(agents: readonly FleetAgent[], { repair }: VerifyFlags): Promise<AgentScrub[]> {
+  const scrubs = await Promise.all(agents.map(scrub));
+  if (repair !== true) return scrubs;
+  for (const [i, agent] of agents.entries()) {
+    const { findings = [] } = scrubs[i] ?? {};
+    if (findings.length === 0) continue;
+    for (const finding of findings) await repairBucket(agent, finding);
+    scrubs[i] = await scrub(agent);
+  }
+  return scrubs;
+}
+
+async function repairBucket({ name, api }: FleetAgent, { table, bucket }: ScrubFinding): Promise<void> {
+  const client = new PatinaClient(api, { timeoutMs: SCRUB_TIMEOUT_MS });
+  const body = { table, bucket };
+  const { repaired, unresolved } = await client.request<RepairReport>("/v1/repairs", { method: "POST", body });
+  const rest = unresolved === 0 ? "" : pc.red(`, ${unresolved} that no peer has`);
+  note(`${name}: ${table}, bucket ${bucket}: ${repaired} rows put right${rest}`);
 }
 
 async function scrub({ name, api }: FleetAgent): Promise<AgentScrub> {

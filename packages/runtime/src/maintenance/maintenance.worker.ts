@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { asAppError, must } from "@patina/base";
-import { scrub, takeImage } from "@patina/store";
+import { readBucket, scrub, takeImage } from "@patina/store";
 import Database from "better-sqlite3";
 import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
@@ -31,6 +31,8 @@ function perform(request: MaintenanceRequest): unknown {
       const findings = scrub(db);
       return { findings };
     }
+    case "read-bucket":
+      return readBucket(db, request.table, request.bucket);
   }
 }
 

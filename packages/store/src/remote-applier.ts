@@ -22,6 +22,7 @@ import {
 } from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Aside } from "./aside.js";
+import { nextLink } from "./chain.js";
 import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
@@ -73,18 +74,23 @@ export class RemoteApplier {
     return transactions.run("NORMAL", () => {
       const rows: ChangedRow[] = [];
       const quarantined: { change: Change; reason: string }[] = [];
+      const forked: Change[] = [];
       let applied = 0;
       for (const change of changes) {
         if (holds(origins.holding(change.origin), change.version)) continue;
         const reason = this.#inSavepoint(change, rows);
         if (reason !== undefined) quarantined.push({ change, reason });
+        if (!this.#follow(change)) forked.push(change);
         origins.hold(change.origin, Ranges.of(change.version, change.version), change.hlc, db);
         clock.observe(change.hlc);
         applied++;
       }
-      for (const { origin, versions } of empties) origins.hold(origin, versions, 0n, db);
+      for (const { origin, versions } of empties) {
+        origins.hold(origin, versions, 0n, db);
+        if (!versions.isEmpty) origins.setLink(origin, undefined);
+      }
       for (const [origin, head] of owed) origins.owe(origin, head, db);
-      return { applied, quarantined, rows };
+      return { applied, quarantined, forked, rows };
     });
   }
 
@@ -101,8 +107,19 @@ export class RemoteApplier {
         if (reason === undefined) applied++;
         else quarantined.push({ change, reason });
       }
-      return { applied, quarantined, rows };
+      return { applied, quarantined, forked: [], rows };
     });
+  }
+
+  /** Does the change follow what was applied of its origin before? Unknown counts as yes. */
+  #follow(change: Change): boolean {
+    const { origins } = this.#parts;
+    const before = origins.link(change.origin);
+    const isNext = before !== undefined && before.version === change.version - 1;
+    const { chain } = change;
+    if (before !== undefined && before.version >= change.version) return true; // It fills a gap.
+    origins.setLink(change.origin, chain === undefined ? undefined : { version: change.version, chain });
+    return !isNext || chain === undefined || nextLink(before, change).chain === chain;
   }
 
   /** Undefined when applied; otherwise why not, and the change is in quarantine. */

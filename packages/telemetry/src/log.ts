@@ -20,6 +20,9 @@ export function logEvent(log: Logger, event: AgentEvent): void {
       log.warn({ origin, version, reason: event.reason }, "a change could not be applied and was put aside");
       return;
     }
+    case "forked":
+      log.error({ origin: event.origin, version: event.version }, "two histories go by one origin's name");
+      return;
     case "divergence":
       log.error({ peer: event.peer, ours: event.ours, theirs: event.theirs }, "equal holdings, unequal digests");
       return;

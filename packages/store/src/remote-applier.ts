@@ -25,6 +25,7 @@ import type { Aside } from "./aside.js";
 import { nextLink } from "./chain.js";
 import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
+import type { DroppedNames } from "./dropped-names.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
 import type { Quarantine } from "./quarantine.js";
@@ -39,6 +40,7 @@ export interface RemoteApplierParts {
   readonly transactions: Transactions;
   readonly rows: ReadonlyMap<string, TableRows>;
   readonly aside: Aside;
+  readonly dropped: DroppedNames;
   readonly log: ChangeLog;
   readonly origins: Origins;
   readonly quarantine: Quarantine;
@@ -163,9 +165,11 @@ export class RemoteApplier {
     const isKnown = rows !== undefined && key.length === rows.table.key.length;
     if (isKnown) assertKeyForm(rows, key, incoming.key);
     else if (Buffer.compare(encodeKey(key), incoming.key) !== 0) throw new MalformedError("a key not in its one form");
-    const state = incoming.state;
     // Before anything is compared: whether a change can be applied must not depend on what is here.
-    const decoded = state && decodeState(isKnown ? rows.table : NO_TABLE, state, rowBytesMax);
+    const sent = incoming.state && decodeState(isKnown ? rows.table : NO_TABLE, incoming.state, rowBytesMax);
+    const { dropped } = this.#parts;
+    if (dropped.hasTable(incoming.table)) return undefined;
+    const { decoded, state } = dropped.strip(incoming.table, rows?.table, sent, incoming.state);
     const current = isKnown ? rows.read(key, incoming.key) : undefined;
     const { db, aside } = this.#parts;
     const waiting = current === undefined ? aside.read(db, incoming.table, incoming.key) : undefined;

@@ -144,15 +144,15 @@ export const PLANTED = [
   {
     name: "gaps are forgotten on disk",
     file: `${STORE}/origins.ts`,
-    from: "statement.run(holding.head, holding.gaps.toString(), owed, hlc, index);",
-    to: 'statement.run(holding.head, "", owed, hlc, index);',
+    from: "statement.run(holding.head, holding.gaps.toString(), owed, hlc, link?.version ?? null, chain, index);",
+    to: 'statement.run(holding.head, "", owed, hlc, link?.version ?? null, chain, index);',
     test: FLEET,
   },
   {
     name: "what is owed is forgotten on disk",
     file: `${STORE}/origins.ts`,
-    from: "statement.run(holding.head, holding.gaps.toString(), owed, hlc, index);",
-    to: "statement.run(holding.head, holding.gaps.toString(), 0, hlc, index);",
+    from: "statement.run(holding.head, holding.gaps.toString(), owed, hlc, link?.version ?? null, chain, index);",
+    to: "statement.run(holding.head, holding.gaps.toString(), 0, hlc, link?.version ?? null, chain, index);",
     test: FLEET,
   },
   {

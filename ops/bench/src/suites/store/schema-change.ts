@@ -47,12 +47,12 @@ interface Cost {
 async function addColumn(store: SqliteStore, definition: string): Promise<Cost> {
   const head = (): number => store.holdings().get(store.origin)?.head ?? 0;
   const before = head();
-  const sql = store.schema().sql || MACHINES_SCHEMA;
+  const sql = store.schemas.current().sql || MACHINES_SCHEMA;
   const wider = sql.replace(/\n\);/, `,\n  ${definition}\n);`);
   let row: RowWrite | undefined;
   let schemaBytes = 0;
   const seconds = await secondsOf(() => {
-    row = must(store.planSchema(wider).write, "a column to add");
+    row = must(store.schemas.plan(wider).write, "a column to add");
     schemaBytes = must(commitOne(store, { kind: "rows", rows: [row] }).change, "a version of the schema").body.length;
   });
   const [versions = [0n]] = store.read("SELECT count(*) FROM _patina_rows_machines WHERE _patina_version > ?", [BigInt(before)]); // prettier-ignore

@@ -11,6 +11,8 @@ export interface AgentConfig {
   readonly peerQueueBytesMax: number;
   /** With seeds that do not answer for so long, it is taken that there is nobody to catch up with. */
   readonly aloneAfterMs: number;
+  /** While remote changes stream in, they are synced to disk for others to count on at most this often. */
+  readonly syncEveryMs: number;
   /** Deletions younger than this are never forgotten, whoever holds them: a member may just be joining. */
   readonly collectAfterMs: number;
   /** Members dead or gone for so long are evicted: what they held up, their copy, no longer counts. */
@@ -25,9 +27,10 @@ export interface AgentConfig {
 export const defaultAgentConfig: AgentConfig = {
   membership: defaultMembershipConfig,
   gossip: defaultGossipConfig,
-  applyBytesMax: 64 << 10,
+  applyBytesMax: 32 << 10,
   peerQueueBytesMax: 8 << 20,
   aloneAfterMs: 15_000,
+  syncEveryMs: 10_000,
   collectAfterMs: 60_000,
   evictAfterMs: 24 * 3_600_000,
   greetingTimeoutMs: 5000,
@@ -42,5 +45,6 @@ export const testAgentConfig: AgentConfig = {
   gossip: testGossipConfig,
   applyBytesMax: 1 << 10,
   peerQueueBytesMax: 16 << 10,
+  syncEveryMs: 300,
   collectAfterMs: 200,
 };

@@ -60,6 +60,8 @@ export interface StorePort {
    */
   comparableDigest(): string | undefined;
   readonly members: MembersPort;
+  /** Would all that is held survive a loss of power? */
+  readonly isDurable: boolean;
   /** Makes what is held survive a loss of power, before others are told of it. Throws `store-failed`. */
   makeDurable(): void;
   /** All members hold these versions and what could lose to them: what is stamped before `before` may forget its dead. */

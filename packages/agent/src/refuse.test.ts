@@ -63,6 +63,7 @@ class CountingStore implements StorePort {
   }
 
   readonly members = new ModelStore(1).members;
+  readonly isDurable = true;
   makeDurable(): void {}
   noteStable(): void {}
 
@@ -117,7 +118,7 @@ describe("what is refused changes nothing", () => {
     ["a frame before any greeting", changes, "a changes frame before any greeting"],
     ["garbage", new Uint8Array([250, 1, 2]), "malformed: unknown frame type"],
   ])("%s: the stream is closed, it is counted, and nothing after it is taken", (_, frame, reason) => {
-    const effects = feed(frame, changes, { kind: "holdings", holdings: new Map(), isReply: false });
+    const effects = feed(frame, changes, { kind: "holdings", holdings: new Map(), isReply: false, isDurable: true });
     expect(effects[0]).toEqual({ kind: "close-stream", stream: "in-1", reason });
     expect(refusals(events(effects))[0]).toBe(reason);
     expect(effects.filter(({ kind }) => kind === "send")).toEqual([]);

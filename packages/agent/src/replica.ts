@@ -50,6 +50,7 @@ export class Replica {
   readonly #antiEntropy: AntiEntropy;
   readonly #collection: Collection;
   #isApplyScheduled = false;
+  #syncedMs = -Infinity;
   /** The basis of what is being read back from peers' rows, until the store has noted it. */
   #owed: Map<OriginId, number> = new Map();
   /** Fingerprint of the holdings when a peer was last asked for all it can give. */
@@ -128,11 +129,7 @@ export class Replica {
         return this.#applyReady(now);
       case "sync": {
         const peer = this.#antiEntropy.pickPeer(reachable, now);
-        return [
-          this.#wakeForSync(),
-          ...this.#durably(() => this.#collect(now)),
-          ...(peer === undefined ? [] : this.#report(peer, false)),
-        ];
+        return [this.#wakeForSync(), ...this.#collect(now), ...(peer === undefined ? [] : [this.#sum(peer, false)])];
       }
     }
   }
@@ -140,7 +137,7 @@ export class Replica {
   /** A peer became reachable, or caught up with its queue: compare with it now. */
   compareWith(peer: NodeId, now: Now): ReplicaEffect[] {
     this.#antiEntropy.begin(peer, now);
-    return this.#report(peer, false);
+    return [this.#sum(peer, false)];
   }
 
   forgetPeer(peer: NodeId): void {
@@ -223,28 +220,28 @@ export class Replica {
   #onSum(from: NodeId, theirs: Extract<Frame, { kind: "sum" }>, now: Now): ReplicaEffect[] {
     const holdings = this.#store.holdings();
     if (holdingsHash(holdings) !== theirs.holdingsHash) {
-      if (!theirs.isReply) return this.#tellHoldings(from, false);
+      if (!theirs.isReply) return [this.#tellHoldings(from, false)];
       this.#antiEntropy.onAnswer(from, now);
       return []; // One of us moved on in between. The next round will tell.
     }
     this.#antiEntropy.onAnswer(from, now);
-    this.#collection.noteHeld(from, holdings);
+    if (theirs.isDurable) this.#collection.noteHeld(from, holdings);
     const effects: ReplicaEffect[] = [event({ kind: "synced", peer: from })];
     const ours = this.#store.comparableDigest();
     const isProof = ours !== undefined && theirs.digest !== NOT_COMPARABLE;
     if (isProof && ours !== theirs.digest) {
       effects.push(event({ kind: "divergence", peer: from, ours, theirs: theirs.digest }));
     }
-    return theirs.isReply ? effects : [...effects, ...this.#report(from, true)];
+    return theirs.isReply ? effects : [...effects, this.#sum(from, true)];
   }
 
   #onHoldings(
     from: NodeId,
-    { holdings: theirs, isReply }: Extract<Frame, { kind: "holdings" }>,
+    { holdings: theirs, isReply, isDurable }: Extract<Frame, { kind: "holdings" }>,
     now: Now,
   ): ReplicaEffect[] {
     this.#antiEntropy.onAnswer(from, now);
-    this.#collection.noteHeld(from, theirs);
+    if (isDurable) this.#collection.noteHeld(from, theirs);
     const mine = this.#store.holdings();
     const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
     const effects = this.#want(from, wants, now);
@@ -253,7 +250,7 @@ export class Replica {
     if ((theirs.get(own)?.head ?? 0) > (mine.get(own)?.head ?? 0)) {
       effects.push(event({ kind: "evicted", reason: ROLLED_BACK }));
     }
-    return !isReply && canHelp(mine, theirs) ? [...effects, ...this.#tellHoldings(from, true)] : effects;
+    return !isReply && canHelp(mine, theirs) ? [...effects, this.#tellHoldings(from, true)] : effects;
   }
 
   #answerWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
@@ -334,30 +331,23 @@ export class Replica {
       : [...frames, { kind: "wake", afterMs: wakeAfterMs, timer: { kind: "flush" } }];
   }
 
-  /** Begins or answers a comparison. What it says is held must be so for good. */
-  #report(to: NodeId, isReply: boolean): ReplicaEffect[] {
-    return this.#durably(() => [this.#sum(to, isReply)]);
-  }
-
-  #tellHoldings(to: NodeId, isReply: boolean): ReplicaEffect[] {
-    return this.#durably(() => {
-      const frame = { kind: "holdings", holdings: this.#store.holdings(), isReply } as const;
-      return [{ kind: "frame", to, frame }];
-    });
-  }
-
+  /** Now and then what was applied is synced, so that others may count on it; then what all hold may be forgotten. */
   #collect(now: Now): ReplicaEffect[] {
-    this.#collection.collect(now);
-    return [];
-  }
-
-  #durably(effects: () => ReplicaEffect[]): ReplicaEffect[] {
     try {
-      this.#store.makeDurable();
+      if (!this.#store.isDurable && now.monotonicMs - this.#syncedMs >= this.#config.syncEveryMs) {
+        this.#store.makeDurable();
+        this.#syncedMs = now.monotonicMs;
+      }
+      if (this.#store.isDurable) this.#collection.collect(now);
+      return [];
     } catch (thrown) {
       return storeEvents(asAppError(thrown, "store-failed"));
     }
-    return effects();
+  }
+
+  #tellHoldings(to: NodeId, isReply: boolean): ReplicaEffect {
+    const { isDurable } = this.#store;
+    return { kind: "frame", to, frame: { kind: "holdings", holdings: this.#store.holdings(), isReply, isDurable } };
   }
 
   #sum(to: NodeId, isReply: boolean): ReplicaEffect {
@@ -366,6 +356,7 @@ export class Replica {
       holdingsHash: holdingsHash(this.#store.holdings()),
       digest: this.#store.comparableDigest() ?? NOT_COMPARABLE,
       isReply,
+      isDurable: this.#store.isDurable,
     } as const;
     return { kind: "frame", to, frame };
   }

@@ -13,7 +13,7 @@ export interface GossipConfig {
   readonly wantVersionsMax: number;
   /** Versions asked for are not asked of others until then. */
   readonly wantTimeoutMs: number;
-  /** What one request is answered with, at most. */
+  /** What one request is answered with, at most: reading it back from rows is one step of the thread. */
   readonly repairBytesMax: number;
   /** One CHANGES frame. */
   readonly frameBytesMax: number;
@@ -37,7 +37,7 @@ export const defaultGossipConfig: GossipConfig = {
   syncTimeoutMs: 5000,
   wantVersionsMax: 20_000,
   wantTimeoutMs: 2000,
-  repairBytesMax: 1 << 20,
+  repairBytesMax: 256 << 10,
   frameBytesMax: 256 << 10,
   parkedBytesMax: 64 << 20,
   parkedVersionsMax: 10_000,

@@ -15,8 +15,8 @@ const FRAMES: readonly Frame[] = [
     kind: "changes",
     changes: [1, 2, 300].map((version) => ({ origin, version, hlc: 5n, body: new Uint8Array(version) })),
   },
-  { kind: "sum", holdingsHash: "0d".repeat(8), digest, isReply: true },
-  { kind: "holdings", holdings: new Map([[origin, { head: 400, gaps: versions }]]), isReply: false },
+  { kind: "sum", holdingsHash: "0d".repeat(8), digest, isReply: true, isDurable: false },
+  { kind: "holdings", holdings: new Map([[origin, { head: 400, gaps: versions }]]), isReply: false, isDurable: true },
   { kind: "want", wants: [{ origin, versions }] },
   { kind: "empty", empties: [{ origin, versions }, { origin: "0e".repeat(24), versions }] }, // prettier-ignore
   { kind: "repairing", basis: new Map([[origin, 7]]) },

@@ -18,7 +18,7 @@ const change: fc.Arbitrary<Change> = fc.record({
   body: fc.uint8Array({ maxLength: 30 }),
 });
 const holding = ranges.map((gaps) => ({ head: (gaps.spans.at(-1)?.[1] ?? 0) + 1, gaps }));
-const isReply = fc.boolean();
+const [isReply, isDurable] = [fc.boolean(), fc.boolean()];
 
 const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({
@@ -28,11 +28,12 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
     node: hex(16),
   }),
   fc.record({ kind: fc.constant("changes" as const), changes: fc.array(change, { maxLength: 4 }) }),
-  fc.record({ kind: fc.constant("sum" as const), holdingsHash: hex(8), digest: hex(32), isReply }),
+  fc.record({ kind: fc.constant("sum" as const), holdingsHash: hex(8), digest: hex(32), isReply, isDurable }),
   fc.record({
     kind: fc.constant("holdings" as const),
     holdings: fc.array(fc.tuple(hex(24), holding), { maxLength: 4 }).map((entries) => new Map(entries)),
     isReply,
+    isDurable,
   }),
   fc.record({ kind: fc.constant("want" as const), wants: originRanges }),
   fc.record({ kind: fc.constant("empty" as const), empties: originRanges }),
@@ -58,8 +59,8 @@ describe("frames", () => {
   const golden: [Frame, string][] = [
     [{ kind: "hello", protocol: 1, cluster: { name: "iad", generation: 2 }, node: "0b".repeat(16) }, `000103696164${"02"}${"0b".repeat(16)}`], // prettier-ignore
     [{ kind: "changes", changes: [{ origin, version: 1, hlc: 2n, body: new Uint8Array([3]) }] }, `0101${origin}01000000000000000200000000000000000103`], // prettier-ignore
-    [{ kind: "sum", holdingsHash: "0c".repeat(8), digest: "0d".repeat(32), isReply: true }, `02${"0c".repeat(8)}${"0d".repeat(32)}01`], // prettier-ignore
-    [{ kind: "holdings", holdings: new Map([[origin, { head: 10, gaps: versions }]]), isReply: false }, `0301${origin}0a020201060000`], // prettier-ignore
+    [{ kind: "sum", holdingsHash: "0c".repeat(8), digest: "0d".repeat(32), isReply: true, isDurable: false }, `02${"0c".repeat(8)}${"0d".repeat(32)}01`], // prettier-ignore
+    [{ kind: "holdings", holdings: new Map([[origin, { head: 10, gaps: versions }]]), isReply: false, isDurable: true }, `0301${origin}0a020201060002`], // prettier-ignore
     [{ kind: "want", wants: [{ origin, versions }] }, `0401${origin}0202010600`],
     [{ kind: "empty", empties: [] }, "0500"],
     [{ kind: "repairing", basis: new Map() }, "0700"],

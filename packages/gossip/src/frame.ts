@@ -45,11 +45,18 @@ export interface OriginRanges {
   readonly versions: Ranges;
 }
 
+/** What a member says it holds. */
+interface Report {
+  readonly isReply: boolean;
+  /** It would still hold it after a loss of power: only then may others forget what it holds, too. */
+  readonly isDurable: boolean;
+}
+
 export type Frame =
   | { readonly kind: "hello"; readonly protocol: number; readonly cluster: ClusterId; readonly node: NodeId }
   | { readonly kind: "changes"; readonly changes: readonly Change[] }
-  | { readonly kind: "sum"; readonly holdingsHash: string; readonly digest: string; readonly isReply: boolean }
-  | { readonly kind: "holdings"; readonly holdings: Holdings; readonly isReply: boolean }
+  | ({ readonly kind: "sum"; readonly holdingsHash: string; readonly digest: string } & Report)
+  | ({ readonly kind: "holdings"; readonly holdings: Holdings } & Report)
   | { readonly kind: "want"; readonly wants: readonly OriginRanges[] }
   | { readonly kind: "empty"; readonly empties: readonly OriginRanges[] }
   | { readonly kind: "repaired"; readonly isComplete: boolean }
@@ -81,14 +88,10 @@ export function encodeFrame(frame: Frame): Uint8Array {
       for (const change of frame.changes) writeChange(writer, change);
       return writer.done();
     case "sum":
-      return writer
-        .hex(frame.holdingsHash)
-        .hex(frame.digest)
-        .u8(frame.isReply ? 1 : 0)
-        .done();
+      return writer.hex(frame.holdingsHash).hex(frame.digest).u8(flagsOf(frame)).done();
     case "holdings":
       writeHoldings(writer, frame.holdings);
-      return writer.u8(frame.isReply ? 1 : 0).done();
+      return writer.u8(flagsOf(frame)).done();
     case "want":
       return writeOriginRanges(writer, frame.wants).done();
     case "empty":
@@ -125,9 +128,9 @@ function readBody(kind: Frame["kind"] | undefined, reader: ByteReader, config: G
       return { kind, changes };
     }
     case "sum":
-      return { kind, holdingsHash: reader.hex(HASH_HEX), digest: reader.hex(DIGEST_HEX), isReply: reader.u8() === 1 };
+      return { kind, holdingsHash: reader.hex(HASH_HEX), digest: reader.hex(DIGEST_HEX), ...readReport(reader) };
     case "holdings":
-      return { kind, holdings: readHoldings(reader, config.originsMax, config.spansMax), isReply: reader.u8() === 1 };
+      return { kind, holdings: readHoldings(reader, config.originsMax, config.spansMax), ...readReport(reader) };
     case "want":
       return { kind, wants: readOriginRanges(reader, config) };
     case "empty":
@@ -141,6 +144,18 @@ function readBody(kind: Frame["kind"] | undefined, reader: ByteReader, config: G
     default:
       return unreachable(kind);
   }
+}
+
+const REPLY = 1;
+const DURABLE = 2;
+
+function flagsOf({ isReply, isDurable }: Report): number {
+  return (isReply ? REPLY : 0) | (isDurable ? DURABLE : 0);
+}
+
+function readReport(reader: ByteReader): Report {
+  const flags = reader.u8();
+  return { isReply: (flags & REPLY) !== 0, isDurable: (flags & DURABLE) !== 0 };
 }
 
 function writeOriginRanges(writer: ByteWriter, items: readonly OriginRanges[]): ByteWriter {

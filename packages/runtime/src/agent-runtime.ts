@@ -27,8 +27,8 @@ const WRITES_QUEUED_MAX = 4096;
 /** Writes in one transaction: enough to share a sync to disk, few enough not to hold the thread. */
 const WRITES_PER_GROUP = 256;
 const REMEMBER_PEERS_EVERY_MS = 30_000;
-/** Log entries swept at a time, some five milliseconds of work, and how often: ten thousand a second at most. */
-const MAINTAIN_ENTRIES = 500;
+/** Log entries swept at a time, some two milliseconds of work, and how often: four thousand a second at most. */
+const MAINTAIN_ENTRIES = 200;
 const MAINTAIN_EVERY_MS = 50;
 
 export type AgentListener = (event: AgentEvent) => void;

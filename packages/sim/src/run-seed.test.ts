@@ -53,6 +53,9 @@ function withBug(store: StorePort, bug: Partial<StorePort>): StorePort {
     extract: bug.extract ?? ((origin, wanted, bytesMax) => store.extract(origin, wanted, bytesMax)),
     comparableDigest: bug.comparableDigest ?? (() => store.comparableDigest()),
     members: store.members,
+    get isDurable() {
+      return store.isDurable;
+    },
     makeDurable: bug.makeDurable ?? (() => store.makeDurable()),
     noteStable: bug.noteStable ?? ((heads, before) => store.noteStable(heads, before)),
   };

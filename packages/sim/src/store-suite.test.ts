@@ -147,6 +147,10 @@ class Restless implements StorePort {
     return this.fresh.members;
   }
 
+  get isDurable(): boolean {
+    return this.fresh.isDurable;
+  }
+
   makeDurable(): void {
     this.fresh.makeDurable();
   }

@@ -18,6 +18,8 @@ export const EXIT = {
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "bad-request": EXIT.usage,
+  "not-owner": EXIT.conflict,
+  "row-absent": EXIT.absent,
   "app-absent": EXIT.absent,
   "region-unknown": EXIT.absent,
   "checkpoint-unknown": EXIT.absent,

@@ -220,10 +220,11 @@ export class Replica {
 
   #apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ReplicaEffect[] {
     try {
-      const { rows, quarantined } = this.#store.apply(changes, empties, this.#owed);
+      const { rows, quarantined, conflicts } = this.#store.apply(changes, empties, this.#owed);
       this.#owed = new Map();
       return [
         ...quarantined.map(({ change, reason }) => event({ kind: "quarantined", change, reason })),
+        ...conflicts.map(event),
         ...(rows.length > 0 ? [event({ kind: "changed", source: "remote", rows })] : []),
       ];
     } catch (thrown) {

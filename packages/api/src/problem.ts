@@ -12,6 +12,8 @@ const STATUS: Record<ErrorCode, number> = {
   "subscription-unsupported": 400,
   "subscription-unknown": 404,
   "too-many": 429,
+  "not-owner": 409,
+  "row-absent": 404,
   "app-absent": 404,
   "app-unknown": 503,
   "region-unknown": 404,

@@ -17,7 +17,9 @@ export type ErrorCode =
   | "subscription-unsupported"
   | "subscription-unknown"
   | "too-many"
+  | "not-owner"
   // what the caller asked for is not there
+  | "row-absent"
   | "app-absent"
   | "app-unknown"
   | "region-unknown"

@@ -69,7 +69,9 @@ const holdingsBeforeCommit: WrapStore = (store, rng) => {
     for (const { origin, version } of changes) {
       seen.set(origin, holdAlso(holdings().get(origin) ?? NO_HOLDING, Ranges.of(version, version)));
     }
-    return rng.chance(0.1) ? { applied: 0, quarantined: [], rows: [] } : store.apply(changes, empties, owed);
+    return rng.chance(0.1)
+      ? { applied: 0, quarantined: [], rows: [], conflicts: [] }
+      : store.apply(changes, empties, owed);
   };
   return withBug(store, { apply, holdings });
 };

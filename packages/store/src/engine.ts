@@ -10,11 +10,13 @@ import { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import { Extractor } from "./extract.js";
 import { tablesOf } from "./hidden.js";
+import { HandoffWrites } from "./handoff-writes.js";
 import type { Table } from "./layout.js";
 import type { StoreLimits } from "./limits.js";
 import { LocalWriter } from "./local-writer.js";
 import { ObjectWrites } from "./object-writes.js";
 import type { Origins } from "./origins.js";
+import type { Owners } from "./ownership.js";
 import { RemoteApplier } from "./remote-applier.js";
 import { rowsOf, type Waiting } from "./rows.js";
 import type { Schema } from "./schema.js";
@@ -32,6 +34,7 @@ export interface EngineParts {
   readonly digest: Digest;
   readonly clock: HlcClock;
   readonly self: OriginId;
+  readonly owners: Owners;
   readonly limits: StoreLimits;
 }
 
@@ -43,7 +46,8 @@ export class Engine {
   readonly log: ChangeLog;
   readonly #tables: ReadonlyMap<string, Table>;
 
-  constructor(schema: Schema, { sql, plain: db, waiting, origins, digest, clock, self, limits }: EngineParts) {
+  constructor(schema: Schema, parts: EngineParts) {
+    const { sql, plain: db, waiting, origins, digest, clock, self, owners, limits } = parts;
     this.schema = schema;
     forgetTemporary(sql);
     forgetTemporary(db);
@@ -54,13 +58,14 @@ export class Engine {
     const captured = { transactions: new Transactions(sql, mirrors), rows: rowsOf(sql, tables, waiting) };
     const plain = { transactions: new Transactions(db, mirrors), rows: rowsOf(db, tables, waiting) };
     const statements = new StatementCache(sql, (name) => this.findTable(name), limits);
-    this.log = new ChangeLog(db, plain.rows, waiting.aside);
-    const shared = { log: this.log, origins, digest, clock, limits };
+    this.log = new ChangeLog(db, plain.rows, waiting.aside, owners.marks);
+    const shared = { log: this.log, origins, digest, clock, owners, limits };
     this.writer = new LocalWriter({
       ...shared,
       captured,
       plain,
       objects: new ObjectWrites(clock, origins),
+      handoffs: new HandoffWrites(owners),
       statements: new CapturedWrites(new Capture(sql, visible, limits.touchesMax), statements, origins, captured.rows),
       self,
     });

@@ -13,7 +13,9 @@ import {
   type ChangedRow,
   type ClusterId,
   type DbId,
+  type DoubtfulRow,
   type EmptyVersions,
+  type FencedWrite,
   type Heads,
   type Hlc,
   HlcClock,
@@ -39,6 +41,7 @@ import { defaultStoreLimits, type StoreLimits } from "./limits.js";
 import { migrate } from "./migrate.js";
 import { cannotOpen, openDatabase } from "./open-database.js";
 import { Origins } from "./origins.js";
+import { Owners } from "./ownership.js";
 import { RecentChanges } from "./recent.js";
 import { parseSchema } from "./schema.js";
 import {
@@ -57,6 +60,8 @@ export interface StoreOptions {
   readonly path: string;
   readonly cluster: ClusterId;
   readonly node: NodeId;
+  /** The worker that this store writes for, as owner columns name it; the node's id when left out. */
+  readonly worker?: string;
   /** Used when the file is fresh, restored, or was another node's: versions are never issued twice. */
   readonly newDbId: () => DbId;
   readonly schemaSql: string;
@@ -99,7 +104,10 @@ export class SqliteStore {
       this.origin = originId(options.node, adoptDbId(sql, options));
       const origins = new Origins(sql);
       const clock = new HlcClock(origins.highWater());
-      this.#parts = { sql, plain, waiting, origins, digest: new Digest(sql), clock, self: this.origin, limits };
+      const self = { node: options.node, worker: options.worker ?? options.node };
+      const owners = new Owners(sql, self, origins, limits.contestsMax);
+      const digest = new Digest(sql);
+      this.#parts = { sql, plain, waiting, origins, digest, clock, self: this.origin, owners, limits };
       this.#engine = new Engine(schema, this.#parts);
       if (before !== schema.sql) this.#engine.applier.retryQuarantined();
     } catch (thrown) {
@@ -131,7 +139,11 @@ export class SqliteStore {
     for (const change of changes) this.#recent.add(change);
     if (!outcome.rows.some(isSchemaRow)) return outcome;
     const retried = this.#adoptSchema();
-    return { ...outcome, rows: [...outcome.rows, ...retried] };
+    return {
+      ...outcome,
+      rows: [...outcome.rows, ...retried.rows],
+      conflicts: [...outcome.conflicts, ...retried.conflicts],
+    };
   }
 
   /** The tables this member has now, as SQL text, and the versions that the cluster agreed on, the latest first. */
@@ -247,9 +259,9 @@ export class SqliteStore {
   }
 
   /** Makes the latest version's tables this member's. What they made visible is returned like rows just written. */
-  #adoptSchema(): readonly ChangedRow[] {
+  #adoptSchema(): Pick<ApplyOutcome, "rows" | "conflicts"> {
     const [latest] = schemaHistory(this.#plain);
-    if (latest === undefined || latest.sql === this.#engine.schema.sql) return [];
+    if (latest === undefined || latest.sql === this.#engine.schema.sql) return { rows: [], conflicts: [] };
     let schema = parseSchema(latest.sql);
     forgetTemporary(this.#sql);
     try {
@@ -261,7 +273,22 @@ export class SqliteStore {
       this.#reads.clear();
       this.#engine = new Engine(schema, this.#parts);
     }
-    return this.#engine.applier.retryQuarantined().rows;
+    return this.#engine.applier.retryQuarantined();
+  }
+
+  /** The worker that this store writes for. */
+  get worker(): string {
+    return this.#parts.owners.self.worker;
+  }
+
+  /** What was found about whose rows these are: rows two claim, and this node's own writes that were fenced. */
+  contests(): { readonly doubtful: readonly DoubtfulRow[]; readonly fenced: readonly FencedWrite[] } {
+    const { contests } = this.#parts.owners;
+    return { doubtful: contests.doubtful(this.#plain), fenced: contests.fenced(this.#plain) };
+  }
+
+  doubtfulCount(): number {
+    return Number(this.read("SELECT count(*) FROM _patina_doubtful")[0]?.[0] ?? 0);
   }
 
   quarantinedCount(): number {

@@ -101,7 +101,7 @@ export class ModelStore implements StorePort {
     }
     for (const { origin, versions } of empties) this.#hold(origin, versions);
     for (const [origin, head] of owed) this.#owed.set(origin, Math.max(head, this.#owed.get(origin) ?? 0));
-    return { applied, quarantined: [], rows: [] };
+    return { applied, quarantined: [], rows: [], conflicts: [] };
   }
 
   holdings(): ReadonlyMap<OriginId, Holding> {

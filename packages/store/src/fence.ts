@@ -29,10 +29,15 @@ export function isDoubtful(a: Contender, b: Contender): boolean {
 export function isFenced(winner: Contender, loser: Contender, self: Self): boolean {
   const isOurs = originNode(loser.stamp.origin) === self.node;
   const { cut, stamp } = winner;
-  if (stamp.epoch === loser.stamp.epoch) return isOurs && winner.owner !== loser.owner;
+  if (stamp.epoch === loser.stamp.epoch) return isOurs && (winner.owner !== loser.owner || isRival(winner, self));
   if (cut === undefined) return false; // Nobody took it over: another order than the owners' rules this row.
   if (loser.stamp.epoch < stamp.epoch - 1) return isOurs && (loser.owner ?? self.worker) === self.worker;
   if (compareStamps(loser.stamp, { ...cut, epoch: stamp.epoch - 1 }) > 0) return true;
   // Another member's state of the epoch in which this one held the row: it lost to a second owner of that epoch.
   return isOurs && loser.owner === self.worker && originNode(cut.origin) !== self.node;
+}
+
+/** In an epoch in which this member writes the row, nobody else does, unless two began it or two go by one worker's name. */
+function isRival({ stamp, owner }: Contender, { node, worker }: Self): boolean {
+  return owner === worker && originNode(stamp.origin) !== node;
 }

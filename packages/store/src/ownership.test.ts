@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { adoptImage, takeImage } from "./image.js";
 import { defaultStoreLimits, type StoreLimits } from "./limits.js";
 import { decodeBody } from "./row-codec.js";
-import { SqliteStore } from "./sqlite-store.js";
+import type { SqliteStore } from "./sqlite-store.js";
 import { dbIdOf, openStore, Scratch, scrubbed } from "./testing/scratch-store.js";
 
 const WALL = 1_790_000_000_000;

@@ -79,7 +79,7 @@ export class Owners {
     const { table, key, keyBytes } = place;
     const { owner } = winner;
     const { epoch } = winner.stamp;
-    if (epoch === loser.stamp.epoch && owner === loser.owner) return [];
+    if (epoch === loser.stamp.epoch && owner === loser.owner && owner !== this.self.worker) return [];
     const conflicts: OwnershipConflict[] = [];
     if (isDoubtful(winner, loser)) {
       const found = { kind: "doubtful", table, key, epoch, owner, other: loser.owner } as const;

@@ -77,23 +77,23 @@ export class Border {
     return this.#process.store.cluster.name;
   }
 
-  #gather(): void {
+  #gather(afterMs: number = BORDER.gatherMs): void {
     if (this.#isGathering || this.#isStopped) return;
     this.#isGathering = true;
-    this.#after(BORDER.gatherMs, () => this.#look());
+    this.#after(afterMs, () => this.#look());
   }
 
   /** Asks the view about some of the apps that were touched. */
   #look(): void {
     this.#isGathering = false;
-    let left = BORDER.appsPerStep;
+    const until = systemNow().monotonicMs + BORDER.lookMs;
     for (const app of this.#dirty) {
-      if (left-- === 0) break;
+      if (systemNow().monotonicMs > until) break;
       this.#dirty.delete(app);
       const now = this.#detail.app(app)?.class;
       if (now === undefined || now !== this.#summary.classOf(app)) this.#observe(app, now);
     }
-    if (this.#dirty.size > 0) this.#gather();
+    if (this.#dirty.size > 0) this.#gather(BORDER.lookAgainMs);
     else this.#isLoaded = true;
   }
 

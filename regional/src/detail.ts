@@ -12,13 +12,15 @@ export interface AppPlacement {
 
 export class Detail {
   readonly #store: SqliteStore;
-  /** False when the schema has no view to summarise: then the region has no apps to tell of. */
-  readonly hasView: boolean;
 
   constructor(store: SqliteStore) {
     this.#store = store;
-    this.hasView =
-      store.read("SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?", [PLACEMENT_VIEW]).length > 0;
+  }
+
+  /** False when the schema has no view to summarise: then the region has no apps to tell of. A later one may. */
+  get hasView(): boolean {
+    const sql = "SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?";
+    return this.#store.read(sql, [PLACEMENT_VIEW]).length > 0;
   }
 
   apps(): AppPlacement[] {

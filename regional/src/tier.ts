@@ -9,8 +9,9 @@ export const PLACEMENT_VIEW = "app_placement";
 export const BORDER = {
   /** How long changes are gathered before the view is asked about the apps they touched. */
   gatherMs: 20,
-  /** Apps looked at in one go; the rest follows, so that a flood never holds the thread. */
-  appsPerStep: 200,
+  /** How long apps are looked at in one go; the rest follows a moment later, so that a flood never holds the thread. */
+  lookMs: 2,
+  lookAgainMs: 4,
   /** Rows in one message to the global tier. */
   rowsPerPublish: 500,
   heartbeatMs: 5000,

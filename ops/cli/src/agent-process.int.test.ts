@@ -42,7 +42,7 @@ describe("HTTP, by curl", { timeout: 30_000 }, () => {
     ];
     const written = JSON.parse((await curl("/v1/transactions", statements)).text) as Record<string, unknown>;
     expect(written["results"]).toMatchObject([{ rows_affected: 1 }, { rows_affected: 1 }, { rows_affected: 2 }]);
-    expect(written["version"]).toBe(1);
+    expect(written["version"]).toBe(2); // The first one enlisted the agent.
     expect(written["actor_id"]).toMatch(/^[0-9a-f]{48}$/);
     const { text } = await curl("/v1/queries", ["SELECT id, cpus FROM machines WHERE app = ? ORDER BY id", ["curl"]]);
     const events = text

@@ -6,8 +6,11 @@ import pc from "picocolors";
 import { addApps } from "./commands/apps.js";
 import { addCheckpoint } from "./commands/checkpoint.js";
 import { addDev } from "./commands/dev.js";
+import { addImport } from "./commands/import.js";
 import { addMembers } from "./commands/members.js";
+import { addQuarantine } from "./commands/quarantine.js";
 import { addRegion } from "./commands/region.js";
+import { addSchema } from "./commands/schema.js";
 import { addSql } from "./commands/sql.js";
 import { addTour } from "./commands/tour.js";
 import { addVerify } from "./commands/verify.js";
@@ -27,7 +30,20 @@ const program = new Command("patina")
   .showSuggestionAfterError()
   .addHelpText("after", STATUS_HELP);
 
-for (const add of [addDev, addApps, addSql, addMembers, addVerify, addCheckpoint, addRegion, addTour]) add(program);
+for (const add of [
+  addDev,
+  addApps,
+  addSql,
+  addImport,
+  addSchema,
+  addMembers,
+  addVerify,
+  addQuarantine,
+  addCheckpoint,
+  addRegion,
+  addTour,
+])
+  add(program);
 exitByOverride(program);
 
 // A reader that has seen enough (`| head`) ends its reading, not a restore that is under way.

@@ -14,7 +14,8 @@ import type { AgentConfig } from "./config.js";
 import { Links } from "./links.js";
 import type { StorePort } from "./ports.js";
 import type { Effect, Input, StreamId } from "./protocol.js";
-import { Replica, type ReplicaEffect } from "./replica.js";
+import { Replica } from "./replica.js";
+import type { ReplicaEffect } from "./replica-effect.js";
 
 export interface AgentOptions {
   readonly cluster: ClusterId;
@@ -92,7 +93,7 @@ export class Agent {
       case "start":
         return [
           ...this.#members(this.#membership.handle(input, now)),
-          ...this.#replicate(this.#replica.start()),
+          ...this.#replicate(this.#replica.start(now)),
           ...this.#awaitPeers(),
         ];
       case "datagram":
@@ -129,6 +130,8 @@ export class Agent {
         return this.#links.onGreetingDue(timer.stream);
       case "redial":
         return this.#links.redial(timer.node);
+      case "sync":
+        return [...this.#evictGone(now), ...this.#replicate(this.#replica.onWake(timer, this.#links.reachable(), now))];
       default:
         return this.#replicate(this.#replica.onWake(timer, this.#links.reachable(), now));
     }
@@ -136,6 +139,12 @@ export class Agent {
 
   #awaitPeers(): Effect[] {
     return this.#hasSynced ? [] : [{ kind: "wake", afterMs: this.#config.aloneAfterMs, timer: { kind: "alone" } }];
+  }
+
+  #evictGone(now: Now): Effect[] {
+    const up = this.#membership.members().filter(({ state }) => state === "alive" || state === "suspect");
+    const nodes = up.map(({ nodeId }) => nodeId);
+    return this.#replicate(this.#replica.evictGone(nodes, this.#membership.self().nodeId, now));
   }
 
   #onFrame(stream: StreamId, bytes: Uint8Array, now: Now): Effect[] {

@@ -11,6 +11,10 @@ export interface AgentConfig {
   readonly peerQueueBytesMax: number;
   /** With seeds that do not answer for so long, it is taken that there is nobody to catch up with. */
   readonly aloneAfterMs: number;
+  /** Deletions younger than this are never forgotten, whoever holds them: a member may just be joining. */
+  readonly collectAfterMs: number;
+  /** Members dead or gone for so long are evicted: what they held up, their copy, no longer counts. */
+  readonly evictAfterMs: number;
   /** A stream whose other end has not greeted by then is closed, and redialed if it was ours. */
   readonly greetingTimeoutMs: number;
   /** Redials back off from the first to the last, doubling. */
@@ -24,6 +28,8 @@ export const defaultAgentConfig: AgentConfig = {
   applyBytesMax: 64 << 10,
   peerQueueBytesMax: 8 << 20,
   aloneAfterMs: 15_000,
+  collectAfterMs: 60_000,
+  evictAfterMs: 24 * 3_600_000,
   greetingTimeoutMs: 5000,
   redialMinMs: 100,
   redialMaxMs: 5000,
@@ -36,4 +42,5 @@ export const testAgentConfig: AgentConfig = {
   gossip: testGossipConfig,
   applyBytesMax: 1 << 10,
   peerQueueBytesMax: 16 << 10,
+  collectAfterMs: 200,
 };

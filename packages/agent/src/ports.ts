@@ -7,11 +7,29 @@ import type {
   Heads,
   Hlc,
   Holdings,
+  NodeId,
   OriginId,
   Ranges,
+  RowWrite,
   Write,
   WriteOutcome,
 } from "@patina/base";
+
+/** The cluster's own list of whose copies count, kept as replicated rows. */
+export interface MembersPort {
+  /** Every node whose copy counts, whether it is up or not. */
+  roster(): NodeId[];
+  /** The others gave this database up: nothing of it may be used any more. */
+  readonly isSelfEvicted: boolean;
+  /** The node was given up, and has not enlisted anew. */
+  isNodeEvicted(node: NodeId): boolean;
+  /** The node was given up with this database. */
+  isEvicted(node: NodeId, origin: OriginId): boolean;
+  /** The write that enlists this node; none when it is enlisted already. */
+  enlistment(): RowWrite | undefined;
+  /** The write that evicts a node; none when it is not there to evict. */
+  eviction(node: NodeId): RowWrite | undefined;
+}
 
 /** Synchronous, so that a step runs to completion. Whatever a method returns is committed. */
 export interface StorePort {
@@ -41,4 +59,9 @@ export interface StorePort {
    * change that is held could not be applied: then the states may differ, and it is known why.
    */
   comparableDigest(): string | undefined;
+  readonly members: MembersPort;
+  /** Makes what is held survive a loss of power, before others are told of it. Throws `store-failed`. */
+  makeDurable(): void;
+  /** All members hold these versions and what could lose to them: what is stamped before `before` may forget its dead. */
+  noteStable(heads: Heads, before: Hlc): void;
 }

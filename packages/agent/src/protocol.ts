@@ -67,6 +67,8 @@ export type AgentEvent =
   | { readonly kind: "clock-ahead"; readonly origin: OriginId; readonly aheadMs: number }
   /** Compared equal with a peer: for the first time since the start, this node is as complete as anybody. */
   | { readonly kind: "synced"; readonly peer: NodeId }
+  /** This database must not be used any more, for this reason: the driver must start over with an empty one. */
+  | { readonly kind: "evicted"; readonly reason: string }
   | { readonly kind: "peer-lagging"; readonly peer: NodeId }
   | { readonly kind: "refused"; readonly from: string; readonly reason: string }
   /** The database can take no more writes. The driver must stop the process. */

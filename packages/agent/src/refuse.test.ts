@@ -18,6 +18,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { Agent } from "./agent.js";
 import { testAgentConfig as config } from "./config.js";
 import type { StorePort } from "./ports.js";
+import { ModelStore } from "./testing/model-store.js";
 import type { AgentEvent, Effect } from "./protocol.js";
 
 const cluster: ClusterId = { name: "iad", generation: 1 };
@@ -60,6 +61,10 @@ class CountingStore implements StorePort {
   basis(): ReadonlyMap<OriginId, number> {
     return new Map([...this.#holdings].map(([origin, { head }]) => [origin, head]));
   }
+
+  readonly members = new ModelStore(1).members;
+  makeDurable(): void {}
+  noteStable(): void {}
 
   comparableDigest(): string {
     return this.digest();

@@ -8,9 +8,6 @@ import {
   type Change,
   type EmptyVersions,
   type Heads,
-  type Hlc,
-  hlcFromMs,
-  hlcToMs,
   holdingsHash,
   holds,
   type NodeId,
@@ -18,6 +15,7 @@ import {
   type OriginId,
   Ranges,
   type Rng,
+  type RowWrite,
   VERSION_MAX,
 } from "@patina/base";
 import {
@@ -32,17 +30,17 @@ import {
   type OriginRanges,
   packChanges,
 } from "@patina/gossip";
+import { Collection } from "./collection.js";
 import type { AgentConfig } from "./config.js";
 import type { StorePort } from "./ports.js";
-import type { AgentEvent, AgentTimer, Effect, Ticketed } from "./protocol.js";
+import { EarlyChanges } from "./early-changes.js";
+import type { AgentTimer, Ticketed } from "./protocol.js";
+import { event, type ReplicaEffect } from "./replica-effect.js";
 
-/** Early changes are looked at again at least this often: the wall clock may be set meanwhile. */
-const DUE_CHECK_MS = 5000;
-
-export type ReplicaEffect =
-  | { readonly kind: "frame"; readonly to: NodeId; readonly frame: Frame }
-  | { readonly kind: "broadcast"; readonly frame: Frame }
-  | Extract<Effect, { kind: "wake" | "outcome" | "event" }>;
+const NO_TICKET = -1;
+const GIVEN_UP = "it was gone for too long, and the others have given it up";
+/** It would issue its versions a second time, and they would say something else. */
+const ROLLED_BACK = "others hold versions of it that it does not have: an old copy was put back";
 
 export class Replica {
   readonly #store: StorePort;
@@ -50,16 +48,13 @@ export class Replica {
   readonly #broadcast: Broadcast;
   readonly #inbox: Inbox;
   readonly #antiEntropy: AntiEntropy;
+  readonly #collection: Collection;
   #isApplyScheduled = false;
-  #isDueScheduled = false;
   /** The basis of what is being read back from peers' rows, until the store has noted it. */
   #owed: Map<OriginId, number> = new Map();
   /** Fingerprint of the holdings when a peer was last asked for all it can give. */
   #heldWhenAsked = "";
-  /** Origins that wait for the clock. Asking for more of them would only bring what cannot be kept. */
-  #early: ReadonlySet<OriginId> = new Set();
-  /** Origins whose clocks the alarm was raised over. */
-  #alarmed: ReadonlySet<OriginId> = new Set();
+  readonly #early: EarlyChanges;
 
   constructor(store: StorePort, config: AgentConfig, rng: Rng) {
     this.#store = store;
@@ -67,14 +62,23 @@ export class Replica {
     this.#broadcast = new Broadcast(config.gossip);
     this.#inbox = new Inbox(config.gossip);
     this.#antiEntropy = new AntiEntropy(config.gossip, rng);
+    this.#collection = new Collection(store, config);
+    this.#early = new EarlyChanges(config);
   }
 
   get parkedBytes(): number {
     return this.#inbox.parkedBytes;
   }
 
-  start(): ReplicaEffect[] {
-    return [this.#wakeForSync()];
+  /** Enlists this member, if it is not yet, and begins. */
+  start(now: Now): ReplicaEffect[] {
+    return [this.#wakeForSync(), ...this.#writeOwn(this.#store.members.enlistment(), now)];
+  }
+
+  /** Gives up enlisted nodes that have been gone for too long. */
+  evictGone(up: readonly NodeId[], self: NodeId, now: Now): ReplicaEffect[] {
+    const overdue = this.#collection.overdue(up, self, now);
+    return overdue.flatMap((node) => this.#writeOwn(this.#store.members.eviction(node), now));
   }
 
   /** Local writes: one transaction for all, acknowledged only when durable, and told to everybody at once. */
@@ -101,6 +105,13 @@ export class Replica {
     return [...effects, ...this.#push(this.#broadcast.offer(changes))];
   }
 
+  /** A row that the agent writes by itself: nobody waits for its outcome. */
+  #writeOwn(row: RowWrite | undefined, now: Now): ReplicaEffect[] {
+    if (row === undefined) return [];
+    const written = this.write([{ ticket: NO_TICKET, write: { kind: "rows", rows: [row] } }], now);
+    return written.filter(({ kind }) => kind !== "outcome");
+  }
+
   onWake(
     timer: Extract<AgentTimer, { kind: "flush" | "apply" | "due" | "sync" }>,
     reachable: NodeId[],
@@ -113,11 +124,15 @@ export class Replica {
         this.#isApplyScheduled = false;
         return this.#applyReady(now);
       case "due":
-        this.#isDueScheduled = false;
+        this.#early.onDue();
         return this.#applyReady(now);
       case "sync": {
         const peer = this.#antiEntropy.pickPeer(reachable, now);
-        return [this.#wakeForSync(), ...(peer === undefined ? [] : [this.#sum(peer, false)])];
+        return [
+          this.#wakeForSync(),
+          ...this.#durably(() => this.#collect(now)),
+          ...(peer === undefined ? [] : this.#report(peer, false)),
+        ];
       }
     }
   }
@@ -125,7 +140,7 @@ export class Replica {
   /** A peer became reachable, or caught up with its queue: compare with it now. */
   compareWith(peer: NodeId, now: Now): ReplicaEffect[] {
     this.#antiEntropy.begin(peer, now);
-    return [this.#sum(peer, false)];
+    return this.#report(peer, false);
   }
 
   forgetPeer(peer: NodeId): void {
@@ -137,7 +152,7 @@ export class Replica {
       case "changes":
         return this.#onChanges(from, frame.changes, now);
       case "empty":
-        return this.#onEmpty(frame.empties, now);
+        return this.#onEmpty(from, frame.empties, now);
       case "sum":
         return this.#onSum(from, frame, now);
       case "holdings":
@@ -157,25 +172,26 @@ export class Replica {
     const holdings = this.#store.holdings();
     for (const change of changes) {
       if (change.origin === this.#store.origin) continue; // Nobody else writes our versions; what comes back is old.
+      if (this.#collection.isRefused(from, change.origin)) continue;
       if (!holds(holdings.get(change.origin), change.version)) this.#inbox.offer(change, holdings);
     }
     const applied = this.#applyReady(now);
     return [...applied, ...this.#want(from, this.#inbox.knownGaps(this.#store.holdings()), now)];
   }
 
-  #onEmpty(empties: readonly OriginRanges[], now: Now): ReplicaEffect[] {
+  #onEmpty(from: NodeId, empties: readonly OriginRanges[], now: Now): ReplicaEffect[] {
     const holdings = this.#store.holdings();
     for (const empty of empties) {
-      if (empty.origin !== this.#store.origin) this.#inbox.offerEmpty(empty, holdings); // As with changes.
+      const isOwn = empty.origin === this.#store.origin; // As with changes.
+      if (!isOwn && !this.#collection.isRefused(from, empty.origin)) this.#inbox.offerEmpty(empty, holdings);
     }
     return this.#applyReady(now);
   }
 
   /** Applies what is next in line, a slice at a time, so that a flood never holds the thread for long. */
   #applyReady(now: Now): ReplicaEffect[] {
-    const latest = this.#latestAccepted(now);
+    const latest = this.#early.latestAccepted(now, this.#store.highWater());
     const { arrivals, more, early } = this.#inbox.takeReady(this.#store.holdings(), this.#config.applyBytesMax, latest);
-    this.#early = new Set(early.map(({ origin }) => origin));
     const effects: ReplicaEffect[] = [];
     if (arrivals.length > 0) {
       const changes = arrivals.flatMap((it) => (it.kind === "change" ? [it.change] : []));
@@ -186,36 +202,7 @@ export class Replica {
       this.#isApplyScheduled = true;
       effects.push({ kind: "wake", afterMs: 0, timer: { kind: "apply" } });
     }
-    return [...effects, ...this.#awaitDue(early, now)];
-  }
-
-  /**
-   * The latest stamp to be taken in now. What was taken in before counts as much as the wall clock: a cluster whose wall
-   * clocks were all set back goes on from where it was.
-   */
-  #latestAccepted({ wallMs }: Now): Hlc {
-    const wall = hlcFromMs(wallMs);
-    const high = this.#store.highWater();
-    return (wall > high ? wall : high) + hlcFromMs(this.#config.gossip.aheadMaxMs);
-  }
-
-  /** Comes back when the first of the early changes is due, and raises the alarm over clocks that are far ahead. */
-  #awaitDue(early: readonly Change[], now: Now): ReplicaEffect[] {
-    const { aheadMaxMs, aheadAlarmMs } = this.#config.gossip;
-    const effects: ReplicaEffect[] = [];
-    let soonestMs = DUE_CHECK_MS;
-    for (const { origin, hlc } of early) {
-      const aheadMs = hlcToMs(hlc) - now.wallMs;
-      soonestMs = Math.min(soonestMs, Math.max(1, aheadMs - aheadMaxMs));
-      if (aheadMs > aheadAlarmMs && !this.#alarmed.has(origin)) {
-        effects.push(event({ kind: "clock-ahead", origin, aheadMs }));
-      }
-    }
-    const far = early.filter(({ hlc }) => hlcToMs(hlc) - now.wallMs > aheadAlarmMs);
-    this.#alarmed = new Set(far.map(({ origin }) => origin));
-    if (early.length === 0 || this.#isDueScheduled) return effects;
-    this.#isDueScheduled = true;
-    return [...effects, { kind: "wake", afterMs: soonestMs, timer: { kind: "due" } }];
+    return [...effects, ...this.#early.await(early, now)];
   }
 
   #apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ReplicaEffect[] {
@@ -226,6 +213,7 @@ export class Replica {
         ...quarantined.map(({ change, reason }) => event({ kind: "quarantined", change, reason })),
         ...conflicts.map(event),
         ...(rows.length > 0 ? [event({ kind: "changed", source: "remote", rows })] : []),
+        ...(this.#store.members.isSelfEvicted ? [event({ kind: "evicted", reason: GIVEN_UP })] : []),
       ];
     } catch (thrown) {
       return storeEvents(asAppError(thrown, "store-failed")); // What was not applied is a gap, and fetched again.
@@ -235,19 +223,19 @@ export class Replica {
   #onSum(from: NodeId, theirs: Extract<Frame, { kind: "sum" }>, now: Now): ReplicaEffect[] {
     const holdings = this.#store.holdings();
     if (holdingsHash(holdings) !== theirs.holdingsHash) {
-      if (!theirs.isReply) return [{ kind: "frame", to: from, frame: { kind: "holdings", holdings, isReply: false } }];
+      if (!theirs.isReply) return this.#tellHoldings(from, false);
       this.#antiEntropy.onAnswer(from, now);
       return []; // One of us moved on in between. The next round will tell.
     }
     this.#antiEntropy.onAnswer(from, now);
+    this.#collection.noteHeld(from, holdings);
     const effects: ReplicaEffect[] = [event({ kind: "synced", peer: from })];
     const ours = this.#store.comparableDigest();
     const isProof = ours !== undefined && theirs.digest !== NOT_COMPARABLE;
     if (isProof && ours !== theirs.digest) {
       effects.push(event({ kind: "divergence", peer: from, ours, theirs: theirs.digest }));
     }
-    if (!theirs.isReply) effects.push(this.#sum(from, true));
-    return effects;
+    return theirs.isReply ? effects : [...effects, ...this.#report(from, true)];
   }
 
   #onHoldings(
@@ -256,19 +244,16 @@ export class Replica {
     now: Now,
   ): ReplicaEffect[] {
     this.#antiEntropy.onAnswer(from, now);
+    this.#collection.noteHeld(from, theirs);
     const mine = this.#store.holdings();
     const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
     const effects = this.#want(from, wants, now);
     if (effects.length > 0) this.#heldWhenAsked = holdingsHash(mine);
     const own = this.#store.origin;
     if ((theirs.get(own)?.head ?? 0) > (mine.get(own)?.head ?? 0)) {
-      const reason = "it holds versions of this database that this database does not: an old copy of it was put back";
-      effects.push(event({ kind: "refused", from, reason }));
+      effects.push(event({ kind: "evicted", reason: ROLLED_BACK }));
     }
-    if (!isReply && canHelp(mine, theirs)) {
-      effects.push({ kind: "frame", to: from, frame: { kind: "holdings", holdings: mine, isReply: true } });
-    }
-    return effects;
+    return !isReply && canHelp(mine, theirs) ? [...effects, ...this.#tellHoldings(from, true)] : effects;
   }
 
   #answerWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
@@ -349,6 +334,32 @@ export class Replica {
       : [...frames, { kind: "wake", afterMs: wakeAfterMs, timer: { kind: "flush" } }];
   }
 
+  /** Begins or answers a comparison. What it says is held must be so for good. */
+  #report(to: NodeId, isReply: boolean): ReplicaEffect[] {
+    return this.#durably(() => [this.#sum(to, isReply)]);
+  }
+
+  #tellHoldings(to: NodeId, isReply: boolean): ReplicaEffect[] {
+    return this.#durably(() => {
+      const frame = { kind: "holdings", holdings: this.#store.holdings(), isReply } as const;
+      return [{ kind: "frame", to, frame }];
+    });
+  }
+
+  #collect(now: Now): ReplicaEffect[] {
+    this.#collection.collect(now);
+    return [];
+  }
+
+  #durably(effects: () => ReplicaEffect[]): ReplicaEffect[] {
+    try {
+      this.#store.makeDurable();
+    } catch (thrown) {
+      return storeEvents(asAppError(thrown, "store-failed"));
+    }
+    return effects();
+  }
+
   #sum(to: NodeId, isReply: boolean): ReplicaEffect {
     const frame = {
       kind: "sum",
@@ -362,10 +373,6 @@ export class Replica {
   #wakeForSync(): ReplicaEffect {
     return { kind: "wake", afterMs: this.#antiEntropy.nextRoundAfterMs(), timer: { kind: "sync" } };
   }
-}
-
-function event(what: AgentEvent): { readonly kind: "event"; readonly event: AgentEvent } {
-  return { kind: "event", event: what };
 }
 
 /** A store that was only busy is no reason to stop. */

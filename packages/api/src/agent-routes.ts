@@ -6,23 +6,29 @@ import { AppError, type WriteOutcome } from "@patina/base";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { stream } from "hono/streaming";
+import { type BulkLimits, defaultBulkLimits } from "./bulk-load.js";
 import { jsonBody } from "./json-body.js";
-import { addObjectRoutes } from "./object-routes.js";
-import type { AgentPort, CheckpointsPort, LiveQueriesPort, LiveQuery } from "./ports.js";
+import { addIntegrityRoutes } from "./integrity-routes.js";
+import { addMemberRoutes } from "./member-routes.js";
+import { addObjectRoutes, isObjectStream } from "./object-routes.js";
+import type { AgentPort, CheckpointsPort, IntegrityPort, LiveQueriesPort, LiveQuery } from "./ports.js";
 import { problemOf, problemResponse } from "./problem.js";
+import { addSchemaRoutes } from "./schema-routes.js";
 import { parseStatement, parseTransaction } from "./statement.js";
 
 export interface ApiLimits {
   readonly bodyBytesMax: number;
   readonly parametersMax: number;
+  readonly bulk: BulkLimits;
 }
 
-export const defaultApiLimits: ApiLimits = { bodyBytesMax: 8 << 20, parametersMax: 32_766 };
+export const defaultApiLimits: ApiLimits = { bodyBytesMax: 8 << 20, parametersMax: 32_766, bulk: defaultBulkLimits };
 
 export interface AgentRoutes {
   readonly agent: AgentPort;
   readonly liveQueries: LiveQueriesPort;
   readonly checkpoints: CheckpointsPort;
+  readonly integrity: IntegrityPort;
   /** Milliseconds on a clock that only moves forward. */
   readonly monotonicMs: () => number;
   readonly limits?: ApiLimits;
@@ -37,19 +43,22 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   app.notFound((c) =>
     problemResponse(new AppError("bad-request", `no such route: ${c.req.method} ${c.req.path}`), { status: 404 }),
   );
-  app.use(
-    bodyLimit({
-      maxSize: limits.bodyBytesMax,
-      onError: () => {
-        const message = `the body has more than ${limits.bodyBytesMax} bytes`;
-        return problemResponse(new AppError("body-too-large", message, { hint: "Split the request." }));
-      },
-    }),
-  );
+  const limitBody = bodyLimit({
+    maxSize: limits.bodyBytesMax,
+    onError: () => {
+      const message = `the body has more than ${limits.bodyBytesMax} bytes`;
+      const hint = "Split the request, or stream objects to /v1/tables/TABLE/rows as application/x-ndjson.";
+      return problemResponse(new AppError("body-too-large", message, { hint }));
+    },
+  });
+  app.use((c, next) => (isObjectStream(c) ? next() : limitBody(c, next)));
   addSqlRoutes(app, parts, limits);
-  addObjectRoutes(app, parts.agent);
+  addObjectRoutes(app, parts.agent, limits.bulk);
   addSubscriptionRoutes(app, parts, limits);
   addStateRoutes(app, parts);
+  addIntegrityRoutes(app, parts.integrity);
+  addSchemaRoutes(app, parts.agent);
+  addMemberRoutes(app, parts.agent);
   addCheckpointRoutes(app, parts.checkpoints);
   return app;
 }
@@ -112,9 +121,9 @@ function streamLive(c: Context, { id, hash, lines }: LiveQuery): Response {
 }
 
 function addStateRoutes(app: Hono, { agent }: AgentRoutes): void {
-  app.get("/v1/members", (c) => c.json({ cluster: agent.cluster, self: agent.self(), members: agent.members() }));
-  app.get("/v1/digest", (c) => c.json({ cluster: agent.cluster, node: agent.nodeId, ...agent.digest() }));
-  app.get("/v1/schema", (c) => c.json(agent.schema()));
+  app.get("/v1/digest", (c) => {
+    return c.json({ cluster: agent.cluster, node: agent.nodeId, ...agent.digest(c.req.query("buckets")) });
+  });
   app.get("/livez", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
     const readiness = agent.readiness();

@@ -8,13 +8,18 @@ export interface ClientOptions {
 
 export interface RequestOptions {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE";
+  /** Sent as JSON, unless `lines` are. */
   readonly body?: unknown;
+  /** Objects as NDJSON text. */
+  readonly lines?: Uint8Array;
   readonly timeoutMs?: number;
   /** Statuses that are an answer here, not an error, e.g. 503 of a readiness probe. */
   readonly accept?: readonly number[];
 }
 
 const TIMEOUT_MS = 10_000;
+/** A load of a few thousand objects on a slow disk. */
+const LOAD_TIMEOUT_MS = 120_000;
 
 export class PatinaClient {
   readonly url: string;
@@ -38,6 +43,12 @@ export class PatinaClient {
       if (event["error"] !== undefined) throw errorOf({ ...event, detail: event["error"] }, "the query failed");
     }
     return result;
+  }
+
+  /** Puts the objects of NDJSON text. An error has `committed_lines` in its details, and `line` when it is about one. */
+  async load(table: string, lines: Uint8Array): Promise<LoadResult> {
+    const path = `/v1/tables/${encodeURIComponent(table)}/rows`;
+    return this.request<LoadResult>(path, { method: "PUT", lines, timeoutMs: LOAD_TIMEOUT_MS });
   }
 
   /** A JSON answer. Throws the server's error, or `agent-unreachable`. */
@@ -64,11 +75,12 @@ export class PatinaClient {
     }
   }
 
-  async #fetch(path: string, { method = "GET", body }: RequestOptions, timeoutMs: number): Promise<Response> {
+  async #fetch(path: string, { method = "GET", body, lines }: RequestOptions, timeoutMs: number): Promise<Response> {
     try {
       return await fetch(this.url + path, {
         method,
         ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+        ...(lines === undefined ? {} : { body: lines, headers: { "content-type": "application/x-ndjson" } }),
         ...(timeoutMs === 0 ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
       });
     } catch (cause) {
@@ -85,4 +97,11 @@ export interface TransactionResult {
   readonly results: readonly { readonly rows_affected: number; readonly time: number }[];
   readonly version: number | null;
   readonly actor_id: string;
+}
+
+export interface LoadResult {
+  readonly committed_lines: number;
+  readonly rows_read: number;
+  readonly rows_changed: number;
+  readonly versions: number;
 }

@@ -1,17 +1,21 @@
 /** HTTP: routes, errors on the wire, the server and the client. */
 export { agentRoutes, type AgentRoutes, type ApiLimits, defaultApiLimits } from "./agent-routes.js";
 export { jsonBody } from "./json-body.js";
-export { PatinaClient, type RequestOptions, type TransactionResult } from "./client.js";
+export { type Line, linesOf } from "./ndjson-lines.js";
+export { type LoadResult, PatinaClient, type RequestOptions, type TransactionResult } from "./client.js";
 export type {
   AgentPort,
   AttachOptions,
+  BucketDocument,
   CheckpointsPort,
   DigestReport,
+  IntegrityPort,
   LiveQueriesPort,
   LiveQuery,
   Params,
   QueryRows,
   Readiness,
+  RepairReport,
 } from "./ports.js";
 export { errorOf, type Problem, problemOf, problemResponse } from "./problem.js";
 export { type HttpServer, serveApi } from "./server.js";

@@ -1,5 +1,5 @@
 /** What the HTTP API needs of the process around it. */
-import type { NodeId, SqlValue, Write, WriteOutcome } from "@patina/base";
+import type { NodeId, RowWrite, SqlValue, Write, WriteOutcome } from "@patina/base";
 import type { Member } from "@patina/membership";
 
 export interface QueryRows {
@@ -15,14 +15,41 @@ export interface AgentPort {
   readonly nodeId: NodeId;
   readonly origin: string;
   write(write: Write): Promise<WriteOutcome>;
+  /** One object by its key; undefined when there is none. Throws `table-unknown` and `bad-request`. */
+  object(table: string, key: Readonly<Record<string, SqlValue>>): ObjectState | undefined;
   query(sql: string, params: Params, deadlineMs: number | undefined): Promise<QueryRows>;
   self(): Member;
   members(): readonly Member[];
-  digest(): DigestReport;
-  schema(): { readonly hash: string; readonly sql: string };
+  /** `bucketsOf` adds the buckets of one table. Throws `table-unknown`. */
+  digest(bucketsOf?: string): DigestReport;
+  /** The tables there are now, and the versions applied so far, the latest first. */
+  schema(): { readonly hash: string; readonly sql: string; readonly history: readonly SchemaVersion[] };
+  /** What another schema would change, and the write that applies it; none when it changes nothing. */
+  planSchema(
+    sql: string,
+    ignored: readonly string[],
+  ): { readonly plan: SchemaPlan; readonly version: number; readonly write: RowWrite | undefined };
+  /** The write that gives a node up; none when it is not enlisted. */
+  eviction(node: NodeId): RowWrite | undefined;
   readiness(): Readiness;
   /** Prometheus text. */
   metrics(): Promise<string>;
+}
+
+export interface ObjectState {
+  readonly values: Readonly<Record<string, SqlValue>>;
+  readonly tag: string | undefined;
+}
+
+export interface SchemaVersion {
+  readonly version: number;
+  readonly sql: string;
+  readonly author: NodeId;
+}
+
+export interface SchemaPlan {
+  readonly adds: readonly string[];
+  readonly removes: readonly string[];
 }
 
 export interface DigestReport {
@@ -33,6 +60,69 @@ export interface DigestReport {
   readonly gaps: number;
   readonly hlc: string;
   readonly quarantined: number;
+  /** By bucket number, the sum of its rows; buckets without rows are left out. */
+  readonly buckets?: Readonly<Record<number, string>>;
+}
+
+/** A change that could not be applied here. */
+export interface QuarantinedEntry {
+  readonly origin: string;
+  readonly version: number;
+  readonly hlc: bigint;
+  readonly reason: string;
+  readonly tables: readonly string[];
+  readonly bytes: number;
+}
+
+/** What this agent knows to be wrong with its own copy, or can find out. */
+export interface IntegrityPort {
+  quarantined(
+    after: { readonly origin: string; readonly version: number } | undefined,
+    limit: number,
+  ): readonly QuarantinedEntry[];
+  /** Tries all of them again. Throws `store-busy` and `store-failed`. */
+  retryQuarantined(): Promise<{ readonly applied: number; readonly remaining: number }>;
+  /** Recomputes every bucket from its rows. Throws `too-many` while it does so already. */
+  scrub(): Promise<readonly ScrubFinding[]>;
+  /** The rows of one bucket as they are here, for a peer that has to repair its own. */
+  bucket(table: string, bucket: number): Promise<BucketDocument>;
+  /** Puts a bucket right from a peer's copy of it. Throws `region-unreachable` when no peer can help. */
+  repair(table: string, bucket: number): Promise<RepairReport>;
+}
+
+/** A bucket on the wire: bytes in base64, stamps in decimal. */
+export interface BucketDocument {
+  readonly rows: readonly {
+    readonly key: string;
+    readonly state: string;
+    /** Null for a row that was never written through the engine. */
+    readonly stamp: {
+      readonly epoch: number;
+      readonly hlc: string;
+      readonly origin: string;
+      readonly version: number;
+    } | null;
+    readonly is_sound: boolean;
+  }[];
+}
+
+export interface RepairReport {
+  /** Rows put back or removed. */
+  readonly repaired: number;
+  /** Rows that are wrong here, and that no peer could help with. */
+  readonly unresolved: number;
+  /** The peer whose copy it was. */
+  readonly from: string;
+  /** Do the bucket's rows now add up to its digest? */
+  readonly sound: boolean;
+}
+
+/** A bucket whose rows do not add up to the digest kept beside them. */
+export interface ScrubFinding {
+  readonly table: string;
+  readonly bucket: number;
+  readonly expected: string;
+  readonly found: string;
 }
 
 export interface Readiness {

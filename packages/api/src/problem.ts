@@ -9,10 +9,13 @@ const STATUS: Record<ErrorCode, number> = {
   "sql-deadline": 408,
   "transaction-too-large": 413,
   "row-too-large": 413,
+  "version-mismatch": 412,
   "subscription-unsupported": 400,
   "subscription-unknown": 404,
   "too-many": 429,
   "not-owner": 409,
+  "load-cut-off": 408,
+  "table-unknown": 404,
   "row-absent": 404,
   "app-absent": 404,
   "app-unknown": 503,
@@ -23,6 +26,9 @@ const STATUS: Record<ErrorCode, number> = {
   "fleet-unknown": 404,
   "config-invalid": 500,
   "schema-invalid": 400,
+  "schema-conflict": 409,
+  "member-evicted": 500,
+  "member-unknown": 404,
   "schema-destructive": 409,
   "port-in-use": 500,
   "data-dir-foreign": 500,
@@ -72,7 +78,18 @@ export function problemResponse(thrown: unknown, extensions: Readonly<Record<str
 
 /** The error a problem document stands for, on the caller's side. */
 export function errorOf(problem: unknown, fallback: string): AppError {
-  const { code, detail, hint } = (problem ?? {}) as Partial<Problem>;
+  const {
+    type: _type,
+    title: _title,
+    status: _status,
+    code,
+    detail,
+    hint,
+    ...more
+  } = (problem ?? {}) as Partial<Problem>;
   const known = code !== undefined && code in STATUS ? code : "internal";
-  return new AppError(known, detail ?? fallback, hint === undefined ? {} : { hint });
+  const details = Object.fromEntries(
+    Object.entries(more).filter((it): it is [string, string | number] => /^(string|number)$/.test(typeof it[1])),
+  );
+  return new AppError(known, detail ?? fallback, { details, ...(hint === undefined ? {} : { hint }) });
 }

@@ -3,6 +3,9 @@ import type { Server } from "node:http";
 import { serve } from "@hono/node-server";
 import type { Hono } from "hono";
 
+/** How long a client may take to send one request: as long as a large load may need. */
+const REQUEST_MS_MAX = 3_600_000;
+
 export interface HttpServer {
   readonly port: number;
   /** Stops accepting, ends idle and streaming connections, and returns when all are closed. */
@@ -12,7 +15,8 @@ export interface HttpServer {
 /** Rejects with Node's own error when the address cannot be had. */
 export async function serveApi(app: Hono, { host, port }: { host: string; port: number }): Promise<HttpServer> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch: app.fetch, hostname: host, port }, (info) => {
+    const serverOptions = { requestTimeout: REQUEST_MS_MAX };
+    const server = serve({ fetch: app.fetch, hostname: host, port, serverOptions }, (info) => {
       server.removeListener("error", reject);
       resolve({ port: info.port, close: () => closeServer(server as Server) });
     });

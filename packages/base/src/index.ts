@@ -40,4 +40,13 @@ export { type Range, Ranges } from "./ranges.js";
 export { Rng } from "./rng.js";
 export { compareStamps, type Stamp } from "./stamp.js";
 export { readValue, type SqlValue, valueToJson, writeValue } from "./value.js";
-export type { ApplyOutcome, ChangedRow, EmptyVersions, RowWrite, Statement, Write, WriteOutcome } from "./write.js";
+export type {
+  ApplyOutcome,
+  ChangedRow,
+  EmptyVersions,
+  RowCondition,
+  RowWrite,
+  Statement,
+  Write,
+  WriteOutcome,
+} from "./write.js";

@@ -13,11 +13,20 @@ export interface Statement {
   readonly params: readonly SqlValue[] | Readonly<Record<string, SqlValue>>;
 }
 
+/**
+ * What must be true of a row, as this node holds it, for a write of it to happen. A version tag names one state of one
+ * row and is opaque to whoever carries it.
+ */
+export type RowCondition =
+  { readonly kind: "exists" } | { readonly kind: "absent" } | { readonly kind: "at"; readonly tags: readonly string[] };
+
 /** One whole object. Columns left out take their default. */
 export interface RowWrite {
   readonly table: string;
   readonly values: Readonly<Record<string, SqlValue>>;
   readonly deleted?: boolean;
+  /** Judged inside the transaction; when it does not hold, the transaction is refused with `version-mismatch`. */
+  readonly condition?: RowCondition;
   /**
    * Orders the row by something else than this node's clock: a summary row carries its region's generation and
    * high-water, so that an older summary never overwrites a newer one, whichever node takes it.
@@ -49,6 +58,8 @@ export type WriteOutcome =
       /** Undefined when nothing changed: then there is no version, and nothing to tell anybody. */
       readonly change: Change | undefined;
       readonly rows: readonly ChangedRow[];
+      /** After a write of one object: the version tag it has now. Absent when the object is not there, or there were more. */
+      readonly tag?: string;
     }
   | { readonly ok: false; readonly error: AppError };
 

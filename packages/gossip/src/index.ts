@@ -5,3 +5,4 @@ export { defaultGossipConfig, type GossipConfig, testGossipConfig } from "./conf
 export { decodeFrame, encodeFrame, type Frame, NOT_COMPARABLE, type OriginRanges, PROTOCOL_VERSION } from "./frame.js";
 export { type Arrival, Inbox } from "./inbox.js";
 export { canHelp, needFrom } from "./need.js";
+export { Stability } from "./stability.js";

@@ -25,7 +25,9 @@ import { SqliteStore } from "@patina/store";
 import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telemetry";
 import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints.js";
+import { Integrity } from "./integrity.js";
 import type { AgentProcessConfig } from "./config.js";
+import { SchemaWatch } from "./schema-watch.js";
 
 export interface Tier {
   readonly role: "regional" | "global";
@@ -86,9 +88,9 @@ export class AgentProcess {
   /** Serves the routes every agent has and `routes` beside them. Throws `port-in-use` or `config-invalid`. */
   async serve(routes: Hono): Promise<void> {
     const { address } = this.config.api;
-    const { liveQueries, checkpoints } = this.#parts;
+    const { liveQueries, checkpoints, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
-    const app = agentRoutes({ agent: this.#agentPort(), liveQueries, checkpoints, monotonicMs });
+    const app = agentRoutes({ agent: this.#agentPort(), liveQueries, checkpoints, integrity, monotonicMs });
     app.route("/", routes);
     try {
       const server = await serveApi(app, parseAddress(address));
@@ -111,11 +113,17 @@ export class AgentProcess {
       nodeId: this.nodeId,
       origin: store.origin,
       write: (write) => runtime.write(write),
+      object: (table, key) => store.readObject(table, key),
       query: (sql, params, deadlineMs) => readers.query(sql, params, deadlineMs),
       self: () => runtime.agent.self(),
       members: () => runtime.members(),
-      digest: () => digestReport(store),
+      digest: (bucketsOf) => {
+        const report = digestReport(store);
+        return bucketsOf === undefined ? report : { ...report, buckets: store.bucketDigests(bucketsOf) };
+      },
       schema: () => store.schema(),
+      planSchema: (sql, ignored) => store.planSchema(sql, ignored),
+      eviction: (node) => store.members.eviction(node),
       readiness: () => {
         const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
         return { ready: reasons.length === 0, reasons };
@@ -134,8 +142,8 @@ interface ProcessParts {
   readonly readers: ReaderPool;
   readonly liveQueries: LiveQueriesPort;
   readonly checkpoints: Checkpoints;
+  readonly integrity: Integrity;
   readonly metrics: AgentMetrics;
-  readonly schemaSql: string;
   readonly apiUrl: string;
   readonly closing: (() => Promise<void> | void)[];
 }
@@ -174,10 +182,15 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   closing.push(() => runtime.stop());
   const metrics = new AgentMetrics({ cluster: store.cluster, role: tier.role, version, agent: runtime.agent, store });
   runtime.observe((input, effects) => metrics.observe(input, effects));
+  const schemas = new SchemaWatch(store, log);
   runtime.onEvent((event) => {
     logEvent(log, event);
-    if (event.kind === "changed") liveQueries.onChanged(event.rows);
+    if (event.kind === "changed") {
+      liveQueries.onChanged(event.rows);
+      schemas.onChanged(event.rows);
+    }
     if (event.kind === "store-failed") onFatal(event.error);
+    if (event.kind === "evicted") onFatal(abandon(dataDir, event.reason));
   });
   const nodeDir = dataDir.path;
   const checkpoints = new Checkpoints({
@@ -188,7 +201,6 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     nodeId: dataDir.identity.nodeId,
     version,
   });
-  const schemaSql = tier.schemaSql;
   return {
     config,
     log,
@@ -198,11 +210,19 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     readers,
     liveQueries,
     checkpoints,
+    integrity: new Integrity(runtime, maintenance),
     metrics,
-    schemaSql,
     apiUrl,
     closing,
   };
+}
+
+/** The next start begins with an empty database; this one is kept beside it. */
+function abandon(dataDir: DataDir, reason: string): AppError {
+  dataDir.abandonDatabase(reason);
+  return new AppError("member-evicted", `the database ${dataDir.databasePath} must not be used any more: ${reason}`, {
+    hint: "Start the agent again: it begins with an empty database, gets everything from the others, and keeps the old one.",
+  });
 }
 
 /** Plaintext has to be asked for, and asked for twice beyond this machine. */

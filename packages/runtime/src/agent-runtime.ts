@@ -6,7 +6,7 @@
 import { AppError, asAppError, Rng, type Write, type WriteOutcome } from "@patina/base";
 import { Agent, type AgentConfig, type AgentEvent, type Effect, type Input, type Ticketed } from "@patina/agent";
 import type { Member } from "@patina/membership";
-import type { SqliteStore } from "@patina/store";
+import type { BucketRow, QuarantineCursor, Repaired, SqliteStore } from "@patina/store";
 import { systemNow } from "./clock.js";
 import type { DataDir } from "./data-dir.js";
 import { Datagrams } from "./datagrams.js";
@@ -120,6 +120,30 @@ export class AgentRuntime {
     return outcome;
   }
 
+  /**
+   * Tries every quarantined change again, a few at a time with all else in between, and tells of the rows that came of
+   * it. Throws `store-busy`, and `store-failed` as a write does.
+   */
+  async retryQuarantined(): Promise<{ applied: number; remaining: number }> {
+    let applied = 0;
+    let at: QuarantineCursor | undefined;
+    do {
+      const { outcome, next } = this.#orThrow(() => this.store.retryQuarantined(at));
+      applied += outcome.applied;
+      at = next;
+      if (outcome.rows.length > 0) this.#emit({ kind: "changed", source: "remote", rows: outcome.rows });
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (at !== undefined && !this.#isStopped);
+    return { applied, remaining: this.#isStopped ? 0 : this.store.quarantinedCount() };
+  }
+
+  /** Puts a bucket right from a peer's copy of it, and tells whoever watches its rows. */
+  repair(table: string, mine: readonly BucketRow[], theirs: readonly BucketRow[]): Repaired {
+    const repaired = this.#orThrow(() => this.store.repairs.repair(table, mine, theirs));
+    if (repaired.rows.length > 0) this.#emit({ kind: "changed", source: "remote", rows: repaired.rows });
+    return repaired;
+  }
+
   /** Says goodbye to the cluster, finishes what was accepted, and closes everything it opened but the store. */
   async stop(): Promise<void> {
     if (this.#isStopped) return;
@@ -171,8 +195,12 @@ export class AgentRuntime {
         this.#waiting.delete(effect.ticket);
         return;
       case "event":
-        for (const listener of this.#listeners) listener(effect.event);
+        return this.#emit(effect.event);
     }
+  }
+
+  #emit(event: AgentEvent): void {
+    for (const listener of this.#listeners) listener(event);
   }
 
   #after(delayMs: number, work: () => void): void {
@@ -186,11 +214,20 @@ export class AgentRuntime {
   /** Work on the disk that no caller waits for: a failure ends the process in the same way as a failed write. */
   #orFail(work: () => unknown): void {
     try {
-      work();
+      this.#orThrow(work);
+    } catch (thrown) {
+      // A busy store is tried again soon, and a failed one has been told of.
+      if (!(thrown instanceof AppError)) throw thrown;
+    }
+  }
+
+  #orThrow<T>(work: () => T): T {
+    try {
+      return work();
     } catch (thrown) {
       const error = asAppError(thrown, "store-failed");
-      if (error.code === "store-busy") return; // It is done again soon.
-      for (const listener of this.#listeners) listener({ kind: "store-failed", error });
+      if (error.code !== "store-busy") this.#emit({ kind: "store-failed", error });
+      throw error;
     }
   }
 

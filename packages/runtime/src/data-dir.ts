@@ -4,6 +4,7 @@
  *   node.json    who this node is, and how often it has started
  *   peers.json   whom it knew last, so that it finds its cluster again with every seed gone
  *   state.db     the database, with its -wal and -shm
+ *   abandoned    says that the database must not be opened again, and why: the next start puts it aside
  *   lock         held for as long as a process uses the directory
  */
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
@@ -32,10 +33,29 @@ export class DataDir {
     this.path = path;
     this.#lock = takeLock(path);
     this.identity = nextIdentity(join(path, "node.json"), wallMs);
+    if (existsSync(this.#abandonedPath)) this.#setDatabaseAside();
   }
 
   get databasePath(): string {
     return join(this.path, "state.db");
+  }
+
+  /** Whatever happens now, the database is not opened again. */
+  abandonDatabase(reason: string): void {
+    writeDurably(this.#abandonedPath, `${reason}\n`);
+  }
+
+  get #abandonedPath(): string {
+    return join(this.path, "abandoned");
+  }
+
+  /** Killed at any point, it goes on at the next start: what says why goes last. */
+  #setDatabaseAside(): void {
+    for (const suffix of ["-shm", "-wal", ""]) {
+      const file = this.databasePath + suffix;
+      if (existsSync(file)) renameSync(file, `${join(this.path, `state.abandoned-${this.identity.boot}.db`)}${suffix}`);
+    }
+    renameSync(this.#abandonedPath, join(this.path, `state.abandoned-${this.identity.boot}.txt`));
   }
 
   /** Members known when the process last ran; none on a first start. */

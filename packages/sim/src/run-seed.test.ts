@@ -52,6 +52,9 @@ function withBug(store: StorePort, bug: Partial<StorePort>): StorePort {
     holdings: bug.holdings ?? (() => store.holdings()),
     extract: bug.extract ?? ((origin, wanted, bytesMax) => store.extract(origin, wanted, bytesMax)),
     comparableDigest: bug.comparableDigest ?? (() => store.comparableDigest()),
+    members: store.members,
+    makeDurable: bug.makeDurable ?? (() => store.makeDurable()),
+    noteStable: bug.noteStable ?? ((heads, before) => store.noteStable(heads, before)),
   };
 }
 
@@ -98,10 +101,21 @@ const tornApply: WrapStore = (store, rng: Rng) =>
     },
   });
 
+/** Forgets what was deleted as soon as it holds it itself, whoever else does not. */
+const forgetsTooSoon: WrapStore = (store) =>
+  withBug(store, {
+    makeDurable: () => {
+      store.makeDurable();
+      const heads = new Map([...store.holdings()].map(([origin, { head }]) => [origin, head]));
+      store.noteStable(heads, store.highWater() + 1n);
+    },
+  });
+
 test.each([
   ["holdings advanced before the commit", holdingsBeforeCommit],
   ["a version called empty that is not", emptyTooSoon],
   ["a change held but not applied", tornApply],
+  ["a deletion forgotten too soon", forgetsTooSoon],
 ])("planted bug: %s is caught", { timeout: 120_000 }, (_name, bug) => {
   const caught = [1, 2, 3, 4, 5].filter((seed) => runSeed(seed, bug).problems.length > 0);
   expect(caught.length).toBeGreaterThan(0);

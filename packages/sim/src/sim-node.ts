@@ -31,6 +31,9 @@ interface Process {
   readonly store: SqliteStore;
 }
 
+/** Housekeeping in slices as small as they come: a pass takes many. */
+const MAINTAIN_ROWS = 3;
+
 export class SimNode {
   readonly index: number;
   readonly nodeId: NodeId;
@@ -84,12 +87,16 @@ export class SimNode {
       rng: this.#rng.fork(),
     });
     this.#process = { agent, store };
-    return agent.handle({ kind: "start" }, now);
+    const effects = agent.handle({ kind: "start" }, now);
+    if (store.isDurable) this.#disk.markSynced(); // It has enlisted.
+    return effects;
   }
 
   handle(input: Input, now: Now): Effect[] {
     const effects = this.#process?.agent.handle(input, now) ?? [];
-    if (input.kind === "write") this.#disk.markSynced(); // Local commits run at synchronous=FULL.
+    const store = this.#process?.store;
+    if (input.kind === "wake" && store !== undefined) while (store.maintain(MAINTAIN_ROWS)); // What a driver does by the clock.
+    if (store?.isDurable === true) this.#disk.markSynced();
     return effects;
   }
 

@@ -142,6 +142,18 @@ class Restless implements StorePort {
   comparableDigest(): string | undefined {
     return this.fresh.comparableDigest();
   }
+
+  get members(): StorePort["members"] {
+    return this.fresh.members;
+  }
+
+  makeDurable(): void {
+    this.fresh.makeDurable();
+  }
+
+  noteStable(heads: Heads, before: bigint): void {
+    this.fresh.noteStable(heads, before);
+  }
 }
 
 const restless: StoreSubject = {

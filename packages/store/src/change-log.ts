@@ -50,6 +50,7 @@ export class ChangeLog {
   readonly #next: Database.Statement;
   readonly #drop: Database.Statement;
   readonly #replace: Database.Statement;
+  readonly #lastPart: Database.Statement;
   #keys: number;
   /** Keys known to be alive when the last sweep ended; before the first, two in three of them are taken to be. */
   #alive: number;
@@ -70,6 +71,9 @@ export class ChangeLog {
     this.#replace = db.prepare(
       "UPDATE _patina_log SET count = ?, keys = ? WHERE origin = ? AND version = ? AND part = ?",
     );
+    this.#lastPart = db
+      .prepare("SELECT coalesce(max(part), -1) FROM _patina_log WHERE origin = ? AND version = ?")
+      .pluck();
     this.#keys = Number(db.prepare("SELECT coalesce(sum(count), 0) FROM _patina_log").pluck().get());
     this.#alive = (this.#keys * 2) / 3;
   }
@@ -82,6 +86,13 @@ export class ChangeLog {
       append.run(origin, version, part, some.length, encodeKeys(some));
     }
     this.#keys += keys.length; // After a rollback it counts a few too many, which only makes a sweep come sooner.
+  }
+
+  /** Notes a row of a version again: a sweep may have found it gone and dropped it. */
+  restore(db: Database.Database, origin: number, version: number, key: LoggedKey): void {
+    const part = Number(this.#lastPart.get(origin, version)) + 1;
+    APPEND.on(db).run(origin, version, part, 1, encodeKeys([key]));
+    this.#keys++;
   }
 
   /** What versions `low` to `high` of an origin still say, by version. */

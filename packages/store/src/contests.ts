@@ -56,9 +56,13 @@ export class Contests {
     return (READ_DOUBT.on(db).get(table, key) as StoredDoubt | undefined)?.epoch === epoch;
   }
 
-  /** The row's epoch has moved on. */
+  /** The row's epoch has moved on, or the row is gone. */
   settle(db: Database.Database, table: string, key: Uint8Array): void {
     if (this.#mayDoubt) SETTLE.on(db).run(table, key);
+  }
+
+  doubtfulCount(db: Database.Database): number {
+    return this.#mayDoubt ? Number(db.prepare("SELECT count(*) FROM _patina_doubtful").pluck().get()) : 0;
   }
 
   /** The oldest first. */

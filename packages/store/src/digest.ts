@@ -47,10 +47,13 @@ export class Digest {
     this.#touched.clear();
   }
 
-  /** The whole database in 32 bytes. Tables without rows do not count, so an added table changes nothing. */
-  total(): Buffer {
+  /**
+   * The cluster's data in 32 bytes. Tables without rows do not count, so an added table changes nothing; nor do the tables
+   * in `without`.
+   */
+  total(without: readonly string[] = []): Buffer {
     const hash = createHash("sha256");
-    for (const [table, sum] of this.tables()) hash.update(`${table}\n${sum}\n`);
+    for (const [table, sum] of this.tables()) if (!without.includes(table)) hash.update(`${table}\n${sum}\n`);
     return hash.digest();
   }
 
@@ -66,6 +69,15 @@ export class Digest {
   /** The sums of a table's buckets, each as 16 hex digits: what to compare when two totals differ. */
   buckets(table: string): string[] {
     return Array.from(this.#sums.get(table) ?? new BigUint64Array(BUCKETS), sumText);
+  }
+
+  /** Takes what a bucket's rows add up to for what they should, unless it has changed since that was found out. */
+  rebase(table: string, bucket: number, expected: string, found: string): boolean {
+    const sums = this.#sumsOf(table);
+    if (sumText(sums[bucket] ?? 0n) !== expected) return false;
+    sums[bucket] = BigInt(`0x${found}`);
+    this.#touched.add(table);
+    return true;
   }
 
   #sumsOf(table: string): BigUint64Array {
@@ -85,7 +97,7 @@ export function sumText(sum: bigint): string {
   return BigInt.asUintN(64, sum).toString(16).padStart(16, "0");
 }
 
-function bucketOf(key: Uint8Array): number {
+export function bucketOf(key: Uint8Array): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ (key[i] as number), 0x01000193);
   return (hash ^ (hash >>> 16)) & (BUCKETS - 1);

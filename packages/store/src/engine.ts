@@ -17,12 +17,13 @@ import { LocalWriter } from "./local-writer.js";
 import { ObjectWrites } from "./object-writes.js";
 import type { Origins } from "./origins.js";
 import type { Owners } from "./ownership.js";
+import type { Quarantine } from "./quarantine.js";
 import { RemoteApplier } from "./remote-applier.js";
-import { rowsOf, type Waiting } from "./rows.js";
+import { rowsOf, type TableRows, type Waiting } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { quoteName } from "./sql/tokens.js";
 import { StatementCache } from "./statement-cache.js";
-import { Transactions } from "./transactions.js";
+import { type SyncState, Transactions } from "./transactions.js";
 
 export interface EngineParts {
   /** The connection of users' SQL, with capture triggers. */
@@ -31,8 +32,10 @@ export interface EngineParts {
   readonly plain: Database.Database;
   readonly waiting: Waiting;
   readonly origins: Origins;
+  readonly quarantine: Quarantine;
   readonly digest: Digest;
   readonly clock: HlcClock;
+  readonly sync: SyncState;
   readonly self: OriginId;
   readonly owners: Owners;
   readonly limits: StoreLimits;
@@ -44,10 +47,14 @@ export class Engine {
   readonly applier: RemoteApplier;
   readonly extractor: Extractor;
   readonly log: ChangeLog;
+  /** Of the connection for everything but users' SQL. */
+  readonly transactions: Transactions;
+  /** Of every table, hidden ones included, on that connection. */
+  readonly rows: ReadonlyMap<string, TableRows>;
   readonly #tables: ReadonlyMap<string, Table>;
 
   constructor(schema: Schema, parts: EngineParts) {
-    const { sql, plain: db, waiting, origins, digest, clock, self, owners, limits } = parts;
+    const { sql, plain: db, waiting, origins, quarantine, digest, clock, sync, self, owners, limits } = parts;
     this.schema = schema;
     forgetTemporary(sql);
     forgetTemporary(db);
@@ -55,9 +62,11 @@ export class Engine {
     const visible = schema.tables.flatMap(({ name }) => tables.find((table) => table.name === name) ?? []);
     this.#tables = new Map(visible.map((table) => [table.name, table]));
     const mirrors = [origins, digest];
-    const captured = { transactions: new Transactions(sql, mirrors), rows: rowsOf(sql, tables, waiting) };
-    const plain = { transactions: new Transactions(db, mirrors), rows: rowsOf(db, tables, waiting) };
+    const captured = { transactions: new Transactions(sql, mirrors, sync), rows: rowsOf(sql, tables, waiting) };
+    const plain = { transactions: new Transactions(db, mirrors, sync), rows: rowsOf(db, tables, waiting) };
+    this.rows = plain.rows;
     const statements = new StatementCache(sql, (name) => this.findTable(name), limits);
+    this.transactions = plain.transactions;
     this.log = new ChangeLog(db, plain.rows, waiting.aside, owners.marks);
     const shared = { log: this.log, origins, digest, clock, owners, limits };
     this.writer = new LocalWriter({
@@ -69,8 +78,8 @@ export class Engine {
       statements: new CapturedWrites(new Capture(sql, visible, limits.touchesMax), statements, origins, captured.rows),
       self,
     });
-    this.applier = new RemoteApplier({ ...shared, ...plain, db, aside: waiting.aside });
-    this.extractor = new Extractor(db, this.log, origins);
+    this.applier = new RemoteApplier({ ...shared, ...plain, db, aside: waiting.aside, quarantine });
+    this.extractor = new Extractor(this.log, origins, quarantine);
   }
 
   /** Tables of the schema, by the names it gives them. */

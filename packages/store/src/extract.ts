@@ -3,9 +3,9 @@
  * version wrote, and a version whose rows were all written again later has nothing left and is called empty.
  */
 import { type Change, heldVersions, type Hlc, type OriginId, type Range, Ranges } from "@patina/base";
-import type Database from "better-sqlite3";
 import type { ChangeLog } from "./change-log.js";
 import type { Origins } from "./origins.js";
+import type { Quarantine } from "./quarantine.js";
 import { encodeBody, type RowChange } from "./row-codec.js";
 
 /** Versions read at a time: few while they are large, many while they say little, so that a step stays short. */
@@ -21,13 +21,12 @@ export interface Extract {
 export class Extractor {
   readonly #origins: Origins;
   readonly #log: ChangeLog;
-  readonly #quarantine: Database.Statement;
+  readonly #quarantine: Quarantine;
 
-  constructor(db: Database.Database, log: ChangeLog, origins: Origins) {
+  constructor(log: ChangeLog, origins: Origins, quarantine: Quarantine) {
     this.#origins = origins;
     this.#log = log;
-    const held = "SELECT version, hlc, body FROM _patina_quarantine WHERE origin = ? AND version BETWEEN ? AND ?";
-    this.#quarantine = db.prepare(held).raw().safeIntegers(true);
+    this.#quarantine = quarantine;
   }
 
   /**
@@ -81,9 +80,7 @@ export class Extractor {
       else rows.push(logged.row);
     }
     const changes = [...rowsByVersion].map(([version, rows]) => recent(version) ?? rebuild(origin, version, rows));
-    for (const row of this.#quarantine.all(index, low, high) as [bigint, bigint, Buffer][]) {
-      changes.push({ origin, version: Number(row[0]), hlc: row[1], body: row[2] });
-    }
+    changes.push(...this.#quarantine.read(origin, index, low, high));
     return changes.sort((a, b) => a.version - b.version);
   }
 }

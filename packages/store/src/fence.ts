@@ -9,6 +9,7 @@ export interface Contender {
   /** Whose row the state says it is, or was when it was deleted; undefined: nobody's. */
   readonly owner: string | undefined;
   readonly cut: Cut | undefined;
+  readonly isDeleted: boolean;
 }
 
 /** The member that looks: its node, in whatever database, and the worker it writes for. */
@@ -17,9 +18,9 @@ export interface Self {
   readonly worker: string;
 }
 
-/** An owner is a matter of the epoch: two states of one epoch that name two are two claims. */
+/** An owner is a matter of the epoch: two live states of one epoch that name two are two claims. */
 export function isDoubtful(a: Contender, b: Contender): boolean {
-  return a.stamp.epoch === b.stamp.epoch && a.owner !== b.owner;
+  return a.stamp.epoch === b.stamp.epoch && a.owner !== b.owner && !a.isDeleted && !b.isDeleted;
 }
 
 /**

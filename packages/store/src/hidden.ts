@@ -2,6 +2,7 @@
 import { must } from "@patina/base";
 import type Database from "better-sqlite3";
 import { type Table, tableOf } from "./layout.js";
+import { MEMBERS_TABLE } from "./members.js";
 import { type Column, parseSchema, type Schema, type TableSchema } from "./schema.js";
 import { SCHEMAS_TABLE } from "./schema-history.js";
 import { quoteName } from "./sql/tokens.js";
@@ -41,6 +42,7 @@ export function tablesOf(db: Database.Database, schema: Schema): Table[] {
   const hidden = hiddenIn(db).filter(({ name }) => name === "");
   return [
     tableOf(SCHEMAS_TABLE),
+    tableOf(MEMBERS_TABLE),
     ...schema.tables.map((table) => tableOf(table, hiddenColumns(db, table))),
     ...hidden.map(({ definition }) => {
       const table = parseTable(definition);

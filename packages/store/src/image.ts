@@ -4,9 +4,10 @@
  */
 import { AppError, heldVersions, messageOf } from "@patina/base";
 import Database from "better-sqlite3";
-import { Digest } from "./digest.js";
+import { Digest, sumText } from "./digest.js";
 import { tablesOf } from "./hidden.js";
 import { readMeta, writeMeta } from "./layout.js";
+import { MEMBERS_TABLE } from "./members.js";
 import { Origins } from "./origins.js";
 import { parseSchema } from "./schema.js";
 import { scrub } from "./scrub.js";
@@ -96,7 +97,7 @@ function readFacts(db: Database.Database): ImageFacts {
       .prepare(`SELECT count(*) FROM ${quoteName(rowsTable)}`)
       .pluck()
       .get() as number;
-    return [name, { rows, digest: sums.get(name) ?? "" }] as const;
+    return [name, { rows, digest: sums.get(name) ?? sumText(0n) }] as const;
   });
   const holdings = [...origins.holdings()].map(([origin, holding]) => {
     return [origin, heldVersions(holding).toString()] as const;
@@ -108,7 +109,7 @@ function readFacts(db: Database.Database): ImageFacts {
     isWhole: origins.isWhole,
     holdings: Object.fromEntries(holdings.sort((a, b) => (a[0] < b[0] ? -1 : 1))),
     hlc: String(origins.highWater()),
-    digest: digest.total().toString("hex"),
+    digest: digest.total([MEMBERS_TABLE.name]).toString("hex"),
     tables: Object.fromEntries(tables),
   };
 }

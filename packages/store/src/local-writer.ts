@@ -18,6 +18,7 @@ import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
 import type { HandoffWrites } from "./handoff-writes.js";
+import { versionTag } from "./object.js";
 import type { ObjectWrites } from "./object-writes.js";
 import type { Origins } from "./origins.js";
 import type { Owners } from "./ownership.js";
@@ -85,9 +86,17 @@ export class LocalWriter {
       const { pending, rowsAffected } = statements.run(write.statements);
       return this.#finish(db, pending, rowsAffected, wallMs);
     }
-    const pending =
-      write.kind === "rows" ? objects.pending(write.rows, lane.rows) : handoffs.pending(db, write.handoffs, lane.rows);
-    return this.#finish(db, pending, [pending.length], wallMs);
+    if (write.kind === "handoffs") {
+      const pending = handoffs.pending(db, write.handoffs, lane.rows);
+      return this.#finish(db, pending, [pending.length], wallMs);
+    }
+    const pending = objects.pending(write.rows, lane.rows);
+    const outcome = this.#finish(db, pending, [pending.length], wallMs);
+    const [only, more] = write.rows;
+    if (!outcome.ok || only === undefined || more !== undefined || only.deleted === true) return outcome;
+    const { change } = outcome;
+    const tag = change === undefined ? objects.tagOf(only, lane.rows) : versionTag(change.origin, change.version);
+    return tag === undefined ? outcome : { ...outcome, tag };
   }
 
   #finish(db: Database.Database, wanted: readonly Pending[], rowsAffected: number[], wallMs: number): WriteOutcome {
@@ -142,7 +151,7 @@ export class LocalWriter {
 
 function checkLimits(pending: readonly Pending[], limits: StoreLimits): void {
   const { transactionRowsMax, transactionBytesMax, rowBytesMax } = limits;
-  const split = "Split it into smaller transactions.";
+  const split = "Split it, or stream the objects to /v1/tables/TABLE/rows as application/x-ndjson: that has no limit.";
   if (pending.length > transactionRowsMax) {
     const message = `the transaction changes ${pending.length} rows; at most ${transactionRowsMax} are allowed`;
     throw new AppError("transaction-too-large", message, { hint: split });

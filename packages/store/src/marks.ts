@@ -51,3 +51,8 @@ export class Marks {
     PUT.on(db).run(table, key, epoch, owner ?? null, cut?.hlc ?? null, cut?.origin ?? null, cut?.version ?? null);
   }
 }
+
+/** The row is forgotten, and its mark with it. */
+export function dropMark(db: Database.Database, table: string, key: Uint8Array): void {
+  DROP.on(db).run(table, key);
+}

@@ -9,6 +9,7 @@ import { AppError } from "@patina/base";
 import type Database from "better-sqlite3";
 import { hiddenColumns, hiddenTable, hide, tablesOf, unhide } from "./hidden.js";
 import { CLOCK_DEFINITIONS, hiddenName, readMeta, rowsTable, tableOf, writeMeta } from "./layout.js";
+import { MEMBERS_TABLE } from "./members.js";
 import { rowsOf, type Waiting } from "./rows.js";
 import { parseSchema, type Schema, type TableSchema } from "./schema.js";
 import { SCHEMAS_TABLE } from "./schema-history.js";
@@ -20,11 +21,11 @@ import { isWord, nameOf, quoteName, tokenize } from "./sql/tokens.js";
  * connection: a renamed column would break it.
  */
 export function migrate(db: Database.Database, schema: Schema, waiting: Waiting): void {
+  for (const table of [SCHEMAS_TABLE, MEMBERS_TABLE]) if (!isThere(db, table)) createTable(db, table);
   const before = readMeta(db, "schema");
   if (before === schema.sql) return;
   const old = before === undefined ? undefined : parseSchema(before);
   const change = db.transaction(() => {
-    if (!isThere(db, SCHEMAS_TABLE)) createTable(db, SCHEMAS_TABLE);
     for (const { name } of [...(old?.views ?? []), ...(old?.tables ?? [])]) {
       db.exec(`DROP VIEW IF EXISTS ${quoteName(name)}`);
     }

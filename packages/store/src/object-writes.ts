@@ -2,8 +2,9 @@
  * Whole objects, the fast way in: no SQL of the user's, no triggers. A row is read once and compared; what would leave it
  * as it is costs nothing more.
  */
-import { AppError, type Hlc, type HlcClock, must, type RowWrite, type SqlValue } from "@patina/base";
+import { type Hlc, type HlcClock, must, type RowWrite, type SqlValue } from "@patina/base";
 import { isStoredAsIs } from "./affinity.js";
+import { checkCondition, columnUnknown, keyMissing, tableUnknown, tagAt } from "./object.js";
 import type { Origins } from "./origins.js";
 import { extrasLeft, isUnchanged, type Pending } from "./pending.js";
 import { encodeKey, encodeState, rowId } from "./row-codec.js";
@@ -42,10 +43,19 @@ export class ObjectWrites {
     return pending;
   }
 
+  /** The version tag of the one object a write is about, as it is now; undefined when it is not there. */
+  tagOf(write: RowWrite, tables: ReadonlyMap<string, TableRows>): string | undefined {
+    const { rows, key, keyBytes } = targetOf(write, tables);
+    return tagAt(rows.read(key, keyBytes)?.clock, this.#origins);
+  }
+
   /** What one write would make of its row; nothing when it is as it was, or newer already. */
   #pendingRow({ write, rows, key, keyBytes }: Target): Pending | undefined {
-    const { values, deleted, stamp } = write;
+    const { values, deleted, stamp, condition } = write;
     const current = rows.read(key, keyBytes);
+    if (condition !== undefined) {
+      checkCondition(write, condition, current !== undefined, tagAt(current?.clock, this.#origins));
+    }
     const buried = current === undefined ? rows.tombstone(keyBytes) : undefined;
     const waiting = current === undefined ? rows.readAside(keyBytes) : undefined;
     const before = current?.clock ?? waiting?.clock;
@@ -112,14 +122,14 @@ function targetsOf(writes: readonly RowWrite[], tables: ReadonlyMap<string, Tabl
 function targetOf(write: RowWrite, tables: ReadonlyMap<string, TableRows>): Target {
   const { table: name, values } = write;
   const rows = tables.get(name);
-  if (rows === undefined || rows.table.isHidden) throw new AppError("sql-error", `no such table: ${name}`);
+  if (rows === undefined || rows.table.isHidden) throw tableUnknown(name, tables);
   const { table } = rows;
   for (const column of Object.keys(values)) {
-    if (!table.writable.has(column)) throw new AppError("sql-error", `table ${name} has no column named ${column}`);
+    if (!table.writable.has(column)) throw columnUnknown(table, column);
   }
   const given = table.key.map((column) => {
     const value = valueIn(values, column, null);
-    if (value === null) throw new AppError("bad-request", `${name}.${column} is missing`);
+    if (value === null) throw keyMissing(table, column);
     return value;
   });
   assertKeyText(given);

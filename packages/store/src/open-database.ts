@@ -30,3 +30,17 @@ export function cannotOpen(path: string, cause: unknown): AppError {
     hint: "Check that the directory exists, is writable and is not full; restore a file that is damaged.",
   });
 }
+
+/** Two connections to one file, or none. */
+export function openBoth(
+  path: string,
+  walAutocheckpointPages: number,
+): [sql: Database.Database, plain: Database.Database] {
+  const sql = openDatabase(path, walAutocheckpointPages);
+  try {
+    return [sql, openDatabase(path, walAutocheckpointPages)];
+  } catch (thrown) {
+    sql.close();
+    throw thrown;
+  }
+}

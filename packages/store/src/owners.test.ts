@@ -75,7 +75,7 @@ test(
           for (const it of history) {
             const worker = perform(world, it);
             world.check(worker);
-            counts.doubtful += worker.store.doubtfulCount();
+            counts.doubtful += worker.store.owners.doubtfulCount();
           }
           world.settle();
           counts.steps += history.length;

@@ -29,7 +29,7 @@ function storeOf(worker: string, path = scratch.newPath(), schemaSql = SCHEMA, d
 
 function reopened(store: SqliteStore, schemaSql = SCHEMA): SqliteStore {
   const { path } = must(opened.get(store), "an open store");
-  const { worker } = store;
+  const { worker } = store.owners.self;
   store.close();
   opened.delete(store);
   return storeOf(worker, path, schemaSql);
@@ -167,8 +167,8 @@ describe("a change of hands", () => {
     expect(b.apply([late]).conflicts).toEqual([{ ...fenced, isOurs: false }]);
     expect(a.apply([taken]).conflicts).toEqual([{ ...fenced, isOurs: true }]);
     for (const store of [a, b, c]) expect(row(store, "m")).toEqual(["b", 1n]);
-    expect(reopened(a).contests().fenced).toEqual([{ ...fenced, isOurs: true }]);
-    expect(b.contests().fenced).toEqual([]);
+    expect(reopened(a).owners.conflicts().fenced).toEqual([{ ...fenced, isOurs: true }]);
+    expect(b.owners.conflicts().fenced).toEqual([]);
     expectEqual(b, c);
   });
 
@@ -195,7 +195,7 @@ describe("a change of hands", () => {
     adoptImage(image, { cluster: "iad", digest: facts.digest, generation: 1 });
     pull(d, storeOf("e", image));
     expect(d.apply([late]).conflicts).toMatchObject([{ kind: "fenced", owner: "b" }]);
-    const [gone] = [...opened.keys()].filter((store) => store.worker === "b");
+    const [gone] = [...opened.keys()].filter((store) => store.owners.self.worker === "b");
     drop(must(gone, "b"), "m");
     expect(pull(a, must(gone, "b"))).toMatchObject([{ kind: "fenced", owner: "b", isOurs: true }]);
     expect(row(a, "m")).toBeUndefined();
@@ -252,6 +252,24 @@ describe("a deleted row", () => {
   });
 });
 
+describe("a forgotten tombstone", () => {
+  test("takes its mark along, and stays while the row has changed hands: peers may still have it", () => {
+    const a = storeOf("a");
+    put(a, { id: "kept", worker: "a" });
+    put(a, { id: "gone", worker: "a" });
+    handOver(a, "kept", "b");
+    claim(a, "kept");
+    drop(a, "kept");
+    drop(a, "gone");
+    a.noteStable(new Map([[a.origin, 99]]), BigInt(wall + 1000) << 16n);
+    while (a.maintain(100)) continue;
+    const tombs = a.read("SELECT _patina_tombstones.key = _patina_marks.key FROM _patina_tombstones, _patina_marks");
+    expect(tombs).toEqual([[1n]]);
+    expect(epochOf(changeOf(put(a, { id: "gone", worker: "a" })))).toBe(0);
+    expect(epochOf(changeOf(put(a, { id: "kept", worker: "a" })))).toBe(2);
+  });
+});
+
 describe("two owners of one epoch", () => {
   test("are found by all who see both, resolve by stamp, and the loser is told", () => {
     const [a, b, c] = [storeOf("a"), storeOf("b"), storeOf("c")];
@@ -266,13 +284,13 @@ describe("two owners of one epoch", () => {
     expect(a.apply([second, first]).conflicts).toEqual([doubt]);
     for (const store of [a, b, c]) {
       expect(row(store, "m")).toEqual(["c", 0n]);
-      expect(store.contests().doubtful).toEqual([doubt]);
-      expect(store.doubtfulCount()).toBe(1);
+      expect(store.owners.conflicts().doubtful).toEqual([doubt]);
+      expect(store.owners.doubtfulCount()).toBe(1);
     }
     // The winner takes it once more, and the doubt is over everywhere.
     expect(epochOf(changeOf(claim(c, "m")))).toBe(2);
     expectEqual(a, b, c);
-    for (const store of [a, b, c]) expect(store.contests().doubtful).toEqual([]);
+    for (const store of [a, b, c]) expect(store.owners.conflicts().doubtful).toEqual([]);
   });
 
   test("a take-over and the old owner's release are two as well", () => {
@@ -291,7 +309,7 @@ describe("records", () => {
     for (let i = 0; i < 5; i++) put(a, { id: `m${i}`, worker: "a" });
     for (let i = 0; i < 5; i++) put(b, { id: `m${i}`, worker: "b" });
     pull(a, b);
-    const { doubtful, fenced } = a.contests();
+    const { doubtful, fenced } = a.owners.conflicts();
     expect(doubtful.map(({ key }) => key[0])).toEqual(["m2", "m3", "m4"]);
     expect(fenced.map(({ key }) => key[0])).toEqual(["m2", "m3", "m4"]);
     a.close();

@@ -9,7 +9,14 @@
  * Whenever the owner is another than in the last state, deleted ones included, the epoch is one more and the state
  * carries the cut. So of all states of an epoch the owner is one, unless two took the row without knowing of each other.
  */
-import { AppError, type OwnershipConflict, type SqlValue, valueToJson } from "@patina/base";
+import {
+  AppError,
+  type DoubtfulRow,
+  type FencedWrite,
+  type OwnershipConflict,
+  type SqlValue,
+  valueToJson,
+} from "@patina/base";
 import type Database from "better-sqlite3";
 import { Contests } from "./contests.js";
 import { type Contender, isDoubtful, isFenced, type Self } from "./fence.js";
@@ -31,13 +38,26 @@ export class Owners {
   readonly self: Self;
   readonly marks: Marks;
   readonly contests: Contests;
+  /** Found where no caller waits to be told: the next outcome says it. */
+  readonly untold: OwnershipConflict[] = [];
+  readonly #db: Database.Database;
   readonly #origins: Origins;
 
   constructor(db: Database.Database, self: Self, origins: Origins, recordsMax: number) {
+    this.#db = db;
     this.self = self;
     this.marks = new Marks(db);
     this.contests = new Contests(db, recordsMax);
     this.#origins = origins;
+  }
+
+  /** What was found about whose rows these are: rows two claim, and this node's own writes that were fenced. */
+  conflicts(): { readonly doubtful: readonly DoubtfulRow[]; readonly fenced: readonly FencedWrite[] } {
+    return { doubtful: this.contests.doubtful(this.#db), fenced: this.contests.fenced(this.#db) };
+  }
+
+  doubtfulCount(): number {
+    return this.contests.doubtfulCount(this.#db);
   }
 
   /** Gives a local write its epoch and mark. Throws `not-owner` when it is not this worker's to make. */
@@ -61,17 +81,18 @@ export class Owners {
     return withMark({ ...row, epoch: last.epoch + 1, beginsEpoch: true }, { cut, owner: undefined });
   }
 
-  /** Notes the mark of a row that was just written, and settles a doubt that its epoch ends. */
-  note(db: Database.Database, { rows, keyBytes, epoch, mark, beginsEpoch }: Pending): void {
+  /** Notes the mark of a row that was just written, and settles a doubt that its epoch ends, or its end. */
+  note(db: Database.Database, { rows, keyBytes, epoch, mark, beginsEpoch, state }: Pending): void {
     const { name } = rows.table;
     this.marks.put(db, name, keyBytes, epoch, mark ?? NO_MARK);
-    if (beginsEpoch === true) this.contests.settle(db, name, keyBytes);
+    if (beginsEpoch === true || state === undefined) this.contests.settle(db, name, keyBytes);
   }
 
-  /** Notes the mark of a row that has arrived and won, and settles a doubt that its epoch ends. */
-  arrive(db: Database.Database, { table, key, epoch, cut, owner }: RowChange, epochBefore: number | undefined): void {
+  /** Notes the mark of a row that has arrived and won, and settles a doubt that its epoch ends, or its end. */
+  arrive(db: Database.Database, row: RowChange, epochBefore: number | undefined): void {
+    const { table, key, epoch, cut, owner, state } = row;
     this.marks.put(db, table, key, epoch, { cut, owner });
-    if (epoch !== epochBefore) this.contests.settle(db, table, key);
+    if (epoch !== epochBefore || state === undefined) this.contests.settle(db, table, key);
   }
 
   /** Two states of a row have met, and the stamps have decided. What there is to tell. */

@@ -29,6 +29,7 @@ import type { Contender } from "./fence.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
 import type { Owners } from "./ownership.js";
+import type { Quarantine } from "./quarantine.js";
 import { decodeBody, decodeKey, decodeState, encodeKey, rowHash, type RowChange } from "./row-codec.js";
 import type { Clock, HashedClock, StoredRow, TableRows } from "./rows.js";
 import { isFatal } from "./sqlite-error.js";
@@ -42,6 +43,7 @@ export interface RemoteApplierParts {
   readonly aside: Aside;
   readonly log: ChangeLog;
   readonly origins: Origins;
+  readonly quarantine: Quarantine;
   readonly digest: Digest;
   readonly clock: HlcClock;
   readonly owners: Owners;
@@ -96,21 +98,15 @@ export class RemoteApplier {
     });
   }
 
-  /** Tries quarantined changes again, after the schema has changed. Those that apply now are let out. */
-  retryQuarantined(): ApplyOutcome {
-    const { db, origins, transactions } = this.#parts;
-    const read = db
-      .prepare("SELECT origin, version, hlc, body FROM _patina_quarantine ORDER BY hlc")
-      .raw()
-      .safeIntegers(true);
-    const drop = db.prepare("DELETE FROM _patina_quarantine WHERE origin = ? AND version = ?");
+  /** Tries quarantined changes again: the schema may have changed. Those that apply now are let out. */
+  retryQuarantined(changes: readonly Change[]): ApplyOutcome {
+    const { db, origins, quarantine, transactions } = this.#parts;
     return transactions.run("FULL", () => {
       const found: Found = { rows: [], conflicts: [] };
       const quarantined: { change: Change; reason: string }[] = [];
       let applied = 0;
-      for (const [index, version, hlc, body] of read.all() as [bigint, bigint, bigint, Buffer][]) {
-        const change = { origin: origins.originOf(Number(index)), version: Number(version), hlc, body };
-        drop.run(index, version);
+      for (const change of changes) {
+        quarantine.drop(origins.indexOf(change.origin, db), change.version);
         const reason = this.#inSavepoint(change, found);
         if (reason === undefined) applied++;
         else quarantined.push({ change, reason });
@@ -136,13 +132,7 @@ export class RemoteApplier {
     } catch (thrown) {
       if (!transactions.isOpen || isFatal(thrown)) throw thrown;
       const reason = messageOf(thrown);
-      db.prepare("INSERT OR REPLACE INTO _patina_quarantine VALUES (?, ?, ?, ?, ?)").run(
-        origin,
-        change.version,
-        change.hlc,
-        reason,
-        change.body,
-      );
+      this.#parts.quarantine.put(origin, change, reason);
       return reason;
     }
   }
@@ -185,7 +175,8 @@ export class RemoteApplier {
     const last = here ?? buried;
     const isBeaten = last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0;
     if (last !== undefined) {
-      const arrived = { stamp, owner: state ? rows?.ownerOf(decoded?.values) : incoming.owner, cut: incoming.cut };
+      const owner = state === undefined ? incoming.owner : rows?.ownerOf(decoded?.values);
+      const arrived = { stamp, owner, cut: incoming.cut, isDeleted: state === undefined };
       const standing = this.#standing(incoming, last, rows, current, waiting);
       const place = { table: incoming.table, key, keyBytes: incoming.key };
       const [winner, loser] = isBeaten ? [standing, arrived] : [arrived, standing];
@@ -226,7 +217,7 @@ export class RemoteApplier {
     const mark = this.#parts.owners.marks.read(this.#parts.db, table, key, last.epoch);
     const isThere = current !== undefined || waiting !== undefined;
     const owner = waiting === undefined ? rows?.ownerOf(current?.values) : rows?.ownerAside(waiting);
-    return { stamp: this.#stampOf(last), owner: isThere ? owner : mark?.owner, cut: mark?.cut };
+    return { stamp: this.#stampOf(last), owner: isThere ? owner : mark?.owner, cut: mark?.cut, isDeleted: !isThere };
   }
 
   /** A row of a table that this schema does not have, or has with another key. */

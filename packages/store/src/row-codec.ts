@@ -199,6 +199,18 @@ function readCut(reader: ByteReader): Cut {
   return { hlc, origin, version };
 }
 
+/** The tables that a change's rows are of, as far as `start`, the beginning of its bytes, can be read. Never throws. */
+export function tablesNamed(start: Uint8Array): string[] {
+  const tables = new Set<string>();
+  const reader = new ByteReader(start);
+  try {
+    for (let left = reader.varint(); left > 0; left--) tables.add(readRow(reader, 0n, Number.MAX_SAFE_INTEGER).table);
+  } catch (thrown) {
+    if (!(thrown instanceof MalformedError)) throw thrown; // What cannot be read further names nothing more.
+  }
+  return [...tables];
+}
+
 /**
  * XXH64 over what the row is and when it was written, as SQLite's signed integer: equal hashes mean the same state of the
  * same row. It finds accidents, not malice: whoever could forge it could as well write the row.

@@ -22,6 +22,8 @@ export const SCHEMAS_TABLE: TableSchema = must(
   "a table",
 );
 
+export const SCHEMAS_TABLE_NAME = SCHEMAS_TABLE.name;
+
 export interface SchemaVersion {
   readonly version: number;
   readonly sql: string;

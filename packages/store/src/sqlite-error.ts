@@ -1,6 +1,7 @@
 /** SQLite's errors, sorted: the caller's mistake, or a file that can no longer be trusted to take writes. */
 import { AppError, messageOf } from "@patina/base";
 import Database from "better-sqlite3";
+import { RESERVED_PREFIX } from "./sql/reserved.js";
 
 const FATAL = /^SQLITE_(FULL|IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|NOMEM)/;
 
@@ -33,5 +34,12 @@ export function sqlError(thrown: unknown): AppError {
   }
   const hint =
     code?.startsWith("SQLITE_CONSTRAINT") === true ? "The row breaks a constraint of the schema." : undefined;
-  return new AppError("sql-error", messageOf(thrown), { cause: thrown, ...(hint === undefined ? {} : { hint }) });
+  // Rows lie in a table of another name, which is nobody's business.
+  const message = messageOf(thrown).replaceAll(`${RESERVED_PREFIX}rows_`, "");
+  const field = /(?:NOT NULL constraint failed:|value in \w+ column) \w+\.(\w+)$/.exec(message)?.[1];
+  return new AppError("sql-error", message, {
+    cause: thrown,
+    ...(hint === undefined ? {} : { hint }),
+    ...(field === undefined ? {} : { details: { field } }),
+  });
 }

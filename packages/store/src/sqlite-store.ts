@@ -7,15 +7,12 @@
  * takes of peers' changes, anti-entropy brings back: their holdings are lost in the same transaction.
  */
 import {
-  AppError,
   type ApplyOutcome,
   type Change,
   type ChangedRow,
   type ClusterId,
   type DbId,
-  type DoubtfulRow,
   type EmptyVersions,
-  type FencedWrite,
   type Heads,
   type Hlc,
   HlcClock,
@@ -32,17 +29,23 @@ import {
 } from "@patina/base";
 import type Database from "better-sqlite3";
 import { Aside } from "./aside.js";
+import { Collector } from "./collector.js";
 import { Digest } from "./digest.js";
 import { Engine, type EngineParts, forgetTemporary } from "./engine.js";
 import type { Extract } from "./extract.js";
 import { Extras } from "./extras.js";
-import { createEngineTables, FORMAT, readMeta, writeMeta } from "./layout.js";
+import { adoptDbId, checkCluster } from "./identity.js";
+import { createEngineTables, readMeta, writeMeta } from "./layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./limits.js";
+import { Members, MEMBERS_TABLE } from "./members.js";
 import { migrate } from "./migrate.js";
-import { cannotOpen, openDatabase } from "./open-database.js";
+import { readObject, type StoredObject, tableUnknown } from "./object.js";
+import { cannotOpen, openBoth } from "./open-database.js";
 import { Origins } from "./origins.js";
 import { Owners } from "./ownership.js";
+import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./quarantine.js";
 import { RecentChanges } from "./recent.js";
+import { Repairs } from "./repair.js";
 import { parseSchema } from "./schema.js";
 import {
   nextVersion,
@@ -70,6 +73,9 @@ export interface StoreOptions {
   readonly walAutocheckpointPages?: number;
 }
 
+/** Quarantined changes tried again in one go, of up to a transaction's size each. */
+const RETRY_CHANGES = 4;
+
 export class SqliteStore {
   readonly origin: OriginId;
   readonly cluster: ClusterId;
@@ -78,6 +84,12 @@ export class SqliteStore {
   readonly #parts: EngineParts;
   readonly #guard: WriteGuard;
   readonly #recent: RecentChanges;
+  readonly #members: Members;
+  readonly #collector: Collector;
+  /** Whose rows these are, and what was found about it. */
+  readonly owners: Owners;
+  /** Putting right what is wrong in this copy. */
+  readonly repairs: Repairs;
   readonly #reads = new Map<string, Database.Statement>();
   #engine: Engine;
 
@@ -96,20 +108,27 @@ export class SqliteStore {
     this.#recent = new RecentChanges(limits.recentBytesMax);
     try {
       createEngineTables(sql);
-      this.cluster = { name: options.cluster.name, generation: checkCluster(sql, options) };
+      this.cluster = { name: options.cluster.name, generation: checkCluster(sql, options.cluster, options.path) };
       const waiting = { extras: new Extras(sql), aside: new Aside(sql) };
       const before = readMeta(sql, "schema");
       const schema = schemaToOpen(sql, shipped);
       migrate(sql, schema, waiting);
-      this.origin = originId(options.node, adoptDbId(sql, options));
+      const db = adoptDbId(sql, options.node, options.newDbId);
+      this.origin = originId(options.node, db);
+      this.#members = new Members(plain, { node: options.node, db });
+      this.#collector = new Collector(plain);
+      const sync = { isDurable: false };
       const origins = new Origins(sql);
       const clock = new HlcClock(origins.highWater());
-      const self = { node: options.node, worker: options.worker ?? options.node };
-      const owners = new Owners(sql, self, origins, limits.contestsMax);
+      const quarantine = new Quarantine(plain, origins);
       const digest = new Digest(sql);
-      this.#parts = { sql, plain, waiting, origins, digest, clock, self: this.origin, owners, limits };
+      const worker = { node: options.node, worker: options.worker ?? options.node };
+      this.owners = new Owners(plain, worker, origins, limits.contestsMax);
+      const shared = { waiting, origins, quarantine, digest, clock, sync, owners: this.owners, limits };
+      this.#parts = { sql, plain, ...shared, self: this.origin };
       this.#engine = new Engine(schema, this.#parts);
-      if (before !== schema.sql) this.#engine.applier.retryQuarantined();
+      this.repairs = new Repairs(this.#parts, this.#guard, () => this.#engine);
+      if (before !== schema.sql) this.#retryAll();
     } catch (thrown) {
       this.close();
       throw cannotOpen(options.path, thrown);
@@ -123,13 +142,11 @@ export class SqliteStore {
    */
   commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
     const outcomes = this.#guard.write(() => this.#engine.writer.commit(writes, wallMs));
-    let brings = false;
     for (const outcome of outcomes) {
       if (!outcome.ok || outcome.change === undefined) continue;
       this.#recent.add(outcome.change);
-      brings ||= outcome.rows.some(isSchemaRow);
+      this.#onSystemRows(outcome.rows);
     }
-    if (brings) this.#adoptSchema();
     return outcomes;
   }
 
@@ -137,13 +154,35 @@ export class SqliteStore {
   apply(changes: readonly Change[], empties: readonly EmptyVersions[] = [], owed: Heads = new Map()): ApplyOutcome {
     const outcome = this.#guard.write(() => this.#engine.applier.apply(changes, empties, owed));
     for (const change of changes) this.#recent.add(change);
-    if (!outcome.rows.some(isSchemaRow)) return outcome;
-    const retried = this.#adoptSchema();
-    return {
-      ...outcome,
-      rows: [...outcome.rows, ...retried.rows],
-      conflicts: [...outcome.conflicts, ...retried.conflicts],
-    };
+    return this.#followed(outcome);
+  }
+
+  /** Makes all that is held survive a loss of power. Call it before telling others what is held. Throws like `commit`. */
+  makeDurable(): void {
+    const { sync, plain } = this.#parts;
+    if (sync.isDurable) return;
+    this.#guard.write(() => this.#engine.transactions.run("FULL", () => countSync(plain)));
+  }
+
+  /** Would all that is held survive a loss of power? */
+  get isDurable(): boolean {
+    return this.#parts.sync.isDurable;
+  }
+
+  /** Who enlisted and was not evicted, and the writes that do so. */
+  get members(): Members {
+    return this.#members;
+  }
+
+  /** Every member holds these versions, and all that could lose to them: tombstones stamped before may be forgotten. */
+  noteStable(heads: Heads, before: Hlc): void {
+    const { origins } = this.#parts;
+    const stable = new Map<number, number>();
+    for (const [origin, head] of heads) {
+      const index = origins.knownIndex(origin);
+      if (index !== undefined) stable.set(index, head);
+    }
+    this.#collector.begin(stable, before);
   }
 
   /** The tables this member has now, as SQL text, and the versions that the cluster agreed on, the latest first. */
@@ -175,14 +214,17 @@ export class SqliteStore {
     return this.#guard.read(() => this.#engine.extractor.extract(origin, wanted, bytesMax, recent));
   }
 
-  /** The state digest, 64 hex digits: equal holdings must mean equal digests. */
+  /** The digest of the cluster's data, 64 hex digits. Who its members are is no part of it: a restore changes only that. */
   digest(): string {
-    return this.#parts.digest.total().toString("hex");
+    return this.#parts.digest.total([MEMBERS_TABLE.name]).toString("hex");
   }
 
-  /** The digest, unless something is owed or in quarantine: then this state may differ from a peer's. */
+  /**
+   * The digest of everything: equal holdings must mean equal ones. None while something is owed or in quarantine, since this
+   * state may differ from a peer's then.
+   */
   comparableDigest(): string | undefined {
-    return this.isWhole && this.quarantinedCount() === 0 ? this.digest() : undefined;
+    return this.isWhole && this.quarantinedCount() === 0 ? this.#parts.digest.total().toString("hex") : undefined;
   }
 
   /**
@@ -214,8 +256,9 @@ export class SqliteStore {
     if (rowsTable === undefined || appColumn === undefined) return 0n;
     const sql = `SELECT max(
       coalesce((SELECT max(_patina_hlc) FROM ${quoteName(rowsTable)} WHERE ${quoteName(appColumn)} = ?), 0),
-      coalesce((SELECT max(hlc) FROM _patina_tombstones WHERE tbl = ? AND app = ?), 0))`;
-    const [row] = this.read(sql, [app, table, app]) as [bigint][];
+      coalesce((SELECT max(hlc) FROM _patina_tombstones WHERE tbl = ? AND app = ?), 0),
+      coalesce((SELECT hlc FROM _patina_app_high WHERE tbl = ? AND app = ?), 0))`;
+    const [row] = this.read(sql, [app, table, app, table, app]) as [bigint][];
     return row?.[0] ?? 0n;
   }
 
@@ -252,16 +295,23 @@ export class SqliteStore {
    * and then: what it sweeps is bounded by it. Throws like `commit`.
    */
   maintain(keysMax: number): boolean {
-    const { log } = this.#engine;
-    if (!log.needsSweep) return false;
-    this.#guard.write(() => this.#plain.transaction(() => log.sweep(keysMax)).immediate());
+    const { log, transactions } = this.#engine;
+    const sweeper = this.#collector.isDue ? this.#collector : log.needsSweep ? log : undefined;
+    if (sweeper === undefined) return false;
+    this.#guard.write(() => transactions.run("NORMAL", () => sweeper.sweep(keysMax)));
     return true;
   }
 
+  /** Follows what the engine's own replicated tables say. Rows that this made visible are returned. */
+  #onSystemRows(rows: readonly ChangedRow[]): readonly ChangedRow[] {
+    if (rows.some(({ table }) => table === MEMBERS_TABLE.name)) this.#members.reload();
+    return rows.some(({ table }) => table === SCHEMAS_TABLE.name) ? this.#adoptSchema() : [];
+  }
+
   /** Makes the latest version's tables this member's. What they made visible is returned like rows just written. */
-  #adoptSchema(): Pick<ApplyOutcome, "rows" | "conflicts"> {
+  #adoptSchema(): readonly ChangedRow[] {
     const [latest] = schemaHistory(this.#plain);
-    if (latest === undefined || latest.sql === this.#engine.schema.sql) return { rows: [], conflicts: [] };
+    if (latest === undefined || latest.sql === this.#engine.schema.sql) return [];
     let schema = parseSchema(latest.sql);
     forgetTemporary(this.#sql);
     try {
@@ -273,26 +323,62 @@ export class SqliteStore {
       this.#reads.clear();
       this.#engine = new Engine(schema, this.#parts);
     }
-    return this.#engine.applier.retryQuarantined();
+    return this.#retryAll();
   }
 
-  /** The worker that this store writes for. */
-  get worker(): string {
-    return this.#parts.owners.self.worker;
+  #retryAll(): ChangedRow[] {
+    const rows: ChangedRow[] = [];
+    let at: QuarantineCursor | undefined;
+    do {
+      const changes = this.#parts.quarantine.next(at, RETRY_CHANGES);
+      const outcome = this.#guard.write(() => this.#engine.applier.retryQuarantined(changes));
+      rows.push(...outcome.rows);
+      this.owners.untold.push(...outcome.conflicts);
+      at = changes.at(-1);
+    } while (at !== undefined);
+    return rows;
   }
 
-  /** What was found about whose rows these are: rows two claim, and this node's own writes that were fenced. */
-  contests(): { readonly doubtful: readonly DoubtfulRow[]; readonly fenced: readonly FencedWrite[] } {
-    const { contests } = this.#parts.owners;
-    return { doubtful: contests.doubtful(this.#plain), fenced: contests.fenced(this.#plain) };
+  /** The object of `table` with this key, by column name. Throws `table-unknown` and `bad-request`. */
+  readObject(table: string, key: Readonly<Record<string, SqlValue>>): StoredObject | undefined {
+    const { rows: tables } = this.#engine;
+    const rows = tables.get(table);
+    if (rows === undefined || rows.table.isHidden) throw tableUnknown(table, tables);
+    return readObject(rows, this.#parts.origins, key);
   }
 
-  doubtfulCount(): number {
-    return Number(this.read("SELECT count(*) FROM _patina_doubtful")[0]?.[0] ?? 0);
+  /** By number, the digest of each of a table's buckets that has rows. Throws `table-unknown`. */
+  bucketDigests(table: string): Record<number, string> {
+    const { digest } = this.#parts;
+    const isThere = this.#engine.rows.has(table) || digest.tables().some(([name]) => name === table);
+    if (!isThere) throw tableUnknown(table, this.#engine.rows);
+    return Object.fromEntries([...digest.buckets(table).entries()].filter(([, sum]) => /[^0]/.test(sum)));
   }
 
   quarantinedCount(): number {
-    return Number(this.read("SELECT count(*) FROM _patina_quarantine")[0]?.[0] ?? 0);
+    return this.#parts.quarantine.count;
+  }
+
+  /** A page of the changes that could not be applied, by origin and version. */
+  quarantined(after: QuarantineCursor | undefined, limit: number): QuarantinedChange[] {
+    return this.#parts.quarantine.list(after, limit);
+  }
+
+  /**
+   * Tries the next few quarantined changes again, in one transaction, and says where it stopped; `undefined` at the end.
+   * Throws like `apply`.
+   */
+  retryQuarantined(after: QuarantineCursor | undefined): { outcome: ApplyOutcome; next: QuarantineCursor | undefined } {
+    const changes = this.#parts.quarantine.next(after, RETRY_CHANGES);
+    const outcome = this.#guard.write(() => this.#engine.applier.retryQuarantined(changes));
+    return { outcome: this.#followed(outcome), next: changes.at(-1) };
+  }
+
+  /** The outcome of what was applied, with the rows that a schema among it made visible. */
+  #followed(outcome: ApplyOutcome): ApplyOutcome {
+    const shown = this.#onSystemRows(outcome.rows);
+    const conflicts = [...outcome.conflicts, ...this.owners.untold.splice(0)];
+    return { ...outcome, rows: shown.length === 0 ? outcome.rows : [...outcome.rows, ...shown], conflicts };
   }
 
   close(): void {
@@ -301,43 +387,7 @@ export class SqliteStore {
   }
 }
 
-function isSchemaRow({ table }: ChangedRow): boolean {
-  return table === SCHEMAS_TABLE.name;
-}
-
-function openBoth(path: string, walAutocheckpointPages: number): [sql: Database.Database, plain: Database.Database] {
-  const sql = openDatabase(path, walAutocheckpointPages);
-  try {
-    return [sql, openDatabase(path, walAutocheckpointPages)];
-  } catch (thrown) {
-    sql.close();
-    throw thrown;
-  }
-}
-
-/** Makes a fresh file this cluster's, and refuses another's. The generation that holds: a restored file brings its own. */
-function checkCluster(db: Database.Database, { cluster, path }: StoreOptions): number {
-  const name = readMeta(db, "cluster");
-  if (name === undefined) {
-    writeMeta(db, "format", String(FORMAT));
-    writeMeta(db, "cluster", cluster.name);
-    writeMeta(db, "generation", String(cluster.generation));
-    return cluster.generation;
-  }
-  if (name !== cluster.name) {
-    db.close();
-    throw new AppError("data-dir-foreign", `${path} belongs to cluster ${name}, not ${cluster.name}`, {
-      hint: "Point this agent at its own data directory, or move the other one away.",
-    });
-  }
-  return Number(readMeta(db, "generation"));
-}
-
-function adoptDbId(db: Database.Database, { node, newDbId }: StoreOptions): DbId {
-  const known = readMeta(db, "db");
-  if (known !== undefined && readMeta(db, "node") === node) return known;
-  const fresh = newDbId();
-  writeMeta(db, "node", node);
-  writeMeta(db, "db", fresh);
-  return fresh;
+/** A commit at FULL syncs the log only if it writes to it. */
+function countSync(db: Database.Database): void {
+  writeMeta(db, "syncs", String(Number(readMeta(db, "syncs") ?? 0) + 1));
 }

@@ -16,6 +16,11 @@ export interface Mirror {
   reload(): void;
 }
 
+/** Whether everything committed so far would survive power loss, for all connections to one file. */
+export interface SyncState {
+  isDurable: boolean;
+}
+
 export class Transactions {
   readonly #db: Database.Database;
   readonly #mirrors: readonly Mirror[];
@@ -23,15 +28,19 @@ export class Transactions {
   readonly #commit: Database.Statement;
   readonly #savepoint: Database.Statement;
   readonly #release: Database.Statement;
+  readonly #changes: Database.Statement;
+  readonly #sync: SyncState;
   #durability: Durability | undefined;
 
-  constructor(db: Database.Database, mirrors: readonly Mirror[]) {
+  constructor(db: Database.Database, mirrors: readonly Mirror[], sync: SyncState) {
     this.#db = db;
+    this.#sync = sync;
     this.#mirrors = mirrors;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
     this.#savepoint = db.prepare("SAVEPOINT one");
     this.#release = db.prepare("RELEASE one");
+    this.#changes = db.prepare("SELECT total_changes()").pluck();
   }
 
   get isOpen(): boolean {
@@ -43,9 +52,12 @@ export class Transactions {
     try {
       this.#setDurability(durability);
       this.#begin.run();
+      const changesBefore = this.#changes.get() as number;
       const result = work(this.#db);
       for (const mirror of this.#mirrors) mirror.flush(this.#db);
+      const hasWritten = (this.#changes.get() as number) > changesBefore;
       this.#commit.run();
+      if (hasWritten) this.#sync.isDurable = durability === "FULL"; // One that wrote nothing synced nothing.
       return result;
     } catch (thrown) {
       if (this.#db.inTransaction) this.#db.exec("ROLLBACK");

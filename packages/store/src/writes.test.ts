@@ -136,7 +136,7 @@ describe("whole objects", () => {
     ["a key left out", row({ a: "x" }), "bad-request"],
     ["a key that is null", row({ id: null }), "bad-request"],
     ["a column that is not there", row({ id: "k", typo: "x" }), "sql-error"],
-    ["a table that is not there", { table: "u", values: { id: "k" } }, "sql-error"],
+    ["a table that is not there", { table: "u", values: { id: "k" } }, "table-unknown"],
     ["a key that is no Unicode", row({ id: "k\ud800" }), "bad-request"],
   ])("%s is refused, and nothing of the write is kept", (_, bad, code) => {
     const a = node();

@@ -58,18 +58,18 @@ export class LiveQueries {
   readonly #db: Database.Database;
   readonly #newId: () => string;
   readonly #limits: LiveQueriesLimits;
-  readonly #rules: LiveQueryRules;
+  readonly #functions: LiveQueryRules["functions"];
   readonly #queries = new Map<string, LiveQuery>();
   readonly #idByIdentity = new Map<string, string>();
   readonly #queriesByTable = new Map<string, Set<LiveQuery>>();
   #rowsTotal = 0;
 
-  /** `db` is a read-only connection nobody else uses; its schema must not change. `newId` never repeats itself. */
+  /** `db` is a read-only connection nobody else uses. `newId` never repeats itself. */
   constructor(db: Database.Database, newId: () => string, limits: LiveQueriesLimits = defaultLiveQueriesLimits) {
     this.#db = db;
     this.#newId = newId;
     this.#limits = limits;
-    this.#rules = { tables: readTables(db), functions: readFunctions(db) };
+    this.#functions = readFunctions(db);
   }
 
   /**
@@ -87,7 +87,8 @@ export class LiveQueries {
     const identity = identityOf(sql, params);
     const hash = createHash("sha256").update(identity).digest("hex").slice(0, 16);
     const { changesKeptMax } = this.#limits;
-    const query = new LiveQuery(this.#db, this.#rules, { id: this.#newId(), hash, sql, params, changesKeptMax });
+    const rules = { tables: readTables(this.#db), functions: this.#functions }; // The schema may have changed since.
+    const query = new LiveQuery(this.#db, rules, { id: this.#newId(), hash, sql, params, changesKeptMax });
     query.start(this.#rowsMaxOf(query));
     this.#rowsTotal += query.known.size;
     this.#queries.set(query.id, query);

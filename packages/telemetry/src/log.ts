@@ -36,6 +36,9 @@ export function logEvent(log: Logger, event: AgentEvent): void {
     case "clock-ahead":
       log.error({ origin: event.origin, aheadMs: event.aheadMs }, "a clock is far ahead, and its changes wait");
       return;
+    case "evicted":
+      log.fatal({ reason: event.reason }, "the database must not be used any more");
+      return;
     case "store-failed":
       log.fatal({ err: event.error }, "the database cannot take writes");
       return;

@@ -13,7 +13,7 @@ export interface MetricsSources {
   readonly agent: Pick<Agent, "members" | "reachable" | "hasSynced" | "localHealth" | "parkedBytes">;
   readonly store: {
     quarantinedCount(): number;
-    doubtfulCount(): number;
+    readonly owners: { doubtfulCount(): number };
     holdings(): ReadonlyMap<string, { readonly gaps: { readonly size: number } }>;
   };
 }
@@ -27,7 +27,11 @@ export class AgentMetrics {
   readonly #writes = this.#counter("patina_writes_total", "Local transactions, by result.", "result");
   readonly #rows = this.#counter("patina_rows_changed_total", "Rows changed, by where the change came from.", "source");
   readonly #divergence = this.#counter("patina_divergence_total", "Equal holdings with unequal digests. Must stay 0.");
-  readonly #fenced = this.#counter("patina_fenced_writes_total", "Writes lost to another owner's, by writer.", "writer");
+  readonly #fenced = this.#counter(
+    "patina_fenced_writes_total",
+    "Writes lost to another owner's, by writer.",
+    "writer",
+  );
   readonly #doubtful = this.#counter("patina_doubtful_rows_total", "Rows found to have two owners in one epoch.");
 
   constructor(sources: MetricsSources) {
@@ -91,7 +95,7 @@ export class AgentMetrics {
     read("patina_local_health", "0 is healthy; grows while this node finds itself slow.", () => agent.localHealth);
     read("patina_parked_bytes", "Changes waiting for their predecessors.", () => agent.parkedBytes);
     read("patina_quarantined_changes", "Changes that could not be applied.", () => store.quarantinedCount());
-    read("patina_doubtful_rows", "Rows that two owners claim in one epoch.", () => store.doubtfulCount());
+    read("patina_doubtful_rows", "Rows that two owners claim in one epoch.", () => store.owners.doubtfulCount());
     read("patina_origins", "Writers ever heard of.", () => store.holdings().size);
     read("patina_gap_versions", "Versions known to be missing.", () => {
       let gaps = 0;

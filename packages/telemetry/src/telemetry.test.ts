@@ -30,7 +30,7 @@ describe("metrics", () => {
     parkedBytes: 77,
   };
   const held = new Map([["o1", { gaps: Ranges.of(2, 4) }], ["o2", { gaps: Ranges.of(9, 9) }]]); // prettier-ignore
-  const store = { quarantinedCount: () => 5, doubtfulCount: () => 4, holdings: () => held };
+  const store = { quarantinedCount: () => 5, owners: { doubtfulCount: () => 4 }, holdings: () => held };
   let metrics: AgentMetrics;
   beforeEach(() => {
     metrics = new AgentMetrics({
@@ -69,7 +69,8 @@ describe("metrics", () => {
     expect(await value('patina_fenced_writes_total{writer="other"}')).toBe(1);
     expect(await value("patina_doubtful_rows_total")).toBe(1);
     expect(await value("patina_doubtful_rows")).toBe(4);
-    for (const { kind } of events) expect(await value(`patina_events_total{kind="${kind}"}`)).toBe(events.filter((it) => it.kind === kind).length);
+    for (const { kind } of events)
+      expect(await value(`patina_events_total{kind="${kind}"}`)).toBe(events.filter((it) => it.kind === kind).length);
   });
 
   test("divergence is there at 0 from the start, so that an alarm on it can tell 0 from absent", async () => {

@@ -1,4 +1,5 @@
 /** `patina members`: who is in a cluster, as one of its agents sees it. */
+import { AppError } from "@patina/base";
 import type { Command } from "commander";
 import pc from "picocolors";
 import type { Fleet } from "../fleet/fleet-file.js";
@@ -22,10 +23,31 @@ interface MembersDocument {
 }
 
 export function addMembers(program: Command): void {
-  withCommon(program.command("members").description("who is in a cluster, and in which state"))
+  const command = withCommon(program.command("members").description("who is in a cluster, and in which state"))
     .option("--region <region>", "of this region (default: every region)")
     .option("--global", "of the global tier")
     .action(members);
+  command
+    .command("evict")
+    .description("give up a member that will not come back: its copy no longer counts")
+    .argument("<node>", "its node id, or the beginning of it")
+    .action(async (node: string, _options: unknown, self: Command) => evict(node, self.optsWithGlobals()));
+}
+
+async function evict(prefix: string, options: CommonOptions & { region?: string; global?: boolean }): Promise<void> {
+  const fleet = fleetOf(options);
+  const clusters = clustersOf(fleet, options);
+  for (const cluster of clusters) {
+    const client = cluster === "global" ? await anyRouter(fleet) : await anyIn(fleet, cluster);
+    const { members: all } = await client.request<MembersDocument>("/v1/members");
+    const node = all.find(({ nodeId }) => nodeId.startsWith(prefix))?.nodeId;
+    if (node === undefined) continue;
+    await client.request(`/v1/members/${node}/evict`, { method: "POST" });
+    return print(options.output, { cluster, evicted: node }, () => `${cluster} gave up ${node}\n`);
+  }
+  throw new AppError("member-unknown", `no member of ${clusters.join(", ")} begins with ${prefix}`, {
+    hint: "`patina members` lists them.",
+  });
 }
 
 async function members(options: CommonOptions & { region?: string; global?: boolean }): Promise<void> {

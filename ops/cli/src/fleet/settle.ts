@@ -81,16 +81,21 @@ export async function checkIndex(fleet: Fleet, router: PatinaClient): Promise<In
   };
 }
 
-const SETTLE_POLL_MS = 250;
+const POLL_MS = 250;
+
+/** Asks again and again; false when it never came true in time. */
+export async function waitUntil(isTrue: () => Promise<boolean>, withinMs: number): Promise<boolean> {
+  for (let waitedMs = 0; waitedMs <= withinMs; waitedMs += POLL_MS) {
+    if (await isTrue()) return true;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return false;
+}
 
 /** Waits until every cluster is equal and the index is true; says what is not when time is up. */
 export async function settle(fleet: Fleet, router: PatinaClient, withinMs: number): Promise<string | undefined> {
   let wrong: string | undefined = "never looked";
-  for (let waitedMs = 0; waitedMs <= withinMs; waitedMs += SETTLE_POLL_MS) {
-    wrong = await unsettled(fleet, router);
-    if (wrong === undefined) return undefined;
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
-  }
+  await waitUntil(async () => (wrong = await unsettled(fleet, router)) === undefined, withinMs);
   return wrong;
 }
 

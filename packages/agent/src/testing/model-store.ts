@@ -30,7 +30,16 @@ import {
   type Write,
   type WriteOutcome,
 } from "@patina/base";
-import type { StorePort } from "../ports.js";
+import type { MembersPort, StorePort } from "../ports.js";
+
+const NOBODY: MembersPort = {
+  roster: () => [],
+  isSelfEvicted: false,
+  isNodeEvicted: () => false,
+  isEvicted: () => false,
+  enlistment: () => undefined,
+  eviction: () => undefined,
+};
 
 export const cluster: ClusterId = { name: "iad", generation: 1 };
 export const idOf = (n: number): NodeId => n.toString(16).padStart(32, "0");
@@ -46,6 +55,10 @@ interface Said {
 
 /** A register a key, the greatest stamp wins. One table, `t`, with the columns `id` and `value`. */
 export class ModelStore implements StorePort {
+  /** Nobody is enlisted, unless a test says so. */
+  members: MembersPort = NOBODY;
+  isDurable = false;
+  readonly stable: { heads: Heads; before: Hlc }[] = [];
   readonly origin: OriginId;
   readonly cluster = cluster;
   readonly rows = new Map<string, Stamp & { text: string }>();
@@ -70,7 +83,7 @@ export class ModelStore implements StorePort {
     return writes.map((write): WriteOutcome => {
       if (write.kind !== "rows") return { ok: false, error: new AppError("sql-error", "no SQL here") };
       if (write.rows.some(({ table }) => table !== "t")) {
-        return { ok: false, error: new AppError("sql-error", "no such table") };
+        return { ok: false, error: new AppError("table-unknown", "no such table") };
       }
       const latest = new Map(write.rows.map((row) => [String(row.values["id"]), row]));
       const news = [...latest].filter(([key, row]) => this.#isNews(key, row));
@@ -132,6 +145,14 @@ export class ModelStore implements StorePort {
     const heads = new Map(this.#owed);
     for (const [origin, { head }] of this.#holdings) heads.set(origin, Math.max(head, heads.get(origin) ?? 0));
     return heads;
+  }
+
+  makeDurable(): void {
+    this.isDurable = true;
+  }
+
+  noteStable(heads: Heads, before: Hlc): void {
+    this.stable.push({ heads, before });
   }
 
   comparableDigest(): string | undefined {

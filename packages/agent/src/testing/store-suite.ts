@@ -118,7 +118,7 @@ export const STORE_CASES: readonly StoreCase[] = [
       const rows = [[row("a", "1")], [row("x", "1"), bad], [row("b", "1")]];
       const outcomes = store.commit(rows.map((it) => ({ kind: "rows", rows: it })), WALL_MS); // prettier-ignore
       const said = (it: WriteOutcome): unknown => (it.ok ? it.change?.version : it.error.code);
-      equal(outcomes.map(said), [1, "sql-error", 2], "outcomes");
+      equal(outcomes.map(said), [1, "table-unknown", 2], "outcomes");
       equal(subject.rows(store), ["a=1", "b=1"], "rows");
     },
   },

@@ -1,7 +1,7 @@
 /** The maintenance thread of an agent: keeps the write-ahead log short without stalling writers, and takes images. */
 import { Worker } from "node:worker_threads";
 import { AppError } from "@patina/base";
-import type { ImageFacts, ScrubFinding } from "@patina/store";
+import type { Bucket, ImageFacts, ScrubFinding } from "@patina/store";
 import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
 const CHECKPOINT_WAL_EVERY_MS = 500;
@@ -36,6 +36,11 @@ export class Maintenance {
   /** Recomputes every row's hash. No findings: the file holds what its digest says. */
   async scrub(): Promise<readonly ScrubFinding[]> {
     return ((await this.#ask({ kind: "scrub" })) as { findings: readonly ScrubFinding[] }).findings;
+  }
+
+  /** The rows of one bucket, and what they add up to. */
+  async readBucket(table: string, bucket: number): Promise<Bucket> {
+    return (await this.#ask({ kind: "read-bucket", table, bucket })) as Bucket;
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { asAppError, must } from "@patina/base";
-import { scrub, takeImage } from "@patina/store";
+import { readBucket, scrub, takeImage } from "@patina/store";
 import Database from "better-sqlite3";
 import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
@@ -18,10 +18,12 @@ function walBytes(): number {
 function perform(request: MaintenanceRequest): unknown {
   switch (request.kind) {
     case "checkpoint-wal": {
-      // Passive never makes a writer wait. Cutting the log does, so it comes second, with little left to do, and gives
-      // up at once when a reader is in the way.
+      // Passive never makes a writer wait. Starting the log over does, so it comes second, with little left to do, and
+      // gives up at once when a reader is in the way. Under a flood of writes passive alone never reaches the log's end,
+      // and a log that has grown long takes so long to cut that writers would stand still.
       db.pragma("wal_checkpoint(PASSIVE)");
-      return request.truncate || walBytes() > walLongBytes ? db.pragma("wal_checkpoint(TRUNCATE)") : undefined;
+      const isLong = request.truncate || walBytes() > walLongBytes;
+      return db.pragma(`wal_checkpoint(${isLong ? "TRUNCATE" : "RESTART"})`);
     }
     case "take-image":
       return takeImage(path, request.imagePath);
@@ -29,6 +31,8 @@ function perform(request: MaintenanceRequest): unknown {
       const findings = scrub(db);
       return { findings };
     }
+    case "read-bucket":
+      return readBucket(db, request.table, request.bucket);
   }
 }
 

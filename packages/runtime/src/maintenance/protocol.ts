@@ -4,7 +4,8 @@ import type { ErrorCode } from "@patina/base";
 export type MaintenanceRequest =
   | { readonly kind: "checkpoint-wal"; readonly truncate: boolean }
   | { readonly kind: "take-image"; readonly imagePath: string }
-  | { readonly kind: "scrub" };
+  | { readonly kind: "scrub" }
+  | { readonly kind: "read-bucket"; readonly table: string; readonly bucket: number };
 
 export type MaintenanceReply =
   | { readonly ticket: number; readonly ok: true; readonly result: unknown }

@@ -13,6 +13,8 @@ const HEAP_BYTES_MAX = 256 << 20;
 
 let settings: ReaderSettings | undefined;
 let db: Database.Database | undefined;
+/** Makes the connection look at the schema again. */
+let refresh: Database.Statement | undefined;
 
 interface Running {
   readonly rows: Iterator<unknown>;
@@ -23,7 +25,12 @@ let running: Running | undefined;
 
 function start(sql: string, params: readonly SqlValue[] | Readonly<Record<string, SqlValue>>): ReaderReply {
   assertReadStatement(sql);
-  const statement = must(db, "an open database").prepare(sql);
+  const reading = must(db, "an open database");
+  // One snapshot from the compiling on, and of the schema as it is now: compiled against an older one, a statement would
+  // say columns that its rows do not have.
+  reading.exec("BEGIN");
+  must(refresh, "an open database").get();
+  const statement = reading.prepare(sql);
   if (!statement.readonly || !statement.reader) {
     throw new AppError("sql-not-allowed", "the statement is not a read-only query", { hint: "Send one SELECT." });
   }
@@ -40,7 +47,7 @@ function next(query: Running): ReaderReply {
   for (let count = 0; count < batchRows; count++) {
     const { done, value } = query.rows.next();
     if (done === true) {
-      running = undefined;
+      cancel();
       return { kind: "rows", lines, isLast: true };
     }
     query.sent++;
@@ -57,12 +64,14 @@ function next(query: Running): ReaderReply {
 function cancel(): void {
   running?.rows.return?.();
   running = undefined;
+  if (db?.inTransaction === true) db.exec("ROLLBACK");
 }
 
 function open(given: ReaderSettings): void {
   settings = given;
   db = new Database(given.path, { readonly: true, fileMustExist: true });
   db.pragma(`hard_heap_limit = ${HEAP_BYTES_MAX}`);
+  refresh = db.prepare("SELECT count(*) FROM sqlite_schema").pluck();
 }
 
 function reply(message: ReaderReply): void {

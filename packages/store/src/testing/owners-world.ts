@@ -19,33 +19,38 @@ export function ownerIn({ cells, owner }: BookRow): string {
   return String((cells === undefined ? owner : cells.get("worker")) ?? "");
 }
 
-/** What a member has applied: the book, and by row and epoch every owner that some state named. */
+/** What a member has applied: the book, by row the highest epoch of any state, and the rows that two owners claim. */
 class Seen {
   readonly book: Book;
-  readonly owners: Map<string, Set<string>>;
+  readonly epochs: Map<string, number>;
+  readonly doubtful: Set<string>;
 
-  constructor(book = new Book(), owners = new Map<string, Set<string>>()) {
+  constructor(book = new Book(), epochs = new Map<string, number>(), doubtful = new Set<string>()) {
     this.book = book;
-    this.owners = owners;
+    this.epochs = epochs;
+    this.doubtful = doubtful;
   }
 
   clone(): Seen {
-    return new Seen(this.book.clone(), new Map([...this.owners].map(([id, names]) => [id, new Set(names)])));
+    return new Seen(this.book.clone(), new Map(this.epochs), new Set(this.doubtful));
   }
 
   apply(change: Change): void {
     if (this.book.holds(change.origin, change.version)) return;
+    for (const row of readBody(change)) this.#meet(row);
     this.book.apply(change);
-    for (const row of readBody(change)) {
-      const epoch = `${idOf(row)}@${row.stamp[0]}`;
-      this.owners.set(epoch, (this.owners.get(epoch) ?? new Set()).add(ownerIn(row)));
-    }
   }
 
-  /** Rows of which two owners are known in the epoch they are in. */
-  doubtful(): string[] {
-    const rows = [...this.book.winners.values()];
-    return rows.filter((row) => (this.owners.get(`${idOf(row)}@${row.stamp[0]}`)?.size ?? 0) > 1).map(idOf).sort(); // prettier-ignore
+  /** Two live states of one epoch with two owners are a doubt, until another epoch or the row's end. */
+  #meet(row: BookRow): void {
+    const id = idOf(row);
+    const [epoch] = row.stamp;
+    this.epochs.set(id, Math.max(epoch, this.epochs.get(id) ?? 0));
+    const here = this.book.winners.get(id);
+    const isTwo = here?.stamp[0] === epoch && ownerIn(here) !== ownerIn(row);
+    if (isTwo && here.cells !== undefined && row.cells !== undefined) this.doubtful.add(id);
+    const wins = here === undefined || isGreater(row.stamp, here.stamp);
+    if (wins && (here?.stamp[0] !== epoch || row.cells === undefined)) this.doubtful.delete(id);
   }
 }
 
@@ -100,7 +105,7 @@ export class OwnersWorld {
     const owner = last === undefined ? "" : ownerIn(last);
     const next = wish.isEnd === true ? owner : (wish.owner ?? owner);
     const n = wish.n ?? (last?.cells?.get("n") as bigint | undefined) ?? 0n;
-    const isForced = wish.isClaim === true && last !== undefined && seen.doubtful().includes(idOf(last));
+    const isForced = wish.isClaim === true && last !== undefined && seen.doubtful.has(idOf(last));
     const isSame = isThere && wish.isEnd !== true && next === owner && n === (last.cells?.get("n") ?? 0n);
     const isOthers = isThere && owner !== "" && owner !== name && wish.isClaim !== true;
     const isForOthers = next !== "" && next !== name && !(isThere && owner === name) && wish.isEnd !== true;
@@ -168,12 +173,11 @@ export class OwnersWorld {
     const expected = live.map((row) => [row.key[0], ownerIn(row), row.cells?.get("n") ?? 0n, BigInt(row.stamp[0])]);
     const sql = "SELECT id, coalesce(worker, ''), n, _patina_epoch FROM _patina_rows_machines ORDER BY id";
     deepEqual(store.read(sql), expected.sort(), `rows of ${name}`);
-    for (const epoch of seen.owners.keys()) {
-      const [id = "", number = ""] = epoch.split("@");
+    for (const [id, epoch] of seen.epochs) {
       const shown = must(seen.book.winners.get(id), "a row").stamp[0];
-      ok(shown >= Number(number), `a state of an epoch before ${epoch} shows`);
+      ok(shown >= epoch, `a state of ${id} shows that is of an epoch before ${epoch}`);
     }
-    deepEqual(store.contests().doubtful.map(idOf).sort(), seen.doubtful(), `doubtful rows of ${name}`); // prettier-ignore
+    deepEqual(store.owners.conflicts().doubtful.map(idOf).sort(), [...seen.doubtful].sort(), `doubtful rows of ${name}`); // prettier-ignore
   }
 
   /** Everything has arrived everywhere: one owner a row, and whoever wrote in vain has been told. */
@@ -210,7 +214,7 @@ export class OwnersWorld {
       ok(writer.told.has(`${idOf(last)}:${last.stamp[3]}`), `${writer.name} was not told of ${idOf(last)}@${last.stamp.join("/")}`); // prettier-ignore
     }
     for (const { store, told, name } of this.workers) {
-      for (const fenced of store.contests().fenced) {
+      for (const fenced of store.owners.conflicts().fenced) {
         const id = idOf(fenced);
         ok(told.has(`${id}:${fenced.version}`), "what is recorded was told");
         ok(isInVain(states, id, fenced, name), `${name} was told in error of ${id}, version ${fenced.version}`);

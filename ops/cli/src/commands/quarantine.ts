@@ -1,0 +1,91 @@
+/**
+ * `patina quarantine list|retry`: changes that an agent could not apply, with the reason. Each agent has its own, since
+ * one may have a schema that another has not yet.
+ */
+import type { Command } from "commander";
+import pc from "picocolors";
+import { PatinaClient } from "@patina/api";
+import { messageOf } from "@patina/base";
+import { EXIT } from "../exit-status.js";
+import { agentsOf, type Fleet, type FleetAgent } from "../fleet/fleet-file.js";
+import { note, print, renderTable } from "../output.js";
+import { type CommonOptions, fleetOf, withCommon } from "./options.js";
+
+interface QuarantineFlags extends CommonOptions {
+  readonly region?: string;
+  readonly global?: boolean;
+}
+
+interface QuarantinedChange {
+  readonly origin: string;
+  readonly version: number;
+  readonly written_ms: number;
+  readonly reason: string;
+  readonly tables: readonly string[];
+  readonly bytes: number;
+}
+
+/** Changes listed of one agent: the first are nearly always the story. */
+const LISTED_MAX = 100;
+const RETRY_TIMEOUT_MS = 120_000;
+
+export function addQuarantine(program: Command): void {
+  const quarantine = program.command("quarantine").description("changes that could not be applied");
+  const scoped = (command: Command): Command =>
+    withCommon(command)
+      .option("--region <region>", "of this region's agents (default: every agent)")
+      .option("--global", "of the global tier's agents");
+  scoped(quarantine.command("list").description("what was put aside, by which agent, and why")).action(list);
+  scoped(quarantine.command("retry").description("try to apply it again, e.g. once the reason is gone")).action(retry);
+}
+
+async function list(options: QuarantineFlags): Promise<void> {
+  const answers = await askAll(agentsIn(fleetOf(options), options), async (client) => {
+    const path = `/v1/quarantine?limit=${LISTED_MAX}`;
+    return client.request<{ changes: QuarantinedChange[]; next: string | null }>(path);
+  });
+  print(options.output, answers, () => {
+    const rows = answers.flatMap(({ agent, changes }) =>
+      changes.map(({ origin, version, written_ms: writtenMs, tables, bytes, reason }) => {
+        const written = new Date(writtenMs).toISOString();
+        return [agent, origin.slice(0, 8), version, written, tables.join(" "), bytes, reason];
+      }),
+    );
+    return renderTable(["agent", "origin", "version", "written", "tables", "bytes", "reason"], rows);
+  });
+  for (const { agent, next } of answers) {
+    if (next !== null) note(pc.dim(`${agent} has more: GET /v1/quarantine?after=${next}`));
+  }
+}
+
+async function retry(options: QuarantineFlags): Promise<void> {
+  const answers = await askAll(agentsIn(fleetOf(options), options), async (client) => {
+    const request = { method: "POST", timeoutMs: RETRY_TIMEOUT_MS } as const;
+    return client.request<{ applied: number; remaining: number }>("/v1/quarantine/retry", request);
+  });
+  print(options.output, answers, () => {
+    const rows = answers.map(({ agent, applied, remaining }) => [agent, applied, remaining]);
+    return renderTable(["agent", "applied", "still aside"], rows);
+  });
+  if (answers.some(({ remaining }) => remaining > 0)) process.exitCode = EXIT.findings;
+}
+
+/** What each agent says. One that does not answer is named and left out. */
+async function askAll<T extends object>(
+  agents: readonly FleetAgent[],
+  ask: (client: PatinaClient) => Promise<T>,
+): Promise<(T & { agent: string })[]> {
+  const results = await Promise.allSettled(agents.map(async ({ api }) => ask(new PatinaClient(api))));
+  return results.flatMap((result, i) => {
+    const agent = agents[i]?.name ?? "";
+    if (result.status === "fulfilled") return [{ agent, ...result.value }];
+    note(`${agent}: ${messageOf(result.reason)}`);
+    process.exitCode = EXIT.unreachable;
+    return [];
+  });
+}
+
+function agentsIn(fleet: Fleet, { region, global }: QuarantineFlags): readonly FleetAgent[] {
+  if (global === true) return fleet.global;
+  return region === undefined ? [...Object.values(fleet.regions).flat(), ...fleet.global] : agentsOf(fleet, region);
+}

@@ -1,0 +1,32 @@
+/** Whose file it is: of which cluster and generation, which node, and under which id its versions are issued. */
+import { AppError, type ClusterId, type DbId, type NodeId } from "@patina/base";
+import type Database from "better-sqlite3";
+import { FORMAT, readMeta, writeMeta } from "./layout.js";
+
+/** Makes a fresh file this cluster's, and refuses another's. The generation that holds: a restored file brings its own. */
+export function checkCluster(db: Database.Database, cluster: ClusterId, path: string): number {
+  const name = readMeta(db, "cluster");
+  if (name === undefined) {
+    writeMeta(db, "format", String(FORMAT));
+    writeMeta(db, "cluster", cluster.name);
+    writeMeta(db, "generation", String(cluster.generation));
+    return cluster.generation;
+  }
+  if (name !== cluster.name) {
+    db.close();
+    throw new AppError("data-dir-foreign", `${path} belongs to cluster ${name}, not ${cluster.name}`, {
+      hint: "Point this agent at its own data directory, or move the other one away.",
+    });
+  }
+  return Number(readMeta(db, "generation"));
+}
+
+/** The database's id: its own, unless it is fresh, restored, or was another node's. */
+export function adoptDbId(db: Database.Database, node: NodeId, newDbId: () => DbId): DbId {
+  const known = readMeta(db, "db");
+  if (known !== undefined && readMeta(db, "node") === node) return known;
+  const fresh = newDbId();
+  writeMeta(db, "node", node);
+  writeMeta(db, "db", fresh);
+  return fresh;
+}

@@ -4,6 +4,7 @@
  */
 import { AppError, type Handoff, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
+import { tableUnknown } from "./object.js";
 import type { Owners } from "./ownership.js";
 import { extrasLeft, type Pending } from "./pending.js";
 import { encodeKey, encodeState, rowId } from "./row-codec.js";
@@ -16,7 +17,7 @@ export class HandoffWrites {
     this.#owners = owners;
   }
 
-  /** What the hand-overs will change. Throws `row-absent`, or `bad-request` for what no table here can do. */
+  /** What the hand-overs will change. Throws `row-absent`, `table-unknown`, or `bad-request` for what no table here can do. */
   pending(db: Database.Database, handoffs: readonly Handoff[], tables: ReadonlyMap<string, TableRows>): Pending[] {
     const pending = new Map<string, Pending>();
     for (const handoff of handoffs) {
@@ -64,7 +65,7 @@ export class HandoffWrites {
 
 function rowsOf({ table: name }: Handoff, tables: ReadonlyMap<string, TableRows>): TableRows {
   const rows = tables.get(name);
-  if (rows === undefined || rows.table.isHidden) throw new AppError("bad-request", `no such table: ${name}`);
+  if (rows === undefined || rows.table.isHidden) throw tableUnknown(name, tables);
   if (rows.table.ownerIndex !== -1) return rows;
   throw new AppError("bad-request", `rows of ${name} have no owner`, {
     hint: "Name the owner's column above the table: -- @owner COLUMN.",

@@ -223,7 +223,7 @@ describe("a change of hands", () => {
     }
     expect(ask(must(all[0], "one"), must(all[0], "one"))).toBe("bad-request");
     expect(ask({ table: "free", key: ["x"], to: "b" })).toBe("bad-request");
-    expect(ask({ table: "nothing", key: ["x"], to: "b" })).toBe("bad-request");
+    expect(ask({ table: "nothing", key: ["x"], to: "b" })).toBe("table-unknown");
     expect(ask(...all)).toBe("ok");
     expect(a.read("SELECT worker FROM pairs")).toEqual([["b"], ["b"]]);
   });

@@ -13,6 +13,7 @@ import {
   AppError,
   type DoubtfulRow,
   type FencedWrite,
+  type Ownership,
   type OwnershipConflict,
   type SqlValue,
   valueToJson,
@@ -23,7 +24,8 @@ import { type Contender, isDoubtful, isFenced, type Self } from "./fence.js";
 import { type Mark, Marks } from "./marks.js";
 import type { Origins } from "./origins.js";
 import type { Pending } from "./pending.js";
-import type { RowChange } from "./row-codec.js";
+import { encodeKey, type RowChange } from "./row-codec.js";
+import type { TableRows } from "./rows.js";
 
 /** Where two states met. */
 export interface Place {
@@ -120,6 +122,12 @@ export class Owners {
     if (owner === undefined || owner === this.self.worker || row.isClaim === true) return;
     throw notOwner(row, owner, "is");
   }
+}
+
+/** Whose a row of the table is, and since which epoch; undefined when it is not there. */
+export function ownershipIn(rows: TableRows | undefined, key: readonly SqlValue[]): Ownership | undefined {
+  const row = rows?.read(key, encodeKey(key));
+  return row?.clock && { owner: rows?.ownerOf(row.values), epoch: row.clock.epoch };
 }
 
 /** A tombstone says whose row it was; every state says the cut of its epoch. */

@@ -21,6 +21,7 @@ import {
   type OriginId,
   originId,
   originNode,
+  type Ownership,
   type Ranges,
   type RowWrite,
   type SqlValue,
@@ -42,7 +43,7 @@ import { migrate } from "./migrate.js";
 import { readObject, type StoredObject, tableUnknown } from "./object.js";
 import { cannotOpen, openBoth } from "./open-database.js";
 import { Origins } from "./origins.js";
-import { Owners } from "./ownership.js";
+import { Owners, ownershipIn } from "./ownership.js";
 import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./quarantine.js";
 import { RecentChanges } from "./recent.js";
 import { Repairs } from "./repair.js";
@@ -353,6 +354,11 @@ export class SqliteStore {
     const isThere = this.#engine.rows.has(table) || digest.tables().some(([name]) => name === table);
     if (!isThere) throw tableUnknown(table, this.#engine.rows);
     return Object.fromEntries([...digest.buckets(table).entries()].filter(([, sum]) => /[^0]/.test(sum)));
+  }
+
+  /** Whose an owned row is, and since which epoch; undefined when it is not there. */
+  ownership(table: string, key: readonly SqlValue[]): Ownership | undefined {
+    return ownershipIn(this.#engine.rows.get(table), key);
   }
 
   quarantinedCount(): number {

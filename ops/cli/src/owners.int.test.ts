@@ -1,5 +1,5 @@
 /** Rows with owners on real agents: they change hands while processes are killed, and the one that comes too late is told. */
-import { must } from "@patina/base";
+import { type AppError, must } from "@patina/base";
 import { PatinaClient } from "@patina/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { digestsOf, isEqual } from "./fleet/settle.js";
@@ -42,7 +42,7 @@ const nameOf = (i: number): string => must(NAMES[i], "a name");
 async function codeOf(work: Promise<unknown>): Promise<string> {
   return work.then(
     () => "ok",
-    (thrown: { code: string }) => thrown.code,
+    (thrown: unknown) => (thrown as AppError).code,
   );
 }
 const write = (i: number, id: string, n: number) => client(i).transact([["UPDATE jobs SET n = ? WHERE id = ?", [n, id]]]); // prettier-ignore

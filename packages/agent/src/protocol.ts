@@ -61,6 +61,8 @@ export type AgentEvent =
   | { readonly kind: "quarantined"; readonly change: Change; readonly reason: string }
   /** A write that lost to another owner's, or a row that two claim. Whoever wrote it for `isOurs` must stop. */
   | OwnershipConflict
+  /** This version does not follow the one before: its node was copied, or put back to an old copy of its disk. */
+  | { readonly kind: "forked"; readonly origin: OriginId; readonly version: number }
   /** Equal holdings with unequal digests: a bug or a damaged disk, never normal. */
   | { readonly kind: "divergence"; readonly peer: NodeId; readonly ours: string; readonly theirs: string }
   /** An origin's clock is so far ahead that its changes wait. Its own clock is wrong, or this node's is. */

@@ -38,6 +38,8 @@ export interface AgentPort {
     sql: string,
     ignored: readonly string[],
   ): { readonly plan: SchemaPlan; readonly version: number; readonly write: RowWrite | undefined };
+  /** The write that erases what was hidden. Throws `bad-request` for what was not. */
+  planDrop(names: readonly string[]): RowWrite;
   /** The write that gives a node up; none when it is not enlisted. */
   eviction(node: NodeId): RowWrite | undefined;
   readiness(): Readiness;

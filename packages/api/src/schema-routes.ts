@@ -1,6 +1,7 @@
 /**
  * The cluster's schema: what it is, what another would change, and applying it. `POST /v1/schema` takes the SQL text, or
- * `{"sql", "ignore": ["table.column", …]}`; with `?plan=true` it only says what would change.
+ * `{"sql", "ignore": ["table.column", …]}`; with `?plan=true` it only says what would change. `POST /v1/schema/drops` erases
+ * what an applied schema has hidden.
  */
 import { AppError } from "@patina/base";
 import type { Hono } from "hono";
@@ -13,6 +14,8 @@ const request = z.union([
   text.transform((sql) => ({ sql, ignore: [] as string[] })),
   z.strictObject({ sql: text, ignore: z.array(z.string()).default([]) }),
 ]);
+
+const names = z.array(z.string()).min(1);
 
 export function addSchemaRoutes(app: Hono, agent: AgentPort): void {
   app.get("/v1/schema", (c) => c.json(agent.schema()));
@@ -31,6 +34,18 @@ export function addSchemaRoutes(app: Hono, agent: AgentPort): void {
       if (!outcome.ok) throw outcome.error;
     }
     return c.json({ plan, version, applied: isApplied, ...schemaOf(agent) });
+  });
+  app.post("/v1/schema/drops", async (c) => {
+    const parsed = names.safeParse(await jsonBody(c));
+    if (!parsed.success) {
+      throw new AppError("bad-request", `the body names nothing to drop: ${z.prettifyError(parsed.error)}`, {
+        hint: 'Send ["table.column", "table"]: what an applied schema has hidden.',
+      });
+    }
+    const outcome = await agent.write({ kind: "rows", rows: [agent.planDrop(parsed.data)] });
+    if (!outcome.ok) throw outcome.error;
+    const version = agent.schema().history[0]?.version ?? 0;
+    return c.json({ plan: { adds: [], removes: parsed.data }, version, applied: true, ...schemaOf(agent) });
   });
 }
 

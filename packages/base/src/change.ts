@@ -12,17 +12,26 @@ export interface Change {
   readonly version: number;
   readonly hlc: Hlc;
   readonly body: Uint8Array;
+  /**
+   * A hash over this change and, through the one before, all of its origin's. Absent when the change was read back from
+   * rows: its bytes are not those that were committed then. Two histories under one origin's name do not fit together.
+   */
+  readonly chain?: bigint;
 }
 
+/** Stands on the wire for a chain that is not known. */
+const NO_CHAIN = 0n;
+
 /** What `change` takes on the wire beside its body, at most. */
-const HEADER_BYTES_MAX = ORIGIN_ID_LENGTH / 2 + 8 + 8 + 4;
+const HEADER_BYTES_MAX = ORIGIN_ID_LENGTH / 2 + 8 + 8 + 8 + 4;
 
 export function changeBytes(change: Change): number {
   return HEADER_BYTES_MAX + change.body.length;
 }
 
 export function writeChange(writer: ByteWriter, change: Change): void {
-  writer.hex(change.origin).varint(change.version).u64(change.hlc).bytes(change.body);
+  const { origin, version, hlc, body, chain = NO_CHAIN } = change;
+  writer.hex(origin).varint(version).u64(hlc).u64(chain).bytes(body);
 }
 
 /** The greatest version there can be: one more must still be a safe integer. */
@@ -43,5 +52,7 @@ export function readChange(reader: ByteReader, bodyBytesMax: number): Change {
   const version = reader.varint();
   if (version < 1 || version > VERSION_MAX) throw new MalformedError(`version ${version}`);
   const hlc = readHlc(reader);
-  return { origin, version, hlc, body: reader.bytes(bodyBytesMax).slice() };
+  const chain = reader.u64();
+  const body = reader.bytes(bodyBytesMax).slice();
+  return chain === NO_CHAIN ? { origin, version, hlc, body } : { origin, version, hlc, body, chain };
 }

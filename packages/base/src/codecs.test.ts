@@ -79,8 +79,8 @@ describe("round trips", () => {
       }),
     );
     const golden = new ByteWriter();
-    writeChange(golden, { origin: "ab".repeat(24), version: 300, hlc: 5n, body: new Uint8Array([9, 8]) });
-    expect(hexOf(golden)).toBe(`${"ab".repeat(24)}ac02000000000000000502` + "0908");
+    writeChange(golden, { origin: "ab".repeat(24), version: 300, hlc: 5n, body: new Uint8Array([9, 8]), chain: 7n });
+    expect(hexOf(golden)).toBe(`${"ab".repeat(24)}ac0200000000000000050000000000000007` + "020908");
   });
 
   test("ranges and holdings", () => {

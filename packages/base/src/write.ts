@@ -73,6 +73,8 @@ export interface ApplyOutcome {
   /** Changes that were new, quarantined ones included. */
   readonly applied: number;
   readonly quarantined: readonly { readonly change: Change; readonly reason: string }[];
+  /** Changes that do not follow what was applied of their origin before: two histories go by its name. */
+  readonly forked: readonly Change[];
   readonly rows: readonly ChangedRow[];
   /** What was found about whose rows these are. */
   readonly conflicts: readonly OwnershipConflict[];

@@ -57,7 +57,7 @@ describe("frames", () => {
   const versions = Ranges.from([[2, 3], [9, 9]]); // prettier-ignore
   const golden: [Frame, string][] = [
     [{ kind: "hello", protocol: 1, cluster: { name: "iad", generation: 2 }, node: "0b".repeat(16) }, `000103696164${"02"}${"0b".repeat(16)}`], // prettier-ignore
-    [{ kind: "changes", changes: [{ origin, version: 1, hlc: 2n, body: new Uint8Array([3]) }] }, `0101${origin}0100000000000000020103`], // prettier-ignore
+    [{ kind: "changes", changes: [{ origin, version: 1, hlc: 2n, body: new Uint8Array([3]) }] }, `0101${origin}01000000000000000200000000000000000103`], // prettier-ignore
     [{ kind: "sum", holdingsHash: "0c".repeat(8), digest: "0d".repeat(32), isReply: true }, `02${"0c".repeat(8)}${"0d".repeat(32)}01`], // prettier-ignore
     [{ kind: "holdings", holdings: new Map([[origin, { head: 10, gaps: versions }]]), isReply: false }, `0301${origin}0a020201060000`], // prettier-ignore
     [{ kind: "want", wants: [{ origin, versions }] }, `0401${origin}0202010600`],

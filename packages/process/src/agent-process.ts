@@ -122,8 +122,9 @@ export class AgentProcess {
         const report = digestReport(store);
         return bucketsOf === undefined ? report : { ...report, buckets: store.bucketDigests(bucketsOf) };
       },
-      schema: () => store.schema(),
-      planSchema: (sql, ignored) => store.planSchema(sql, ignored),
+      schema: () => store.schemas.current(),
+      planSchema: (sql, ignored) => store.schemas.plan(sql, ignored),
+      planDrop: (names) => store.schemas.drop(names),
       eviction: (node) => store.members.eviction(node),
       readiness: () => {
         const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];

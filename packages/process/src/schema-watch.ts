@@ -11,13 +11,13 @@ export class SchemaWatch {
   constructor(store: SqliteStore, log: Logger) {
     this.#store = store;
     this.#log = log;
-    this.#latest = store.schema().history[0];
+    this.#latest = store.schemas.current().history[0];
   }
 
   onChanged(rows: readonly ChangedRow[]): void {
     if (!rows.some(({ table }) => table === SCHEMAS_TABLE_NAME)) return;
     const before = this.#latest;
-    const { history, hash } = this.#store.schema();
+    const { history, hash } = this.#store.schemas.current();
     const same = history.find(({ version }) => version === before?.version);
     this.#latest = history[0];
     const self = originNode(this.#store.origin);

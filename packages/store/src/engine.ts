@@ -8,6 +8,8 @@ import { Capture } from "./capture.js";
 import { CapturedWrites } from "./captured-writes.js";
 import { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
+import { DroppedNames } from "./dropped-names.js";
+import { Dropper } from "./dropper.js";
 import { Extractor } from "./extract.js";
 import { tablesOf } from "./hidden.js";
 import { HandoffWrites } from "./handoff-writes.js";
@@ -47,13 +49,15 @@ export class Engine {
   readonly applier: RemoteApplier;
   readonly extractor: Extractor;
   readonly log: ChangeLog;
+  readonly dropper: Dropper;
   /** Of the connection for everything but users' SQL. */
   readonly transactions: Transactions;
   /** Of every table, hidden ones included, on that connection. */
   readonly rows: ReadonlyMap<string, TableRows>;
   readonly #tables: ReadonlyMap<string, Table>;
 
-  constructor(schema: Schema, parts: EngineParts) {
+  /** `dropped` are the tables and `table.column`s that were dropped for good. */
+  constructor(schema: Schema, dropped: readonly string[], parts: EngineParts) {
     const { sql, plain: db, waiting, origins, quarantine, digest, clock, sync, self, owners, limits } = parts;
     this.schema = schema;
     forgetTemporary(sql);
@@ -78,7 +82,15 @@ export class Engine {
       statements: new CapturedWrites(new Capture(sql, visible, limits.touchesMax), statements, origins, captured.rows),
       self,
     });
-    this.applier = new RemoteApplier({ ...shared, ...plain, db, aside: waiting.aside, quarantine });
+    this.dropper = new Dropper({ db, rows: plain.rows, digest, origins }, dropped);
+    this.applier = new RemoteApplier({
+      ...shared,
+      ...plain,
+      dropped: new DroppedNames(dropped),
+      db,
+      aside: waiting.aside,
+      quarantine,
+    });
     this.extractor = new Extractor(this.log, origins, quarantine);
   }
 

@@ -37,6 +37,11 @@ export function hiddenColumns(db: Database.Database, { name: table, options }: T
     });
 }
 
+/** Hidden tables, and hidden columns as `table.column`. */
+export function hiddenNames(db: Database.Database): string[] {
+  return hiddenIn(db).map(({ tbl, name }) => (name === "" ? tbl : `${tbl}.${name}`));
+}
+
 /** The tables a file has, as the engine's statements need them: the schema's, hidden ones, and the history of schemas. */
 export function tablesOf(db: Database.Database, schema: Schema): Table[] {
   const hidden = hiddenIn(db).filter(({ name }) => name === "");

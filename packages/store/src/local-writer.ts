@@ -14,6 +14,7 @@ import {
 } from "@patina/base";
 import type Database from "better-sqlite3";
 import type { CapturedWrites } from "./captured-writes.js";
+import { nextLink } from "./chain.js";
 import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
@@ -117,7 +118,11 @@ export class LocalWriter {
     const changes = pending.map(({ rows, keyBytes, epoch, hlc: own, state, appBefore: app, mark }) => {
       return { table: rows.table.name, key: keyBytes, epoch, hlc: own ?? hlc, state, app, ...mark };
     });
-    const change: Change = { origin: self, version, hlc, body: encodeBody(changes, hlc) };
+    const body = encodeBody(changes, hlc);
+    const before = origins.link(self);
+    const link = before && nextLink(before, { version, hlc, body });
+    origins.setLink(self, link);
+    const change: Change = { origin: self, version, hlc, body, ...(link && { chain: link.chain }) };
     return { ok: true, rowsAffected, change, rows: pending.map(changedRow) };
   }
 

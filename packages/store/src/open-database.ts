@@ -6,7 +6,7 @@ import Database from "better-sqlite3";
 const CACHE_KIB = 32 << 10;
 
 /** Throws `store-failed` when the file is none of SQLite's, or cannot be had. */
-export function openDatabase(path: string, walAutocheckpointPages: number): Database.Database {
+function openDatabase(path: string, walAutocheckpointPages: number): Database.Database {
   let db: Database.Database | undefined;
   try {
     db = new Database(path);

@@ -4,12 +4,17 @@
  */
 import { type Hlc, holdAlso, type Holding, type Holdings, must, NO_HOLDING, type OriginId, Ranges } from "@patina/base";
 import type Database from "better-sqlite3";
+import { FIRST_LINK, type Link } from "./chain.js";
 import { SharedStatement } from "./shared-statement.js";
 
 const INSERT = new SharedStatement(
-  "INSERT INTO _patina_origins (origin, head, gaps, owed, hlc) VALUES (?, 0, '', 0, 0)",
+  "INSERT INTO _patina_origins (origin, head, gaps, owed, hlc, linked, chain) VALUES (?, 0, '', 0, 0, 0, 0)",
 );
-const UPDATE = new SharedStatement("UPDATE _patina_origins SET head = ?, gaps = ?, owed = ?, hlc = ? WHERE idx = ?");
+const UPDATE = new SharedStatement(
+  "UPDATE _patina_origins SET head = ?, gaps = ?, owed = ?, hlc = ?, linked = ?, chain = ? WHERE idx = ?",
+);
+
+type Stored = [bigint, string, bigint, string, bigint, bigint, linked: bigint | null, chain: bigint];
 
 interface Known {
   readonly index: number;
@@ -17,6 +22,8 @@ interface Known {
   holding: Holding;
   /** What is here was read back from rows that knew of everything up to this version, at most. */
   owed: number;
+  /** Its chain at the last version that was applied with its own bytes; none when a later one was read back from rows. */
+  link: Link | undefined;
   /** The latest HLC seen of it: with it, a restart never stamps below what was already out. */
   hlc: Hlc;
 }
@@ -38,11 +45,14 @@ export class Origins {
     this.#byIndex.clear();
     this.#changed.clear();
     this.#view = undefined;
-    const statement = this.#db.prepare("SELECT idx, origin, head, gaps, owed, hlc FROM _patina_origins ORDER BY idx");
-    for (const row of statement.raw().safeIntegers(true).all() as [bigint, string, bigint, string, bigint, bigint][]) {
-      const [index, origin, head, gaps, owed, hlc] = row;
+    const statement = this.#db.prepare(
+      "SELECT idx, origin, head, gaps, owed, hlc, linked, chain FROM _patina_origins ORDER BY idx",
+    );
+    for (const row of statement.raw().safeIntegers(true).all() as Stored[]) {
+      const [index, origin, head, gaps, owed, hlc, linked, chain] = row;
       const holding = { head: Number(head), gaps: Ranges.parse(gaps) };
-      this.#remember({ index: Number(index), origin, holding, owed: Number(owed), hlc });
+      const link = linked === null ? undefined : { version: Number(linked), chain: BigInt.asUintN(64, chain) };
+      this.#remember({ index: Number(index), origin, holding, owed: Number(owed), hlc, link });
     }
   }
 
@@ -70,7 +80,8 @@ export class Origins {
     const known = this.#byOrigin.get(origin);
     if (known !== undefined) return known.index;
     const { lastInsertRowid } = INSERT.on(db).run(origin);
-    return this.#remember({ index: Number(lastInsertRowid), origin, holding: NO_HOLDING, owed: 0, hlc: 0n }).index;
+    const fresh = { origin, holding: NO_HOLDING, owed: 0, hlc: 0n, link: FIRST_LINK };
+    return this.#remember({ index: Number(lastInsertRowid), ...fresh }).index;
   }
 
   /** The dense number of an origin already known. */
@@ -90,6 +101,19 @@ export class Origins {
     if (hlc > known.hlc) known.hlc = hlc;
     this.#changed.add(known);
     this.#view = undefined;
+  }
+
+  /** The origin's chain so far; undefined when it is not known. */
+  link(origin: OriginId): Link | undefined {
+    const known = this.#byOrigin.get(origin);
+    return known === undefined ? FIRST_LINK : known.link;
+  }
+
+  /** Notes the chain at the version just held; none when that was read back from rows. Durable like `hold`. */
+  setLink(origin: OriginId, link: Link | undefined): void {
+    const known = must(this.#byOrigin.get(origin), "an origin that is held");
+    known.link = link;
+    this.#changed.add(known);
   }
 
   /** Notes that the state is whole only once this version of the origin is held. Durable like `hold`. */
@@ -115,8 +139,9 @@ export class Origins {
   /** Writes the changed holdings. Call it inside the transaction, before its commit. */
   flush(db: Database.Database): void {
     const statement = UPDATE.on(db);
-    for (const { holding, owed, hlc, index } of this.#changed) {
-      statement.run(holding.head, holding.gaps.toString(), owed, hlc, index);
+    for (const { holding, owed, hlc, link, index } of this.#changed) {
+      const chain = BigInt.asIntN(64, link?.chain ?? 0n);
+      statement.run(holding.head, holding.gaps.toString(), owed, hlc, link?.version ?? null, chain, index);
     }
     this.#changed.clear();
   }

@@ -23,8 +23,10 @@ import {
 } from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Aside, AsideRow } from "./aside.js";
+import { nextLink } from "./chain.js";
 import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
+import type { DroppedNames } from "./dropped-names.js";
 import type { Contender } from "./fence.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
@@ -41,6 +43,7 @@ export interface RemoteApplierParts {
   readonly transactions: Transactions;
   readonly rows: ReadonlyMap<string, TableRows>;
   readonly aside: Aside;
+  readonly dropped: DroppedNames;
   readonly log: ChangeLog;
   readonly origins: Origins;
   readonly quarantine: Quarantine;
@@ -83,18 +86,23 @@ export class RemoteApplier {
     return transactions.run("NORMAL", () => {
       const found: Found = { rows: [], conflicts: [] };
       const quarantined: { change: Change; reason: string }[] = [];
+      const forked: Change[] = [];
       let applied = 0;
       for (const change of changes) {
         if (holds(origins.holding(change.origin), change.version)) continue;
         const reason = this.#inSavepoint(change, found);
         if (reason !== undefined) quarantined.push({ change, reason });
+        if (!this.#follow(change)) forked.push(change);
         origins.hold(change.origin, Ranges.of(change.version, change.version), change.hlc, db);
         clock.observe(change.hlc);
         applied++;
       }
-      for (const { origin, versions } of empties) origins.hold(origin, versions, 0n, db);
+      for (const { origin, versions } of empties) {
+        origins.hold(origin, versions, 0n, db);
+        if (!versions.isEmpty) origins.setLink(origin, undefined);
+      }
       for (const [origin, head] of owed) origins.owe(origin, head, db);
-      return { applied, quarantined, ...found };
+      return { applied, quarantined, forked, ...found };
     });
   }
 
@@ -111,8 +119,19 @@ export class RemoteApplier {
         if (reason === undefined) applied++;
         else quarantined.push({ change, reason });
       }
-      return { applied, quarantined, ...found };
+      return { applied, quarantined, forked: [], ...found };
     });
+  }
+
+  /** Does the change follow what was applied of its origin before? Unknown counts as yes. */
+  #follow(change: Change): boolean {
+    const { origins } = this.#parts;
+    const before = origins.link(change.origin);
+    const isNext = before !== undefined && before.version === change.version - 1;
+    const { chain } = change;
+    if (before !== undefined && before.version >= change.version) return true; // It fills a gap.
+    origins.setLink(change.origin, chain === undefined ? undefined : { version: change.version, chain });
+    return !isNext || chain === undefined || nextLink(before, change).chain === chain;
   }
 
   /** Undefined when applied; otherwise why not, and the change is in quarantine. */
@@ -163,9 +182,11 @@ export class RemoteApplier {
     const isKnown = rows !== undefined && key.length === rows.table.key.length;
     if (isKnown) assertKeyForm(rows, key, incoming.key);
     else if (Buffer.compare(encodeKey(key), incoming.key) !== 0) throw new MalformedError("a key not in its one form");
-    const state = incoming.state;
     // Before anything is compared: whether a change can be applied must not depend on what is here.
-    const decoded = state && decodeState(isKnown ? rows.table : NO_TABLE, state, rowBytesMax);
+    const sent = incoming.state && decodeState(isKnown ? rows.table : NO_TABLE, incoming.state, rowBytesMax);
+    const { dropped } = this.#parts;
+    if (dropped.hasTable(incoming.table)) return undefined;
+    const { decoded, state } = dropped.strip(incoming.table, rows?.table, sent, incoming.state);
     const current = isKnown ? rows.read(key, incoming.key) : undefined;
     const { db, aside, owners } = this.#parts;
     const waiting = current === undefined ? aside.read(db, incoming.table, incoming.key) : undefined;

@@ -217,7 +217,12 @@ export function tablesNamed(start: Uint8Array): string[] {
  */
 export function rowHash(table: string, key: Uint8Array, stamp: Stamp, state: Uint8Array): bigint {
   hashed.reset().text(table).bytes(key).varint(stamp.epoch).u64(stamp.hlc).hex(stamp.origin).varint(stamp.version);
-  return BigInt.asIntN(64, xxh.h64Raw(hashed.raw(state).view()));
+  return BigInt.asIntN(64, hashOf(hashed.raw(state).view()));
+}
+
+/** XXH64, unsigned. */
+export function hashOf(bytes: Uint8Array): bigint {
+  return xxh.h64Raw(bytes);
 }
 
 const xxh = await xxhash();

@@ -2,7 +2,7 @@
  * The schema as the cluster agrees on it: rows of a replicated table, one per version, that all members adopt. Two applies
  * of the same version are two writes of one row: the greater stamp wins everywhere, and the loser's member sees it happen.
  */
-import { must, type NodeId, type RowWrite } from "@patina/base";
+import { AppError, must, type NodeId, type RowWrite } from "@patina/base";
 import type Database from "better-sqlite3";
 import { readMeta, rowsTable } from "./layout.js";
 import { parseSchema, type Schema, type TableSchema } from "./schema.js";
@@ -49,7 +49,7 @@ export function schemaHistory(db: Database.Database): SchemaVersion[] {
 /** The write that applies a version: an object like any other, which must be the first of its version here. */
 export function schemaWrite({ version, sql, author, dropped }: SchemaVersion): RowWrite {
   const values = { version: BigInt(version), sql, author, dropped: dropped.join(",") };
-  return { table: SCHEMAS_TABLE.name, values };
+  return { table: SCHEMAS_TABLE.name, values, condition: { kind: "absent" } };
 }
 
 /**
@@ -77,5 +77,29 @@ export function nextVersion(
   assertAdditive(plan, ignored);
   const isChanged = plan.adds.length + plan.removes.length > 0 || history.length === 0;
   const version = (history[0]?.version ?? 0) + 1;
-  return { plan, next: isChanged ? { version, sql, author, dropped: [] } : undefined };
+  const wanted = namesIn(parseSchema(sql));
+  const dropped = (history[0]?.dropped ?? []).filter((name) => !wanted.has(name)); // What is back is no longer dropped.
+  return { plan, next: isChanged ? { version, sql, author, dropped } : undefined };
+}
+
+/** The version that erases what is hidden. Throws `bad-request` for a name that is not. */
+export function dropVersion(
+  history: readonly SchemaVersion[],
+  names: readonly string[],
+  hidden: readonly string[],
+  author: NodeId,
+): SchemaVersion {
+  const [latest] = history;
+  const stray = names.find((name) => !hidden.includes(name));
+  if (latest === undefined || names.length === 0 || stray !== undefined) {
+    throw new AppError("bad-request", `${stray ?? "nothing"} is not hidden, and cannot be dropped`, {
+      hint: `Apply a schema without it first, with --ignore. Hidden are: ${hidden.join(", ") || "none"}.`,
+    });
+  }
+  const dropped = [...new Set([...latest.dropped, ...names])];
+  return { version: latest.version + 1, sql: latest.sql, author, dropped };
+}
+
+function namesIn({ tables }: Schema): Set<string> {
+  return new Set(tables.flatMap(({ name, columns }) => [name, ...columns.map((column) => `${name}.${column.name}`)]));
 }

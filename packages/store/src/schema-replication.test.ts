@@ -56,7 +56,7 @@ function sql(store: SqliteStore, text: string, ...params: SqlValue[]): Change {
 }
 
 function apply(store: SqliteStore, schema: string, ignored: string[] = []): Change {
-  const { write } = store.planSchema(schema, ignored);
+  const { write } = store.schemas.plan(schema, ignored);
   const [outcome] = store.commit([{ kind: "rows", rows: [must(write, "something to apply")] }], WALL + ++tick);
   if (outcome?.ok !== true) throw must(outcome, "an outcome").error;
   return must(outcome.change, "a change");
@@ -93,7 +93,11 @@ describe("an additive schema", () => {
     expect(change.body.length).toBeLessThan(WIDER.length + 200); // The text itself, and nothing of any row.
     expect(b.apply([change]).rows.map(({ table }) => table)).toEqual(["_patina_schemas"]);
     expect(all(b)).toEqual(all(a));
-    expect([b.digest(), b.schema().hash, b.schema().history[0]?.version]).toEqual([a.digest(), a.schema().hash, 1]);
+    expect([b.digest(), b.schemas.current().hash, b.schemas.current().history[0]?.version]).toEqual([
+      a.digest(),
+      a.schemas.current().hash,
+      1,
+    ]);
     b.apply([sql(a, "UPDATE t SET n = 5 WHERE id = '1'")]);
     expect(all(reopened(b))).toEqual([["1", "x", "z", 5n]]);
   });
@@ -101,12 +105,12 @@ describe("an additive schema", () => {
   test("that changes nothing makes no version, one that is wrong changes nothing", () => {
     const a = node();
     apply(a, WIDER);
-    expect(a.planSchema(`${WIDER}\n-- a remark`).write).toBeUndefined();
-    expect(codeOf(() => a.planSchema("CREATE TABLE"))).toBe("schema-invalid");
-    expect(codeOf(() => a.planSchema(WIDER.replace("n INTEGER", "n TEXT")))).toBe("schema-destructive");
-    expect(codeOf(() => a.planSchema(BASE))).toBe("schema-destructive");
-    expect(codeOf(() => a.planSchema(WIDER, ["t.a"]))).toBe("bad-request");
-    expect(a.planSchema(`${WIDER} CREATE INDEX by_n ON t (n); CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY);`).plan).toEqual({ adds: ["table u", "index by_n"], removes: [], conflicts: [] }); // prettier-ignore
+    expect(a.schemas.plan(`${WIDER}\n-- a remark`).write).toBeUndefined();
+    expect(codeOf(() => a.schemas.plan("CREATE TABLE"))).toBe("schema-invalid");
+    expect(codeOf(() => a.schemas.plan(WIDER.replace("n INTEGER", "n TEXT")))).toBe("schema-destructive");
+    expect(codeOf(() => a.schemas.plan(BASE))).toBe("schema-destructive");
+    expect(codeOf(() => a.schemas.plan(WIDER, ["t.a"]))).toBe("bad-request");
+    expect(a.schemas.plan(`${WIDER} CREATE INDEX by_n ON t (n); CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY);`).plan).toEqual({ adds: ["table u", "index by_n"], removes: [], conflicts: [] }); // prettier-ignore
   });
 
   test("shipped with a newer program is taken while no other was applied, and is no match for one that was", () => {
@@ -172,7 +176,7 @@ describe("two schemas applied at once", () => {
       for (const change of store === c ? mine.toReversed() : mine) store.apply([change]);
     }
     for (const store of [a, b, c]) {
-      expect(store.schema().history.map(({ version, author }) => [version, author])).toEqual([
+      expect(store.schemas.current().history.map(({ version, author }) => [version, author])).toEqual([
         [1, b.origin.slice(0, 32)],
       ]);
       expect(store.digest()).toBe(b.digest());
@@ -216,6 +220,31 @@ describe("a destructive schema", () => {
     expect(a.digest()).toBe(b.digest());
   });
 
+  test("drops what was hidden: it is erased everywhere, also from what still arrives, and may come back as another", () => {
+    const schema = `${WIDER} CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY);`;
+    const [a, b] = [node(schema), node(schema)];
+    const old = [
+      sql(a, "INSERT INTO t VALUES ('1', 'x', 'ams', 7), ('2', 'y', 'z', 8), ('3', 'w', 'z', NULL)"),
+      sql(a, "INSERT INTO u VALUES ('1'), ('2')"),
+    ];
+    const hiding = apply(a, BASE, ["t.zone", "t.n", "u"]);
+    expect(codeOf(() => a.schemas.drop(["t.a"]))).toBe("bad-request");
+    const [outcome] = a.commit([{ kind: "rows", rows: [a.schemas.drop(["t.zone", "t.n", "u"])] }], WALL + ++tick);
+    const dropping = must(outcome?.ok === true ? outcome.change : undefined, "a change");
+    expect(a.comparableDigest()).toBeUndefined();
+    while (a.maintain(2));
+    for (const change of [hiding, dropping, ...old]) b.apply([change]); // What was written before comes last.
+    while (b.maintain(2));
+    expect(a.comparableDigest()).toBe(b.comparableDigest());
+    expect([a.comparableDigest() !== undefined, all(b), Object.keys(b.tableDigests()).includes("u")]).toEqual([true, [["1", "x"], ["2", "y"], ["3", "w"]], false]); // prettier-ignore
+    const back = apply(b, `${BASE.slice(0, -2)}, n TEXT); CREATE TABLE u (k INTEGER NOT NULL PRIMARY KEY);`);
+    a.apply([back]);
+    a.apply([sql(b, "UPDATE t SET n = 'seven' WHERE id = '1'")]);
+    a.apply([sql(b, "INSERT INTO u VALUES (5)")]);
+    expect([all(a), all(a, "u")]).toEqual([[["1", "x", "seven"], ["2", "y", null], ["3", "w", null]], [[5n]]]); // prettier-ignore
+    expect(reopened(a).comparableDigest()).toBe(b.comparableDigest());
+  });
+
   test("a hidden table is gone for users, and its rows still reach those who come later", () => {
     const schema = `${BASE} CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY);`;
     const [a, late] = [node(schema), node(schema)];
@@ -223,7 +252,7 @@ describe("a destructive schema", () => {
     apply(a, BASE, ["u"]);
     expect(codeOf(() => sql(a, "INSERT INTO u VALUES ('2')"))).toBe("sql-error");
     pull(late, a);
-    expect([late.digest(), late.schema().sql]).toEqual([a.digest(), BASE]);
+    expect([late.digest(), late.schemas.current().sql]).toEqual([a.digest(), BASE]);
     apply(late, schema);
     expect(all(late, "u")).toEqual([["1"]]);
   });

@@ -23,7 +23,6 @@ import {
   originNode,
   type Ownership,
   type Ranges,
-  type RowWrite,
   type SqlValue,
   type Write,
   type WriteOutcome,
@@ -47,16 +46,9 @@ import { Owners, ownershipIn } from "./ownership.js";
 import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./quarantine.js";
 import { RecentChanges } from "./recent.js";
 import { Repairs } from "./repair.js";
-import { parseSchema } from "./schema.js";
-import {
-  nextVersion,
-  schemaHistory,
-  SCHEMAS_TABLE,
-  schemaToOpen,
-  type SchemaVersion,
-  schemaWrite,
-} from "./schema-history.js";
-import type { SchemaPlan } from "./schema-plan.js";
+import { parseSchema, type Schema } from "./schema.js";
+import { schemaHistory, SCHEMAS_TABLE, schemaToOpen } from "./schema-history.js";
+import { Schemas } from "./schemas.js";
 import { quoteName } from "./sql/tokens.js";
 import { WriteGuard } from "./write-guard.js";
 
@@ -89,6 +81,8 @@ export class SqliteStore {
   readonly #collector: Collector;
   /** Whose rows these are, and what was found about it. */
   readonly owners: Owners;
+  /** The schema there is, and the writes that change it. */
+  readonly schemas: Schemas;
   /** Putting right what is wrong in this copy. */
   readonly repairs: Repairs;
   readonly #reads = new Map<string, Database.Statement>();
@@ -127,7 +121,8 @@ export class SqliteStore {
       this.owners = new Owners(plain, worker, origins, limits.contestsMax);
       const shared = { waiting, origins, quarantine, digest, clock, sync, owners: this.owners, limits };
       this.#parts = { sql, plain, ...shared, self: this.origin };
-      this.#engine = new Engine(schema, this.#parts);
+      this.#engine = new Engine(schema, droppedIn(sql), this.#parts);
+      this.schemas = new Schemas(plain, originNode(this.origin), () => this.#engine.schema);
       this.repairs = new Repairs(this.#parts, this.#guard, () => this.#engine);
       if (before !== schema.sql) this.#retryAll();
     } catch (thrown) {
@@ -186,25 +181,6 @@ export class SqliteStore {
     this.#collector.begin(stable, before);
   }
 
-  /** The tables this member has now, as SQL text, and the versions that the cluster agreed on, the latest first. */
-  schema(): { readonly sql: string; readonly hash: string; readonly history: readonly SchemaVersion[] } {
-    const { sql, hash } = this.#engine.schema;
-    return { sql, hash, history: schemaHistory(this.#plain) };
-  }
-
-  /**
-   * What applying this schema would change, and the write that does it everywhere; no write when it changes nothing.
-   * Throws `schema-invalid`, `schema-destructive` or `bad-request`.
-   */
-  planSchema(
-    sql: string,
-    ignored: readonly string[] = [],
-  ): { plan: SchemaPlan; version: number; write: RowWrite | undefined } {
-    const history = schemaHistory(this.#plain);
-    const { plan, next } = nextVersion(this.#engine.schema, history, { sql, ignored, author: originNode(this.origin) });
-    return { plan, version: next?.version ?? history[0]?.version ?? 0, write: next && schemaWrite(next) };
-  }
-
   holdings(): Holdings {
     return this.#parts.origins.holdings();
   }
@@ -221,11 +197,13 @@ export class SqliteStore {
   }
 
   /**
-   * The digest of everything: equal holdings must mean equal ones. None while something is owed or in quarantine, since this
-   * state may differ from a peer's then.
+   * The digest of everything: equal holdings must mean equal ones. None while something is owed, in quarantine or being
+   * erased, since this state may differ from a peer's then.
    */
   comparableDigest(): string | undefined {
-    return this.isWhole && this.quarantinedCount() === 0 ? this.#parts.digest.total().toString("hex") : undefined;
+    return this.isWhole && this.quarantinedCount() === 0 && !this.#engine.dropper.isDue
+      ? this.#parts.digest.total().toString("hex")
+      : undefined;
   }
 
   /**
@@ -296,10 +274,11 @@ export class SqliteStore {
    * and then: what it sweeps is bounded by it. Throws like `commit`.
    */
   maintain(keysMax: number): boolean {
-    const { log, transactions } = this.#engine;
-    const sweeper = this.#collector.isDue ? this.#collector : log.needsSweep ? log : undefined;
+    const { dropper, log, transactions } = this.#engine;
+    const sweeper = [dropper, this.#collector].find(({ isDue }) => isDue) ?? (log.needsSweep ? log : undefined);
     if (sweeper === undefined) return false;
     this.#guard.write(() => transactions.run("NORMAL", () => sweeper.sweep(keysMax)));
+    if (sweeper === dropper && !dropper.isDue) this.#rebuild(this.#engine.schema); // A table may be gone for good.
     return true;
   }
 
@@ -312,19 +291,22 @@ export class SqliteStore {
   /** Makes the latest version's tables this member's. What they made visible is returned like rows just written. */
   #adoptSchema(): readonly ChangedRow[] {
     const [latest] = schemaHistory(this.#plain);
-    if (latest === undefined || latest.sql === this.#engine.schema.sql) return [];
-    let schema = parseSchema(latest.sql);
+    if (latest === undefined) return [];
+    let { schema } = this.#engine;
+    const wanted = latest.sql === schema.sql ? schema : parseSchema(latest.sql);
     forgetTemporary(this.#sql);
     try {
-      this.#guard.write(() => migrate(this.#sql, schema, this.#parts.waiting));
-    } catch (thrown) {
-      schema = this.#engine.schema;
-      throw thrown;
+      this.#guard.write(() => migrate(this.#sql, wanted, this.#parts.waiting));
+      schema = wanted;
     } finally {
-      this.#reads.clear();
-      this.#engine = new Engine(schema, this.#parts);
+      this.#rebuild(schema);
     }
     return this.#retryAll();
+  }
+
+  #rebuild(schema: Schema): void {
+    this.#reads.clear();
+    this.#engine = new Engine(schema, droppedIn(this.#plain), this.#parts);
   }
 
   #retryAll(): ChangedRow[] {
@@ -391,6 +373,10 @@ export class SqliteStore {
     this.#plain.close();
     this.#sql.close();
   }
+}
+
+function droppedIn(db: Database.Database): readonly string[] {
+  return schemaHistory(db)[0]?.dropped ?? [];
 }
 
 /** A commit at FULL syncs the log only if it writes to it. */

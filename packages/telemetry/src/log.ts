@@ -30,6 +30,9 @@ export function logEvent(log: Logger, event: AgentEvent): void {
       else log.debug(row, "a late write lost to its row's new owner");
       return;
     }
+    case "forked":
+      log.error({ origin: event.origin, version: event.version }, "two histories go by one origin's name");
+      return;
     case "divergence":
       log.error({ peer: event.peer, ours: event.ours, theirs: event.theirs }, "equal holdings, unequal digests");
       return;

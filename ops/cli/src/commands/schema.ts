@@ -47,6 +47,26 @@ export function addSchema(program: Command): void {
     .option("--ignore <names>", "hide these tables and table.columns everywhere; their data is kept")
     .option("--wait <seconds>", "how long to wait for all agents to adopt it", "30")
     .action(apply);
+  withTarget(schema.command("drop").description("erase what an applied schema has hidden").argument("<names...>"))
+    .option("--wait <seconds>", "how long to wait for all agents to adopt it", "30")
+    .action(drop);
+}
+
+/** Hidden everywhere first, erased second: an agent that still shows it would go on writing it. */
+async function drop(names: readonly string[], options: SchemaFlags): Promise<void> {
+  const { name, agents } = targetOf(fleetOf(options), options);
+  const versions = new Set((await adoptions(agents)).map(({ version }) => version));
+  if (versions.size > 1 || versions.has(undefined)) {
+    throw new AppError("not-ready", `not every agent of ${name} has adopted the schema that hides it`, {
+      hint: "See `patina schema show`; start the agents that are down, or evict them.",
+    });
+  }
+  const client = await anyOf(agents, name);
+  const answer = await client.request<Applied>("/v1/schema/drops", { method: "POST", body: names });
+  const adopted = await waitForAll(agents, answer, Number(options.wait) * 1000);
+  print(options.output, { ...answer, adopted }, () => {
+    return `${pc.green("dropped")} ${names.join(", ")} as version ${answer.version}, adopted by ${adopted.length} of ${agents.length} agents\n`;
+  });
 }
 
 function withTarget(command: Command): Command {

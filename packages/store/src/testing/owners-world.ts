@@ -15,7 +15,7 @@ CREATE TABLE machines (id TEXT NOT NULL PRIMARY KEY, worker TEXT, n INTEGER NOT 
 const WALL_MS = 1_790_000_000_000;
 
 /** A row's owner as its state says it; empty when it is nobody's. */
-export function ownerIn({ cells, owner }: BookRow): string {
+function ownerIn({ cells, owner }: BookRow): string {
   return String((cells === undefined ? owner : cells.get("worker")) ?? "");
 }
 
@@ -172,7 +172,11 @@ export class OwnersWorld {
     const live = [...seen.book.winners.values()].filter(({ cells }) => cells !== undefined);
     const expected = live.map((row) => [row.key[0], ownerIn(row), row.cells?.get("n") ?? 0n, BigInt(row.stamp[0])]);
     const sql = "SELECT id, coalesce(worker, ''), n, _patina_epoch FROM _patina_rows_machines ORDER BY id";
-    deepEqual(store.read(sql), expected.sort(), `rows of ${name}`);
+    deepEqual(
+      store.read(sql),
+      expected.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+      `rows of ${name}`,
+    );
     for (const [id, epoch] of seen.epochs) {
       const shown = must(seen.book.winners.get(id), "a row").stamp[0];
       ok(shown >= epoch, `a state of ${id} shows that is of an epoch before ${epoch}`);

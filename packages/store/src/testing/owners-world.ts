@@ -121,6 +121,7 @@ export class OwnersWorld {
     if (outcome.change === undefined) return ok(hasNothing || (isSame && !isForced), "it did nothing");
     const [row] = readBody(outcome.change);
     const begins = last !== undefined && (next !== owner || isForced);
+    equal(row && ownerIn(row), next, "owner");
     equal(row?.stamp[0], begins ? last.stamp[0] + 1 : (last?.stamp[0] ?? 0), "epoch");
     deepEqual(row?.cut, begins ? last.stamp.slice(1) : last?.cut, "cut");
     seen.apply(outcome.change);

@@ -1,11 +1,11 @@
 /**
  * The databases that are compared: stores as agents open them, and bare SQLite with the same schema and settings.
  *
- * Writing leaves work behind in the write-ahead log. Each turn begins with an empty one and is charged for emptying it
- * again, so that nobody's debt is paid in another's turn.
+ * Writing leaves work behind in the write-ahead log. Each turn begins with an empty one, and what is left at its end is
+ * cut before the next, so that nobody's debt is paid in another's turn.
  */
 import { must, type Write, type WriteOutcome } from "@patina/base";
-import { newDbId, newNodeId, systemNow } from "@patina/runtime";
+import { Maintenance, newDbId, newNodeId, systemNow } from "@patina/runtime";
 import { SqliteStore } from "@patina/store";
 import Database from "better-sqlite3";
 import { type Machine, type Machines, MACHINES_SCHEMA, UPSERT } from "./machines.js";
@@ -40,18 +40,53 @@ export function loadStore(store: SqliteStore, machines: Machines): void {
   for (const batch of machines.batches(LOAD_ROWS_PER_COMMIT)) commitOne(store, rowsWrite(batch));
 }
 
-/** SQLite with nothing around it: what the hardware and the file format allow. */
+/** Keys that an agent sweeps at a time, and how often. */
+const MAINTAIN_KEYS = 500;
+const MAINTAIN_EVERY_MS = 50;
+
+/** A store as an agent runs it: a thread cuts its write-ahead log, and its housekeeping goes on beside the writes. */
+export class AgentStore {
+  readonly store: SqliteStore;
+  readonly #maintenance: Maintenance;
+  #maintainedMs = 0;
+
+  constructor(path: string) {
+    this.store = openStore(path, 0);
+    this.#maintenance = new Maintenance(path);
+  }
+
+  /** Call it after every write: a slice of housekeeping when it is due. */
+  maintain(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#maintainedMs < MAINTAIN_EVERY_MS) return;
+    this.#maintainedMs = nowMs;
+    this.store.maintain(MAINTAIN_KEYS);
+  }
+
+  async close(): Promise<void> {
+    await this.#maintenance.close();
+    this.store.close();
+  }
+}
+
+/**
+ * SQLite with nothing around it, as better-sqlite3 opens it: what the hardware and the file format allow. Its commits
+ * cut the write-ahead log themselves, unless `cutBy` leaves that to a thread like an agent's.
+ */
 export class BareDatabase {
   readonly #db: Database.Database;
   readonly #upsert: Database.Statement;
+  readonly #maintenance: Maintenance | undefined;
 
-  constructor(path: string, synchronous: Durability) {
+  constructor(path: string, synchronous: Durability, cutBy: "commits" | "thread" = "commits") {
     this.#db = new Database(path);
     this.#db.pragma("journal_mode = WAL");
     this.#db.pragma(`synchronous = ${synchronous}`);
     this.#db.pragma("temp_store = MEMORY");
-    this.#db.exec(MACHINES_SCHEMA);
+    if (cutBy === "thread") this.#db.pragma("wal_autocheckpoint = 0");
+    this.#db.exec(MACHINES_SCHEMA.replaceAll("CREATE TABLE", "CREATE TABLE IF NOT EXISTS").replaceAll("CREATE INDEX", "CREATE INDEX IF NOT EXISTS")); // prettier-ignore
     this.#upsert = this.#db.prepare(UPSERT);
+    this.#maintenance = cutBy === "thread" ? new Maintenance(path) : undefined;
   }
 
   load(machines: Machines): void {
@@ -65,7 +100,8 @@ export class BareDatabase {
     this.#db.exec("COMMIT");
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.#maintenance?.close();
     this.#db.close();
   }
 }

@@ -2,29 +2,17 @@
  * Three agents of one region, as production runs them (data directory, store, maintenance thread, gossip on loopback),
  * in this process: one clock for all, and one thread, so that what is measured includes the work of all three.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { defaultAgentConfig, type Effect } from "@patina/agent";
-import { AppError, must, type Write } from "@patina/base";
-import { AgentRuntime, DataDir, Maintenance, newDbId, systemNow } from "@patina/runtime";
-import { SqliteStore } from "@patina/store";
-import { CLUSTER } from "./databases.js";
-import { freePort } from "./loopback.js";
-import { MACHINES_SCHEMA } from "./machines.js";
+import type { Effect } from "@patina/agent";
+import { must, type Write } from "@patina/base";
+import { type BenchAgent, startAgent } from "./agent.js";
 import { within } from "./pacing.js";
 
 const SIZE = 3;
-const START_ATTEMPTS = 5;
 const SETTLE_LIMIT_MS = 60_000;
 
-interface Agent {
-  readonly runtime: AgentRuntime;
-  readonly address: string;
-  stop(): Promise<void>;
-}
-
 export class Region {
-  readonly #agents: Agent[] = [];
+  readonly #agents: BenchAgent[] = [];
   /** Deliveries under way, by the row's `writes`, which no two changes share. */
   readonly #awaited = new Map<bigint, (seenMs: number) => void>();
   /** What is waited for across the agents, looked at after every step of any. */
@@ -85,7 +73,7 @@ export class Region {
     for (const agent of this.#agents.splice(0).reverse()) await agent.stop();
   }
 
-  #add(agent: Agent): void {
+  #add(agent: BenchAgent): void {
     this.#agents.push(agent);
     agent.runtime.observe((_, effects) => this.#onStep(effects));
     if (this.#agents.length < SIZE) return;
@@ -122,57 +110,7 @@ export class Region {
     return this.#agents.map(({ address }) => address);
   }
 
-  #agent(index: number): Agent {
+  #agent(index: number): BenchAgent {
     return must(this.#agents[index], "an agent");
-  }
-}
-
-/** Another process may take the port between finding and binding it: then with another one. */
-async function startAgent(path: string, seeds: readonly string[]): Promise<Agent> {
-  for (let attempt = 1; ; attempt++) {
-    const address = `127.0.0.1:${await freePort()}`;
-    try {
-      return await startAgentAt(path, address, seeds);
-    } catch (thrown) {
-      if (!(thrown instanceof AppError) || thrown.code !== "port-in-use" || attempt === START_ATTEMPTS) throw thrown;
-    }
-  }
-}
-
-async function startAgentAt(path: string, address: string, seeds: readonly string[]): Promise<Agent> {
-  mkdirSync(path, { recursive: true });
-  const dataDir = new DataDir(path, systemNow().wallMs);
-  const node = dataDir.identity.nodeId;
-  const store = new SqliteStore({
-    path: dataDir.databasePath,
-    cluster: CLUSTER,
-    node,
-    newDbId,
-    schemaSql: MACHINES_SCHEMA,
-    walAutocheckpointPages: 0,
-  });
-  const maintenance = new Maintenance(dataDir.databasePath);
-  const close = async (): Promise<void> => {
-    await maintenance.close();
-    store.close();
-    dataDir.close();
-  };
-  try {
-    const gossip = { address, advertise: address, seeds };
-    const runtime = await AgentRuntime.start({
-      dataDir,
-      store,
-      gossip,
-      api: "http://127.0.0.1:0",
-      config: defaultAgentConfig,
-    });
-    const stop = async (): Promise<void> => {
-      await runtime.stop();
-      await close();
-    };
-    return { runtime, address, stop };
-  } catch (thrown) {
-    await close();
-    throw thrown;
   }
 }

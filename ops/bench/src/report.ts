@@ -1,11 +1,10 @@
 /** What a run has to say: figures, each beside what it is to be compared with, as a table or as lines of JSON. */
 import { median, medianRatio } from "./rounds.js";
 
-export interface Goal {
-  /** What must reach the goal: the figure itself, or its ratio to the peer. */
-  readonly of: "value" | "ratio";
-  readonly atLeast: number;
-}
+/** What must reach the goal, the figure itself or its ratio to the peer, and from which side. */
+export type Goal =
+  | { readonly of: "value" | "ratio"; readonly atLeast: number }
+  | { readonly of: "value" | "ratio"; readonly atMost: number };
 
 export interface Figure {
   readonly name: string;
@@ -42,6 +41,11 @@ export function figure({ name, unit, values }: Measured, comparison?: Comparison
   return { name, value, unit, versus: versus.name, ratio, goal };
 }
 
+/** A figure by itself, with what it must reach. */
+export function figureAlone(measured: Measured, goal: Goal): Figure {
+  return { ...figure(measured), goal };
+}
+
 export function unmeasured(name: string): Figure {
   return { name, value: null, unit: "", versus: null, ratio: null, goal: null };
 }
@@ -50,7 +54,8 @@ export function unmeasured(name: string): Figure {
 function reached({ value, ratio, goal }: Figure): boolean | undefined {
   if (goal === null) return undefined;
   const actual = goal.of === "value" ? value : ratio;
-  return actual !== null && actual >= goal.atLeast;
+  if (actual === null) return false;
+  return "atLeast" in goal ? actual >= goal.atLeast : actual <= goal.atMost;
 }
 
 /** One line of JSON: `{suite, name, value, unit, versus, ratio, goal, ok}`. */
@@ -88,8 +93,8 @@ function cells(it: Figure): string[] {
   ];
 }
 
-function goalText({ of, atLeast }: Goal): string {
-  return `${of} >= ${atLeast}`;
+function goalText(goal: Goal): string {
+  return "atLeast" in goal ? `${goal.of} >= ${goal.atLeast}` : `${goal.of} <= ${goal.atMost}`;
 }
 
 /** Three digits that mean something; more would claim a precision that a shared machine does not have. */

@@ -61,7 +61,8 @@ export class Collector {
   }
 
   #mayGo([, , hlc, origin, version, , hasCut]: Row): boolean {
-    return hasCut === 0n && hlc < this.#before && Number(version) <= (this.#stable.get(Number(origin)) ?? 0);
+    if (hasCut !== 0n) return false;
+    return hlc < this.#before && Number(version) <= (this.#stable.get(Number(origin)) ?? 0);
   }
 
   #drop([tbl, key, hlc, , , app]: Row): void {

@@ -2,11 +2,13 @@
 export { type Bucket, type BucketRow, readBucket } from "./bucket.js";
 export type { Repaired } from "./repair.js";
 export { adoptImage, type ImageFacts, takeImage } from "./image.js";
+export { Digest } from "./digest.js";
 export type { Extract } from "./extract.js";
 export { defaultStoreLimits, type StoreLimits } from "./limits.js";
 export type { Members } from "./members.js";
 export type { StoredObject } from "./object.js";
 export type { QuarantineCursor, QuarantinedChange } from "./quarantine.js";
+export { encodeKey, rowHash } from "./row-codec.js";
 export { type Column, parseSchema, type Schema, type TableSchema } from "./schema.js";
 export { scrub, type ScrubFinding } from "./scrub.js";
 export { assertReadStatement } from "./sql/read-statement.js";

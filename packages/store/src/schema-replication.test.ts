@@ -55,6 +55,12 @@ function sql(store: SqliteStore, text: string, ...params: SqlValue[]): Change {
   return must(outcome.change, "a change");
 }
 
+function put(store: SqliteStore, values: Record<string, SqlValue>): Change {
+  const [outcome] = store.commit([{ kind: "rows", rows: [{ table: "t", values }] }], WALL + ++tick);
+  if (outcome?.ok !== true) throw must(outcome, "an outcome").error;
+  return must(outcome.change, "a change");
+}
+
 function apply(store: SqliteStore, schema: string, ignored: string[] = []): Change {
   const { write } = store.schemas.plan(schema, ignored);
   const [outcome] = store.commit([{ kind: "rows", rows: [must(write, "something to apply")] }], WALL + ++tick);
@@ -151,8 +157,7 @@ describe("rows of a schema that is not here yet", () => {
     const schema = apply(a, WIDER);
     b.apply([sql(a, "INSERT INTO t VALUES ('1', 'x', 'ams', 7), ('2', 'y', 'fra', 8)")]);
     const touched = [sql(b, "UPDATE t SET a = 'b' WHERE id = '1'"), sql(b, "DELETE FROM t WHERE id = '2'")];
-    const [put] = b.commit([{ kind: "rows", rows: [{ table: "t", values: { id: "1", a: "c" } }] }], WALL + ++tick);
-    for (const change of [...touched, must(put?.ok === true ? put.change : undefined, "a change")]) a.apply([change]);
+    for (const change of [...touched, put(b, { id: "1", a: "c" })]) a.apply([change]);
     b.apply([schema]);
     expect(all(a)).toEqual([["1", "c", "ams", 7n]]);
     expect(all(b)).toEqual(all(a));
@@ -213,10 +218,11 @@ describe("a destructive schema", () => {
     expect(a.tableDigests()["t"]).toBe(digest);
     expect(codeOf(() => sql(a, "UPDATE t SET n = 1"))).toBe("sql-error");
     const change = sql(a, "UPDATE t SET a = 'new' WHERE id = '1'");
-    for (const it of [hiding, change]) b.apply([it]);
+    const object = put(a, { id: "2", a: "y2" });
+    for (const it of [hiding, change, object]) b.apply([it]);
     const back = apply(b, WIDER);
     a.apply([back]);
-    for (const store of [a, b]) expect(all(store)).toEqual([["1", "new", "ams", 7n], ["2", "y", "z", 8n]]); // prettier-ignore
+    for (const store of [a, b]) expect(all(store)).toEqual([["1", "new", "ams", 7n], ["2", "y2", "z", 8n]]); // prettier-ignore
     expect(a.digest()).toBe(b.digest());
   });
 

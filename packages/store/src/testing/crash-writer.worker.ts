@@ -4,6 +4,7 @@
  *   open HOLDINGS                  the store is open and holds this
  *   ack NAME ORIGIN VERSION        a local write is committed, as this version
  *   got NAME ORIGIN VERSION        a change of the other store is applied
+ *   kept                           all that was got survives a loss of power from now on
  *
  * Arguments: the database's path, a seed, and how many steps to take.
  */
@@ -30,6 +31,9 @@ function receive(store: SqliteStore, other: SqliteStore, name: string, rng: Rng)
   const changes = other.commit(writes, CRASH_WALL_MS).flatMap((it) => (it.ok && it.change ? [it.change] : []));
   store.apply(rng.chance(0.5) ? changes.toReversed() : changes);
   changes.forEach(({ origin, version }, i) => say(`got ${names[i]} ${origin} ${version}`));
+  if (!rng.chance(0.3)) return;
+  store.makeDurable();
+  say("kept");
 }
 
 const [path = "", seed = "", steps = "Infinity"] = process.argv.slice(2);

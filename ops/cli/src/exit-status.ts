@@ -18,6 +18,7 @@ export const EXIT = {
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "bad-request": EXIT.usage,
+  "not-owner": EXIT.conflict,
   "table-unknown": EXIT.absent,
   "row-absent": EXIT.absent,
   "app-absent": EXIT.absent,

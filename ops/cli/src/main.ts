@@ -6,6 +6,7 @@ import pc from "picocolors";
 import { addApps } from "./commands/apps.js";
 import { addCheckpoint } from "./commands/checkpoint.js";
 import { addDev } from "./commands/dev.js";
+import { addHandoff } from "./commands/handoff.js";
 import { addImport } from "./commands/import.js";
 import { addMembers } from "./commands/members.js";
 import { addQuarantine } from "./commands/quarantine.js";
@@ -37,6 +38,7 @@ for (const add of [
   addImport,
   addSchema,
   addMembers,
+  addHandoff,
   addVerify,
   addQuarantine,
   addCheckpoint,

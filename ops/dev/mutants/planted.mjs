@@ -5,6 +5,7 @@
 const STORE = "packages/store/src";
 const FLEET = `${STORE}/fleet.test.ts`;
 const SMALL = `${STORE}/small-scope.test.ts`;
+const OWNERS = `${STORE}/owners.test.ts`;
 const SCHEMAS = `${STORE}/schema-replication.test.ts`;
 
 export const PLANTED = [
@@ -60,7 +61,7 @@ export const PLANTED = [
   {
     name: "a stale write overwrites a newer one",
     file: `${STORE}/remote-applier.ts`,
-    from: "if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;",
+    from: "if (isBeaten) return undefined;",
     to: "",
     test: SMALL,
   },
@@ -182,6 +183,76 @@ export const PLANTED = [
     from: "      for (const mirror of this.#mirrors) mirror.flush(this.#db);",
     to: '      this.#db.exec("COMMIT; BEGIN IMMEDIATE");\n      for (const mirror of this.#mirrors) mirror.flush(this.#db);',
     test: `${STORE}/crash.int.test.ts`,
+  },
+  {
+    name: "owners: a row of another's may be written",
+    file: `${STORE}/ownership.ts`,
+    from: "if (isThere) this.#assertMayWrite(row, owner);",
+    to: "",
+    test: OWNERS,
+  },
+  {
+    name: "owners: a change of hands is no new epoch",
+    file: `${STORE}/ownership.ts`,
+    from: "epoch: last.epoch + 1, beginsEpoch: true",
+    to: "epoch: last.epoch, beginsEpoch: true",
+    test: OWNERS,
+  },
+  {
+    name: "owners: the cut goes out with the first state of an epoch only",
+    file: `${STORE}/ownership.ts`,
+    from: "return withMark({ ...row, epoch: last.epoch }, mark);",
+    to: "return { ...row, epoch: last.epoch };",
+    test: OWNERS,
+  },
+  {
+    name: "owners: the cut is not read back for peers",
+    file: `${STORE}/change-log.ts`,
+    from: "return row && mark ? { ...row, ...mark } : row;",
+    to: "return row;",
+    test: OWNERS,
+  },
+  {
+    name: "owners: a tombstone forgets whose row it was",
+    file: `${STORE}/ownership.ts`,
+    from: "const owner = row.state === undefined ? row.ownerBefore : undefined;",
+    to: "const owner = undefined;",
+    test: OWNERS,
+  },
+  {
+    name: "owners: SQL hides whose row it was by changing the owner first",
+    file: `${STORE}/captured-writes.ts`,
+    from: "ownerWas === undefined ? isStill : ownerWas.owner",
+    to: "isStill",
+    test: OWNERS,
+  },
+  {
+    name: "owners: who wrote beyond the cut is not told",
+    file: `${STORE}/fence.ts`,
+    from: "if (compareStamps(loser.stamp, { ...cut, epoch: stamp.epoch - 1 }) > 0) return true;",
+    to: "",
+    test: OWNERS,
+  },
+  {
+    name: "owners: who slept through two epochs is not told",
+    file: `${STORE}/fence.ts`,
+    from: "return isOurs && (loser.owner ?? self.worker) === self.worker;",
+    to: "return false;",
+    test: OWNERS,
+  },
+  {
+    name: "owners: a doubt outlives its epoch",
+    file: `${STORE}/ownership.ts`,
+    from: "if (epoch !== epochBefore || state === undefined) this.contests.settle(db, table, key);",
+    to: "",
+    test: OWNERS,
+  },
+  {
+    name: "owners: a row that changed hands loses its tombstone",
+    file: `${STORE}/collector.ts`,
+    from: "if (hasCut !== 0n) return false;",
+    to: "",
+    test: `${STORE}/ownership.test.ts`,
   },
   {
     name: "the digest of an updated row still counts what it was",

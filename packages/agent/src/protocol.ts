@@ -2,7 +2,16 @@
  * The contract of an agent: what it may be told and what it may ask for. Plain data both ways. The driver performs the
  * effects in order; a returned effect implies that what it speaks of is committed.
  */
-import type { AppError, Change, ChangedRow, NodeId, OriginId, Write, WriteOutcome } from "@patina/base";
+import type {
+  AppError,
+  Change,
+  ChangedRow,
+  NodeId,
+  OriginId,
+  OwnershipConflict,
+  Write,
+  WriteOutcome,
+} from "@patina/base";
 import type { Member, MembershipTimer, MemberState } from "@patina/membership";
 
 /** Names a stream between driver and agent. The agent names those it opens, the driver those it accepts. */
@@ -50,6 +59,8 @@ export type AgentEvent =
   | { readonly kind: "member"; readonly member: Member; readonly previous: MemberState | undefined }
   | { readonly kind: "changed"; readonly source: "local" | "remote"; readonly rows: readonly ChangedRow[] }
   | { readonly kind: "quarantined"; readonly change: Change; readonly reason: string }
+  /** A write that lost to another owner's, or a row that two claim. Whoever wrote it for `isOurs` must stop. */
+  | OwnershipConflict
   /** This version does not follow the one before: its node was copied, or put back to an old copy of its disk. */
   | { readonly kind: "forked"; readonly origin: OriginId; readonly version: number }
   /** Equal holdings with unequal digests: a bug or a damaged disk, never normal. */

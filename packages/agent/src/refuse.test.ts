@@ -43,7 +43,7 @@ class CountingStore implements StorePort {
     this.applied.push(...changes);
     for (const { origin, version } of changes) this.#hold(origin, Ranges.of(version, version));
     for (const { origin, versions } of empties) this.#hold(origin, versions);
-    return { applied: changes.length, quarantined: [], forked: [], rows: [] };
+    return { applied: changes.length, quarantined: [], forked: [], rows: [], conflicts: [] };
   }
 
   holdings(): ReadonlyMap<OriginId, Holding> {

@@ -204,11 +204,12 @@ export class Replica {
 
   #apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ReplicaEffect[] {
     try {
-      const { rows, quarantined, forked } = this.#store.apply(changes, empties, this.#owed);
+      const { rows, quarantined, forked, conflicts } = this.#store.apply(changes, empties, this.#owed);
       this.#owed = new Map();
       return [
         ...quarantined.map(({ change, reason }) => event({ kind: "quarantined", change, reason })),
         ...forked.map(({ origin, version }) => event({ kind: "forked", origin, version })),
+        ...conflicts.map(event),
         ...(rows.length > 0 ? [event({ kind: "changed", source: "remote", rows })] : []),
         ...(this.#store.members.isSelfEvicted ? [event({ kind: "evicted", reason: GIVEN_UP })] : []),
       ];

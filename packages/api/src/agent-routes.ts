@@ -8,10 +8,11 @@ import { bodyLimit } from "hono/body-limit";
 import { stream } from "hono/streaming";
 import { type BulkLimits, defaultBulkLimits } from "./bulk-load.js";
 import { jsonBody } from "./json-body.js";
+import { addHandoffRoutes } from "./handoff-routes.js";
 import { addIntegrityRoutes } from "./integrity-routes.js";
 import { addMemberRoutes } from "./member-routes.js";
 import { addObjectRoutes, isObjectStream } from "./object-routes.js";
-import type { AgentPort, CheckpointsPort, IntegrityPort, LiveQueriesPort, LiveQuery } from "./ports.js";
+import type { AgentPort, CheckpointsPort, IntegrityPort, LiveQueriesPort, LiveQuery, OwnersPort } from "./ports.js";
 import { problemOf, problemResponse } from "./problem.js";
 import { addSchemaRoutes } from "./schema-routes.js";
 import { parseStatement, parseTransaction } from "./statement.js";
@@ -29,6 +30,7 @@ export interface AgentRoutes {
   readonly liveQueries: LiveQueriesPort;
   readonly checkpoints: CheckpointsPort;
   readonly integrity: IntegrityPort;
+  readonly owners: OwnersPort;
   /** Milliseconds on a clock that only moves forward. */
   readonly monotonicMs: () => number;
   readonly limits?: ApiLimits;
@@ -58,6 +60,7 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   addStateRoutes(app, parts);
   addIntegrityRoutes(app, parts.integrity);
   addSchemaRoutes(app, parts.agent);
+  addHandoffRoutes(app, parts.agent, parts.owners);
   addMemberRoutes(app, parts.agent);
   addCheckpointRoutes(app, parts.checkpoints);
   return app;

@@ -12,6 +12,7 @@ export type {
   IntegrityPort,
   LiveQueriesPort,
   LiveQuery,
+  OwnersPort,
   Params,
   QueryRows,
   Readiness,

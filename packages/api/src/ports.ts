@@ -1,5 +1,14 @@
 /** What the HTTP API needs of the process around it. */
-import type { NodeId, RowWrite, SqlValue, Write, WriteOutcome } from "@patina/base";
+import type {
+  DoubtfulRow,
+  FencedWrite,
+  NodeId,
+  Ownership,
+  RowWrite,
+  SqlValue,
+  Write,
+  WriteOutcome,
+} from "@patina/base";
 import type { Member } from "@patina/membership";
 
 export interface QueryRows {
@@ -159,4 +168,14 @@ export interface CheckpointsPort {
   list(): Promise<unknown>;
   show(id: string): Promise<unknown>;
   verify(id: string, withData: boolean): Promise<{ readonly findings: readonly unknown[] }>;
+}
+
+/** Whose rows these are, of tables that name their owner's column. */
+export interface OwnersPort {
+  /** The worker that this agent writes for. */
+  readonly worker: string;
+  /** Whose a row is and since which epoch; undefined when it is not there. */
+  ownership(table: string, key: readonly SqlValue[]): Ownership | undefined;
+  /** Rows that two workers claim, and this agent's own writes that lost to another owner's; the oldest first. */
+  conflicts(): { readonly doubtful: readonly DoubtfulRow[]; readonly fenced: readonly FencedWrite[] };
 }

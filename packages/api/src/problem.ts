@@ -13,6 +13,7 @@ const STATUS: Record<ErrorCode, number> = {
   "subscription-unsupported": 400,
   "subscription-unknown": 404,
   "too-many": 429,
+  "not-owner": 409,
   "load-cut-off": 408,
   "table-unknown": 404,
   "row-absent": 404,

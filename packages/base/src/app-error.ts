@@ -18,6 +18,7 @@ export type ErrorCode =
   | "subscription-unsupported"
   | "subscription-unknown"
   | "too-many"
+  | "not-owner"
   | "load-cut-off"
   // what the caller asked for is not there
   | "table-unknown"

@@ -35,6 +35,7 @@ export {
   sameCluster,
 } from "./ids.js";
 export type { Now } from "./now.js";
+export type { Cut, DoubtfulRow, FencedWrite, Handoff, Ownership, OwnershipConflict } from "./ownership.js";
 export { type Range, Ranges } from "./ranges.js";
 export { Rng } from "./rng.js";
 export { compareStamps, type Stamp } from "./stamp.js";

@@ -3,6 +3,7 @@ import type { AppError } from "./app-error.js";
 import type { Change } from "./change.js";
 import type { Hlc } from "./hlc.js";
 import type { OriginId } from "./ids.js";
+import type { Handoff, OwnershipConflict } from "./ownership.js";
 import type { Ranges } from "./ranges.js";
 import type { SqlValue } from "./value.js";
 
@@ -36,7 +37,9 @@ export interface RowWrite {
 /** One transaction: it happens as a whole or not at all, and becomes at most one version. */
 export type Write =
   | { readonly kind: "statements"; readonly statements: readonly Statement[] }
-  | { readonly kind: "rows"; readonly rows: readonly RowWrite[] };
+  | { readonly kind: "rows"; readonly rows: readonly RowWrite[] }
+  /** Rows that change hands, each of which must be there. */
+  | { readonly kind: "handoffs"; readonly handoffs: readonly Handoff[] };
 
 export interface ChangedRow {
   readonly table: string;
@@ -73,4 +76,6 @@ export interface ApplyOutcome {
   /** Changes that do not follow what was applied of their origin before: two histories go by its name. */
   readonly forked: readonly Change[];
   readonly rows: readonly ChangedRow[];
+  /** What was found about whose rows these are. */
+  readonly conflicts: readonly OwnershipConflict[];
 }

@@ -3,7 +3,7 @@
  * together in the one order that leaves nothing half open when a step fails. Both tiers are this, with tables and
  * routes of their own.
  */
-import type { AgentPort, LiveQueriesPort } from "@patina/api";
+import type { AgentPort, LiveQueriesPort, OwnersPort } from "@patina/api";
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
 import { AppError } from "@patina/base";
@@ -90,7 +90,8 @@ export class AgentProcess {
     const { address } = this.config.api;
     const { liveQueries, checkpoints, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
-    const app = agentRoutes({ agent: this.#agentPort(), liveQueries, checkpoints, integrity, monotonicMs });
+    const ports = { agent: this.#agentPort(), liveQueries, checkpoints, integrity, owners: ownersPort(this.store) };
+    const app = agentRoutes({ ...ports, monotonicMs });
     app.route("/", routes);
     try {
       const server = await serveApi(app, parseAddress(address));
@@ -163,6 +164,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     path: dataDir.databasePath,
     cluster: { name, generation: 1 },
     node: dataDir.identity.nodeId,
+    worker: config.worker ?? dataDir.identity.nodeId,
     newDbId,
     schemaSql: tier.schemaSql,
     walAutocheckpointPages: 0,
@@ -242,6 +244,14 @@ function checkPlaintext({ gossip }: AgentProcessConfig): void {
   throw new AppError("config-invalid", `gossip.address: plaintext on ${host} would be open to the network`, {
     hint: "Listen on 127.0.0.1, or set insecure_force = true where something else protects the network.",
   });
+}
+
+function ownersPort(store: SqliteStore): OwnersPort {
+  return {
+    worker: store.owners.self.worker,
+    ownership: (table, key) => store.ownership(table, key),
+    conflicts: () => store.owners.conflicts(),
+  };
 }
 
 function digestReport(store: SqliteStore): ReturnType<AgentPort["digest"]> {

@@ -24,6 +24,8 @@ const milliseconds = z.number().int().positive().max(86_400_000);
 export const agentConfigSchema = z.strictObject({
   /** The data directory. It is replaced by rename on a restore, so it must not be a mount point. */
   node_dir: z.string().min(1),
+  /** Which worker this agent writes for, as owner columns name it; the node's id when left out. */
+  worker: z.string().min(1).max(255).optional(),
   cluster: z.strictObject({
     name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes"),
   }),

@@ -132,6 +132,7 @@ export class AgentRuntime {
       applied += outcome.applied;
       at = next;
       if (outcome.rows.length > 0) this.#emit({ kind: "changed", source: "remote", rows: outcome.rows });
+      for (const conflict of outcome.conflicts) this.#emit(conflict);
       await new Promise((resolve) => setImmediate(resolve));
     } while (at !== undefined && !this.#isStopped);
     return { applied, remaining: this.#isStopped ? 0 : this.store.quarantinedCount() };

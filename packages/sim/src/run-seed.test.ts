@@ -76,7 +76,7 @@ const holdingsBeforeCommit: WrapStore = (store, rng) => {
       seen.set(origin, holdAlso(holdings().get(origin) ?? NO_HOLDING, Ranges.of(version, version)));
     }
     return rng.chance(0.1)
-      ? { applied: 0, quarantined: [], forked: [], rows: [] }
+      ? { applied: 0, quarantined: [], forked: [], rows: [], conflicts: [] }
       : store.apply(changes, empties, owed);
   };
   return withBug(store, { apply, holdings });

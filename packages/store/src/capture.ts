@@ -10,7 +10,7 @@ import { AppError, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
 import { CLOCK_COLUMNS, type Table } from "./layout.js";
 import { encodeKey, rowId } from "./row-codec.js";
-import { assertKeyText, clockOf, type HashedClock } from "./rows.js";
+import { assertKeyText, clockOf, type HashedClock, ownerName } from "./rows.js";
 import { quoteName } from "./sql/tokens.js";
 
 export interface TouchedRow {
@@ -23,12 +23,14 @@ export interface TouchedRow {
   isMovedHere: boolean;
   /** The app the row belonged to before; undefined as long as it has not changed. */
   appBefore: { readonly app: string | undefined } | undefined;
+  /** Whose row it was before; undefined as long as that has not changed. */
+  ownerWas: { readonly owner: string | undefined } | undefined;
 }
 
 const TOUCH = "_patina_touch";
 
 /** What happened to a row, as the triggers tell it. */
-const EVENT = { written: 0n, gone: 1n, movedHere: 2n, appChanged: 3n } as const;
+const EVENT = { written: 0n, gone: 1n, movedHere: 2n, appChanged: 3n, ownerChanged: 4n } as const;
 
 export class Capture {
   readonly #tables: readonly Table[];
@@ -71,7 +73,7 @@ export class Capture {
     return null;
   }
 
-  /** An event: what happened, table, key…, and what comes with it: the clock of a row that is gone, the app it had. */
+  /** An event: what happened, table, key…, and what comes with it: the clock of a row that is gone, its app, its owner. */
   #play(event: readonly SqlValue[], touched: Map<string, TouchedRow>): void {
     const table = must(this.#tables[Number(event[1])], "a captured table");
     const rest = 2 + table.key.length;
@@ -79,11 +81,15 @@ export class Capture {
     if (event[0] === EVENT.gone) {
       if (!row.isMovedHere) row.gone ??= clockOf(event, rest);
       row.appBefore ??= { app: appOf(event[rest + CLOCK_COLUMNS.length]) };
+      row.ownerWas ??= { owner: ownerName(event[rest + CLOCK_COLUMNS.length + 1]) };
     } else if (event[0] === EVENT.movedHere) {
       row.isMovedHere = true;
       row.appBefore ??= { app: undefined };
+      row.ownerWas ??= { owner: undefined };
     } else if (event[0] === EVENT.appChanged) {
       row.appBefore ??= { app: appOf(event[rest]) };
+    } else if (event[0] === EVENT.ownerChanged) {
+      row.ownerWas ??= { owner: ownerName(event[rest]) };
     }
   }
 }
@@ -94,7 +100,7 @@ function touch(touched: Map<string, TouchedRow>, table: Table, key: readonly Sql
   const id = rowId(table.name, keyBytes);
   let row = touched.get(id);
   if (row === undefined) {
-    row = { table, key, keyBytes, gone: undefined, isMovedHere: false, appBefore: undefined };
+    row = { table, key, keyBytes, gone: undefined, isMovedHere: false, appBefore: undefined, ownerWas: undefined };
     touched.set(id, row);
   }
   return row;
@@ -111,7 +117,9 @@ function createTriggers(db: Database.Database, table: Table, index: number): voi
   const listOf = (names: readonly string[]): string => names.map(quoteName).join(", ");
   const keyOf = (row: string): string => table.key.map((name) => `${row}.${quoteName(name)}`).join(", ");
   const app = table.appColumn === undefined ? "NULL" : `OLD.${quoteName(table.appColumn)}`;
-  const goneArgs = `${keyOf("OLD")}, ${CLOCK_COLUMNS.map((name) => `OLD.${name}`).join(", ")}, ${app}`;
+  const ownerColumn = table.values[table.ownerIndex]?.column;
+  const owner = ownerColumn === undefined ? "NULL" : `OLD.${quoteName(ownerColumn)}`;
+  const goneArgs = `${keyOf("OLD")}, ${CLOCK_COLUMNS.map((name) => `OLD.${name}`).join(", ")}, ${app}, ${owner}`;
   const isMoved = table.key.map((name) => `OLD.${quoteName(name)} IS NOT NEW.${quoteName(name)}`).join(" OR ");
   const moving = `UPDATE OF ${listOf([...table.key, ...rowids])}`;
   const trigger = (name: string, event: string, when: string, what: bigint, args: string): void => {
@@ -123,8 +131,12 @@ function createTriggers(db: Database.Database, table: Table, index: number): voi
   trigger("update", `UPDATE OF ${listOf([...table.insertColumns, ...rowids])}`, "", EVENT.written, keyOf("NEW"));
   trigger("leave", moving, isMoved, EVENT.gone, goneArgs);
   trigger("arrive", moving, isMoved, EVENT.movedHere, keyOf("NEW"));
-  if (table.appColumn === undefined) return;
-  const column = quoteName(table.appColumn);
-  const changesApp = `OLD.${column} IS NOT NEW.${column}`;
-  trigger("app", `UPDATE OF ${column}`, changesApp, EVENT.appChanged, `${keyOf("OLD")}, ${app}`);
+  const onChange = (name: string, column: string | undefined, what: bigint): void => {
+    if (column === undefined) return;
+    const quoted = quoteName(column);
+    const isChanged = `OLD.${quoted} IS NOT NEW.${quoted}`;
+    trigger(name, `UPDATE OF ${quoted}`, isChanged, what, `${keyOf("OLD")}, OLD.${quoted}`);
+  };
+  onChange("app", table.appColumn, EVENT.appChanged);
+  onChange("owner", ownerColumn, EVENT.ownerChanged);
 }

@@ -39,14 +39,17 @@ export class CapturedWrites {
   }
 
   /** What SQL made of a row; nothing when it is as it was. */
-  #pendingRow({ table, key, keyBytes, gone, isMovedHere, appBefore }: TouchedRow): Pending | undefined {
+  #pendingRow({ table, key, keyBytes, gone, isMovedHere, appBefore, ownerWas }: TouchedRow): Pending | undefined {
     const rows = must(this.#tables.get(table.name), `statements for ${table.name}`);
     const row = rows.read(key, keyBytes);
     const waiting = row?.clock === undefined ? rows.readAside(keyBytes) : undefined;
     const before = gone ?? (isMovedHere ? undefined : row?.clock) ?? waiting?.clock;
     const app = appBefore === undefined ? rows.appOf(key, row?.values) : appBefore.app;
     const appWas = before === undefined ? undefined : app;
-    const known = { rows, key, keyBytes, before, appBefore: appWas, hlc: undefined, todo: "stamp" } as const;
+    const isStill = waiting === undefined ? rows.ownerOf(row?.values) : rows.ownerAside(waiting);
+    const ownerBefore = before === undefined ? undefined : ownerWas === undefined ? isStill : ownerWas.owner;
+    const was = { before, appBefore: appWas, ownerBefore };
+    const known = { rows, key, keyBytes, ...was, hlc: undefined, todo: "stamp" } as const;
     if (row === undefined) {
       if (before === undefined) return undefined;
       return { ...known, state: undefined, values: undefined, extras: [], epoch: before.epoch, isBuried: false };

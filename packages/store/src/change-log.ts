@@ -12,6 +12,7 @@
 import { ByteReader, ByteWriter } from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Aside } from "./aside.js";
+import type { Marks } from "./marks.js";
 import { decodeKey, encodeState, type RowChange } from "./row-codec.js";
 import type { Clock, TableRows } from "./rows.js";
 import { SharedStatement } from "./shared-statement.js";
@@ -44,6 +45,7 @@ export class ChangeLog {
   readonly #db: Database.Database;
   readonly #rows: ReadonlyMap<string, TableRows>;
   readonly #aside: Aside;
+  readonly #marks: Marks;
   readonly #read: Database.Statement;
   readonly #next: Database.Statement;
   readonly #drop: Database.Statement;
@@ -55,10 +57,11 @@ export class ChangeLog {
   #swept: { after: readonly [origin: number, version: number, part: number]; kept: number } | undefined;
 
   /** `db` and `rows` are those it reads and sweeps with; it appends on whichever connection writes. */
-  constructor(db: Database.Database, rows: ReadonlyMap<string, TableRows>, aside: Aside) {
+  constructor(db: Database.Database, rows: ReadonlyMap<string, TableRows>, aside: Aside, marks: Marks) {
     this.#db = db;
     this.#rows = rows;
     this.#aside = aside;
+    this.#marks = marks;
     const columns = "SELECT origin, version, part, count, keys FROM _patina_log";
     this.#read = db.prepare(`${columns} WHERE origin = ? AND version BETWEEN ? AND ? ORDER BY version, part`).raw();
     this.#next = db
@@ -137,7 +140,13 @@ export class ChangeLog {
   }
 
   /** What the row says, if that is what the version wrote. */
-  #look(origin: number, version: number, { table, key }: LoggedKey): RowChange | undefined {
+  #look(origin: number, version: number, logged: LoggedKey): RowChange | undefined {
+    const row = this.#lookUp(origin, version, logged);
+    const mark = row && this.#marks.read(this.#db, row.table, row.key, row.epoch);
+    return row && mark ? { ...row, ...mark } : row;
+  }
+
+  #lookUp(origin: number, version: number, { table, key }: LoggedKey): RowChange | undefined {
     const isIts = (clock: Clock): boolean => clock.origin === origin && clock.version === version;
     const rows = this.#rows.get(table);
     const columns = decodeKey(key, key.length);

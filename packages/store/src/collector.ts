@@ -1,12 +1,16 @@
 /**
  * Forgets tombstones that nobody needs any more: those of versions that are stable, a slice at a time. What an app's deleted
  * rows said of its high-water is kept, one row an app, since a summary must never seem older than it was.
+ *
+ * A row that changed hands keeps its tombstone: forgotten here and not yet there, the row would come back in epoch 0 and lose
+ * to what is left of it.
  */
 import type { Hlc } from "@patina/base";
 import type Database from "better-sqlite3";
+import { dropMark } from "./marks.js";
 import { dropTombstone } from "./tombstones.js";
 
-type Row = [tbl: string, key: Buffer, hlc: Hlc, origin: bigint, version: bigint, app: string | null];
+type Row = [tbl: string, key: Buffer, hlc: Hlc, origin: bigint, version: bigint, app: string | null, hasCut: bigint];
 
 export class Collector {
   readonly #db: Database.Database;
@@ -22,7 +26,10 @@ export class Collector {
     this.#db = db;
     this.#next = db
       .prepare(
-        `SELECT tbl, key, hlc, origin, version, app FROM _patina_tombstones WHERE (tbl, key) > (?, ?)
+        `SELECT tbl, key, hlc, origin, version, app, EXISTS (
+           SELECT 1 FROM _patina_marks AS mark
+           WHERE mark.tbl = dead.tbl AND mark.key = dead.key AND mark.epoch = dead.epoch AND mark.hlc IS NOT NULL)
+         FROM _patina_tombstones AS dead WHERE (tbl, key) > (?, ?)
          ORDER BY tbl, key LIMIT ?`,
       )
       .raw()
@@ -53,12 +60,14 @@ export class Collector {
     this.#after = last === undefined || rows.length < rowsMax ? undefined : [last[0], last[1]];
   }
 
-  #mayGo([, , hlc, origin, version]: Row): boolean {
+  #mayGo([, , hlc, origin, version, , hasCut]: Row): boolean {
+    if (hasCut !== 0n) return false;
     return hlc < this.#before && Number(version) <= (this.#stable.get(Number(origin)) ?? 0);
   }
 
   #drop([tbl, key, hlc, , , app]: Row): void {
     if (app !== null) this.#remember.run(tbl, app, hlc);
     dropTombstone(this.#db, tbl, key);
+    dropMark(this.#db, tbl, key);
   }
 }

@@ -101,6 +101,8 @@ export class Dropper {
     if (column === undefined && rows !== undefined) {
       db.prepare("DELETE FROM _patina_tombstones WHERE tbl = ?").run(table);
       db.prepare("DELETE FROM _patina_aside WHERE tbl = ?").run(table);
+      db.prepare("DELETE FROM _patina_marks WHERE tbl = ?").run(table);
+      db.prepare("DELETE FROM _patina_doubtful WHERE tbl = ?").run(table);
       db.exec(`DROP TABLE ${quoteName(rows.table.rowsTable)}`);
       unhide(db, table, "");
     }

@@ -12,11 +12,13 @@ import { DroppedNames } from "./dropped-names.js";
 import { Dropper } from "./dropper.js";
 import { Extractor } from "./extract.js";
 import { tablesOf } from "./hidden.js";
+import { HandoffWrites } from "./handoff-writes.js";
 import type { Table } from "./layout.js";
 import type { StoreLimits } from "./limits.js";
 import { LocalWriter } from "./local-writer.js";
 import { ObjectWrites } from "./object-writes.js";
 import type { Origins } from "./origins.js";
+import type { Owners } from "./ownership.js";
 import type { Quarantine } from "./quarantine.js";
 import { RemoteApplier } from "./remote-applier.js";
 import { rowsOf, type TableRows, type Waiting } from "./rows.js";
@@ -37,6 +39,7 @@ export interface EngineParts {
   readonly clock: HlcClock;
   readonly sync: SyncState;
   readonly self: OriginId;
+  readonly owners: Owners;
   readonly limits: StoreLimits;
 }
 
@@ -55,7 +58,7 @@ export class Engine {
 
   /** `dropped` are the tables and `table.column`s that were dropped for good. */
   constructor(schema: Schema, dropped: readonly string[], parts: EngineParts) {
-    const { sql, plain: db, waiting, origins, quarantine, digest, clock, sync, self, limits } = parts;
+    const { sql, plain: db, waiting, origins, quarantine, digest, clock, sync, self, owners, limits } = parts;
     this.schema = schema;
     forgetTemporary(sql);
     forgetTemporary(db);
@@ -68,13 +71,14 @@ export class Engine {
     this.rows = plain.rows;
     const statements = new StatementCache(sql, (name) => this.findTable(name), limits);
     this.transactions = plain.transactions;
-    this.log = new ChangeLog(db, plain.rows, waiting.aside);
-    const shared = { log: this.log, origins, digest, clock, limits };
+    this.log = new ChangeLog(db, plain.rows, waiting.aside, owners.marks);
+    const shared = { log: this.log, origins, digest, clock, owners, limits };
     this.writer = new LocalWriter({
       ...shared,
       captured,
       plain,
       objects: new ObjectWrites(clock, origins),
+      handoffs: new HandoffWrites(owners),
       statements: new CapturedWrites(new Capture(sql, visible, limits.touchesMax), statements, origins, captured.rows),
       self,
     });

@@ -42,6 +42,7 @@ export function takeImage(path: string, imagePath: string): ImageFacts {
   const image = new Database(imagePath, { fileMustExist: true });
   try {
     image.prepare("DELETE FROM _patina_meta WHERE key IN ('node', 'db')").run();
+    image.prepare("DELETE FROM _patina_fenced").run();
     return readFacts(image);
   } finally {
     image.close();

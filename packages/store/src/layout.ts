@@ -11,6 +11,9 @@
  *   _patina_app_high          per app, the highest stamp of its rows whose tombstones were forgotten
  *   _patina_aside             rows of tables that this schema does not have yet, as they came
  *   _patina_extras            values of columns that it does not have yet, by row
+ *   _patina_marks             by row, the cut of its epoch, and of deleted rows the owner
+ *   _patina_fenced            writes of this node that lost to another owner's
+ *   _patina_doubtful          rows that two owners claim in one epoch
  *   _patina_hidden            columns that it no longer has, and that still hold data
  *   _patina_meta              what file this is: cluster, generation, node, database id, schema
  */
@@ -53,6 +56,15 @@ const ENGINE_TABLES = `
     version INTEGER NOT NULL, hash INTEGER NOT NULL, state BLOB NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS _patina_extras (
     tbl TEXT NOT NULL, key BLOB NOT NULL, state BLOB NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS _patina_marks (
+    tbl TEXT NOT NULL, key BLOB NOT NULL, epoch INTEGER NOT NULL, owner TEXT,
+    hlc INTEGER, origin TEXT, version INTEGER, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS _patina_fenced (
+    seq INTEGER PRIMARY KEY, tbl TEXT NOT NULL, key BLOB NOT NULL, origin TEXT NOT NULL, version INTEGER NOT NULL,
+    owner TEXT, epoch INTEGER NOT NULL, UNIQUE (tbl, key, origin, version));
+  CREATE TABLE IF NOT EXISTS _patina_doubtful (
+    seq INTEGER PRIMARY KEY, tbl TEXT NOT NULL, key BLOB NOT NULL, epoch INTEGER NOT NULL,
+    owner TEXT, other TEXT, UNIQUE (tbl, key));
   CREATE TABLE IF NOT EXISTS _patina_hidden (
     tbl TEXT NOT NULL, name TEXT NOT NULL, definition TEXT NOT NULL, PRIMARY KEY (tbl, name)) WITHOUT ROWID;
 `;

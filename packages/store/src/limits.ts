@@ -19,6 +19,8 @@ export interface StoreLimits {
    * cut. It grows for as long as some reader keeps one snapshot open; users' queries end at their deadline long before.
    */
   readonly walBytesMax: number;
+  /** Fenced writes, and doubtful rows, of which a record is kept: beyond it the oldest goes. */
+  readonly contestsMax: number;
 }
 
 export const defaultStoreLimits: StoreLimits = {
@@ -31,4 +33,5 @@ export const defaultStoreLimits: StoreLimits = {
   statementsCachedMax: 256,
   recentBytesMax: 8 << 20,
   walBytesMax: 1 << 30,
+  contestsMax: 1000,
 };

@@ -18,9 +18,11 @@ import { nextLink } from "./chain.js";
 import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { StoreLimits } from "./limits.js";
+import type { HandoffWrites } from "./handoff-writes.js";
 import { versionTag } from "./object.js";
 import type { ObjectWrites } from "./object-writes.js";
 import type { Origins } from "./origins.js";
+import type { Owners } from "./ownership.js";
 import { changedRow, type Pending } from "./pending.js";
 import { encodeBody, rowHash } from "./row-codec.js";
 import type { TableRows } from "./rows.js";
@@ -40,6 +42,8 @@ export interface LocalWriterParts {
   readonly plain: Lane;
   readonly objects: ObjectWrites;
   readonly statements: CapturedWrites;
+  readonly handoffs: HandoffWrites;
+  readonly owners: Owners;
   readonly log: ChangeLog;
   readonly origins: Origins;
   readonly digest: Digest;
@@ -61,7 +65,7 @@ export class LocalWriter {
    */
   commit(writes: readonly Write[], wallMs: number): WriteOutcome[] {
     const { origins, self, captured, plain } = this.#parts;
-    const lane = writes.every(({ kind }) => kind === "rows") ? plain : captured;
+    const lane = writes.every(({ kind }) => kind !== "statements") ? plain : captured;
     return lane.transactions.run("FULL", (db) => {
       origins.indexOf(self, db); // Before any savepoint: rolling one back must not take the number back.
       return writes.map((write) => this.#outcome(lane, write, wallMs));
@@ -78,10 +82,14 @@ export class LocalWriter {
   }
 
   #run(lane: Lane, db: Database.Database, write: Write, wallMs: number): WriteOutcome {
-    const { objects, statements } = this.#parts;
+    const { objects, statements, handoffs } = this.#parts;
     if (write.kind === "statements") {
       const { pending, rowsAffected } = statements.run(write.statements);
       return this.#finish(db, pending, rowsAffected, wallMs);
+    }
+    if (write.kind === "handoffs") {
+      const pending = handoffs.pending(db, write.handoffs, lane.rows);
+      return this.#finish(db, pending, [pending.length], wallMs);
     }
     const pending = objects.pending(write.rows, lane.rows);
     const outcome = this.#finish(db, pending, [pending.length], wallMs);
@@ -92,7 +100,9 @@ export class LocalWriter {
     return tag === undefined ? outcome : { ...outcome, tag };
   }
 
-  #finish(db: Database.Database, pending: readonly Pending[], rowsAffected: number[], wallMs: number): WriteOutcome {
+  #finish(db: Database.Database, wanted: readonly Pending[], rowsAffected: number[], wallMs: number): WriteOutcome {
+    const { owners } = this.#parts;
+    const pending = wanted.map((row) => owners.admit(db, row));
     if (pending.length === 0) return { ok: true, rowsAffected, change: undefined, rows: [] };
     checkLimits(pending, this.#parts.limits);
     const { origins, clock, self, log } = this.#parts;
@@ -100,12 +110,13 @@ export class LocalWriter {
     const hlc = clock.tick(wallMs);
     const origin = origins.indexOf(self, db);
     const hashes = pending.map((row) => this.#stamp(row, row.hlc ?? hlc, origin, version));
+    for (const row of pending) owners.note(db, row);
     const keys = pending.map(({ rows, keyBytes }) => ({ table: rows.table.name, key: keyBytes }));
     log.append(db, origin, version, keys);
     this.#remember(pending, hashes); // From here on nothing can fail but the commit itself, so memory may follow.
     origins.hold(self, Ranges.of(version, version), hlc, db);
-    const changes = pending.map(({ rows, keyBytes, epoch, hlc: own, state, appBefore: app }) => {
-      return { table: rows.table.name, key: keyBytes, epoch, hlc: own ?? hlc, state, app };
+    const changes = pending.map(({ rows, keyBytes, epoch, hlc: own, state, appBefore: app, mark }) => {
+      return { table: rows.table.name, key: keyBytes, epoch, hlc: own ?? hlc, state, app, ...mark };
     });
     const body = encodeBody(changes, hlc);
     const before = origins.link(self);

@@ -67,7 +67,9 @@ export class ObjectWrites {
     if (hlc !== undefined) this.#clock.observe(hlc); // So that a later unstamped write of the row wins, too.
     const appBefore = rows.appOf(key, current?.values);
     const epoch = stamp?.epoch ?? last?.epoch ?? 0;
-    const known = { rows, key, keyBytes, before, appBefore, epoch, hlc, extras: [], isBuried: buried !== undefined };
+    const ownerBefore = waiting === undefined ? rows.ownerOf(current?.values) : rows.ownerAside(waiting);
+    const was = { isBuried: buried !== undefined, appBefore, ownerBefore };
+    const known = { rows, key, keyBytes, before, epoch, hlc, extras: [], ...was };
     if (deleted === true) {
       // Without a stamp of its own, deleting what is not there says nothing; with one, it must outlive older writes.
       if (before === undefined && (stamp === undefined || isRepeated)) return undefined;

@@ -6,7 +6,7 @@ import Database from "better-sqlite3";
 const CACHE_KIB = 32 << 10;
 
 /** Throws `store-failed` when the file is none of SQLite's, or cannot be had. */
-export function openDatabase(path: string, walAutocheckpointPages: number): Database.Database {
+function openDatabase(path: string, walAutocheckpointPages: number): Database.Database {
   let db: Database.Database | undefined;
   try {
     db = new Database(path);
@@ -29,4 +29,18 @@ export function cannotOpen(path: string, cause: unknown): AppError {
     cause,
     hint: "Check that the directory exists, is writable and is not full; restore a file that is damaged.",
   });
+}
+
+/** Two connections to one file, or none. */
+export function openBoth(
+  path: string,
+  walAutocheckpointPages: number,
+): [sql: Database.Database, plain: Database.Database] {
+  const sql = openDatabase(path, walAutocheckpointPages);
+  try {
+    return [sql, openDatabase(path, walAutocheckpointPages)];
+  } catch (thrown) {
+    sql.close();
+    throw thrown;
+  }
 }

@@ -3,6 +3,7 @@ import type { ChangedRow, Hlc, SqlValue } from "@patina/base";
 import { isSameValue } from "./affinity.js";
 import type { Extra } from "./extras.js";
 import type { Table } from "./layout.js";
+import type { Mark } from "./marks.js";
 import type { Origins } from "./origins.js";
 import { rowHash } from "./row-codec.js";
 import type { HashedClock, TableRows } from "./rows.js";
@@ -18,7 +19,15 @@ export interface Pending {
   /** What the row keeps in columns that the schema does not have. */
   readonly extras: readonly Extra[];
   readonly appBefore: string | undefined;
+  /** Whose row it was, while it is there. */
+  readonly ownerBefore: string | undefined;
   readonly epoch: number;
+  /** Given by the owners' rules, like the epoch. */
+  readonly mark?: Mark;
+  /** Its epoch is a new one, likewise. */
+  readonly beginsEpoch?: true;
+  /** It is taken from whoever has it. */
+  readonly isClaim?: true;
   /** Given by the writer, e.g. a summary row that carries its region's high-water; else the version's own. */
   readonly hlc: Hlc | undefined;
   /** A tombstone of the row is there, and must go when the row comes back. */

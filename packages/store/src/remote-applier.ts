@@ -16,21 +16,24 @@ import {
   holds,
   MalformedError,
   messageOf,
+  type OwnershipConflict,
   Ranges,
   type SqlValue,
   type Stamp,
 } from "@patina/base";
 import type Database from "better-sqlite3";
-import type { Aside } from "./aside.js";
+import type { Aside, AsideRow } from "./aside.js";
 import { nextLink } from "./chain.js";
 import type { ChangeLog } from "./change-log.js";
 import type { Digest } from "./digest.js";
 import type { DroppedNames } from "./dropped-names.js";
+import type { Contender } from "./fence.js";
 import type { StoreLimits } from "./limits.js";
 import type { Origins } from "./origins.js";
+import type { Owners } from "./ownership.js";
 import type { Quarantine } from "./quarantine.js";
 import { decodeBody, decodeKey, decodeState, encodeKey, rowHash, type RowChange } from "./row-codec.js";
-import type { Clock, HashedClock, TableRows } from "./rows.js";
+import type { Clock, HashedClock, StoredRow, TableRows } from "./rows.js";
 import { isFatal } from "./sqlite-error.js";
 import { dropTombstone, putTombstone, readTombstone } from "./tombstones.js";
 import type { Transactions } from "./transactions.js";
@@ -46,7 +49,14 @@ export interface RemoteApplierParts {
   readonly quarantine: Quarantine;
   readonly digest: Digest;
   readonly clock: HlcClock;
+  readonly owners: Owners;
   readonly limits: StoreLimits;
+}
+
+/** What a batch is found to do. */
+interface Found {
+  readonly rows: ChangedRow[];
+  readonly conflicts: OwnershipConflict[];
 }
 
 /** What memory must follow once a change has been applied as a whole. */
@@ -74,13 +84,13 @@ export class RemoteApplier {
   apply(changes: readonly Change[], empties: readonly EmptyVersions[], owed: Heads): ApplyOutcome {
     const { origins, db, clock, transactions } = this.#parts;
     return transactions.run("NORMAL", () => {
-      const rows: ChangedRow[] = [];
+      const found: Found = { rows: [], conflicts: [] };
       const quarantined: { change: Change; reason: string }[] = [];
       const forked: Change[] = [];
       let applied = 0;
       for (const change of changes) {
         if (holds(origins.holding(change.origin), change.version)) continue;
-        const reason = this.#inSavepoint(change, rows);
+        const reason = this.#inSavepoint(change, found);
         if (reason !== undefined) quarantined.push({ change, reason });
         if (!this.#follow(change)) forked.push(change);
         origins.hold(change.origin, Ranges.of(change.version, change.version), change.hlc, db);
@@ -92,7 +102,7 @@ export class RemoteApplier {
         if (!versions.isEmpty) origins.setLink(origin, undefined);
       }
       for (const [origin, head] of owed) origins.owe(origin, head, db);
-      return { applied, quarantined, forked, rows };
+      return { applied, quarantined, forked, ...found };
     });
   }
 
@@ -100,16 +110,16 @@ export class RemoteApplier {
   retryQuarantined(changes: readonly Change[]): ApplyOutcome {
     const { db, origins, quarantine, transactions } = this.#parts;
     return transactions.run("FULL", () => {
-      const rows: ChangedRow[] = [];
+      const found: Found = { rows: [], conflicts: [] };
       const quarantined: { change: Change; reason: string }[] = [];
       let applied = 0;
       for (const change of changes) {
         quarantine.drop(origins.indexOf(change.origin, db), change.version);
-        const reason = this.#inSavepoint(change, rows);
+        const reason = this.#inSavepoint(change, found);
         if (reason === undefined) applied++;
         else quarantined.push({ change, reason });
       }
-      return { applied, quarantined, forked: [], rows };
+      return { applied, quarantined, forked: [], ...found };
     });
   }
 
@@ -125,17 +135,18 @@ export class RemoteApplier {
   }
 
   /** Undefined when applied; otherwise why not, and the change is in quarantine. */
-  #inSavepoint(change: Change, out: ChangedRow[]): string | undefined {
+  #inSavepoint(change: Change, out: Found): string | undefined {
     const { db, digest, origins, clock, transactions } = this.#parts;
     const origin = origins.indexOf(change.origin, db); // Before the savepoint: a rollback must not take the number back.
     try {
       const steps: MemoryStep[] = [];
-      const changed = transactions.inSavepoint(() => this.#applyRows(change, origin, steps));
+      const found = transactions.inSavepoint(() => this.#applyRows(change, origin, steps));
       for (const { table, key, observed, difference } of steps) {
         clock.observe(observed);
         digest.add(table, key, difference);
       }
-      for (const row of changed) out.push(row);
+      for (const row of found.rows) out.rows.push(row);
+      for (const conflict of found.conflicts) out.conflicts.push(conflict);
       return undefined;
     } catch (thrown) {
       if (!transactions.isOpen || isFatal(thrown)) throw thrown;
@@ -145,20 +156,26 @@ export class RemoteApplier {
     }
   }
 
-  #applyRows(change: Change, origin: number, steps: MemoryStep[]): ChangedRow[] {
+  #applyRows(change: Change, origin: number, steps: MemoryStep[]): Found {
     const rows = decodeBody(change.body, change.hlc, this.#parts.limits.transactionRowsMax);
-    const changed: ChangedRow[] = [];
+    const found: Found = { rows: [], conflicts: [] };
     for (const row of rows) {
-      const outcome = this.#joinRow(change, origin, row, steps);
-      if (outcome !== undefined) changed.push(outcome);
+      const outcome = this.#joinRow(change, origin, row, steps, found.conflicts);
+      if (outcome !== undefined) found.rows.push(outcome);
     }
     const keys = steps.map(({ table, key }) => ({ table, key }));
     this.#parts.log.append(this.#parts.db, origin, change.version, keys);
-    return changed;
+    return found;
   }
 
   /** The join. Undefined when the row that is here wins, or when nobody can see it yet. */
-  #joinRow(change: Change, origin: number, incoming: RowChange, steps: MemoryStep[]): ChangedRow | undefined {
+  #joinRow(
+    change: Change,
+    origin: number,
+    incoming: RowChange,
+    steps: MemoryStep[],
+    conflicts: OwnershipConflict[],
+  ): ChangedRow | undefined {
     const rows = this.#parts.rows.get(incoming.table);
     const { rowBytesMax } = this.#parts.limits;
     const key = decodeKey(incoming.key, rowBytesMax);
@@ -171,13 +188,23 @@ export class RemoteApplier {
     if (dropped.hasTable(incoming.table)) return undefined;
     const { decoded, state } = dropped.strip(incoming.table, rows?.table, sent, incoming.state);
     const current = isKnown ? rows.read(key, incoming.key) : undefined;
-    const { db, aside } = this.#parts;
+    const { db, aside, owners } = this.#parts;
     const waiting = current === undefined ? aside.read(db, incoming.table, incoming.key) : undefined;
     const here = current?.clock ?? waiting?.clock;
     const buried = here === undefined ? readTombstone(db, incoming.table, incoming.key) : undefined;
     const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
     const last = here ?? buried;
-    if (last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0) return undefined;
+    const isBeaten = last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0;
+    if (last !== undefined) {
+      const owner = state === undefined ? incoming.owner : rows?.ownerOf(decoded?.values);
+      const arrived = { stamp, owner, cut: incoming.cut, isDeleted: state === undefined };
+      const standing = this.#standing(incoming, last, rows, current, waiting);
+      const place = { table: incoming.table, key, keyBytes: incoming.key };
+      const [winner, loser] = isBeaten ? [standing, arrived] : [arrived, standing];
+      conflicts.push(...owners.meet(db, place, winner, loser));
+    }
+    if (isBeaten) return undefined;
+    owners.arrive(db, incoming, last?.epoch);
     const hash = state === undefined ? 0n : rowHash(incoming.table, incoming.key, stamp, state);
     const difference = hash - (here?.hash ?? 0n);
     // Its stamp may be ahead of its change's: a later local write of the row must win.
@@ -198,6 +225,20 @@ export class RemoteApplier {
     const values = rows.putState(key, incoming.key, decoded, clock, current);
     if (buried !== undefined) rows.dropTombstone(incoming.key);
     return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(key, values) };
+  }
+
+  /** The state that is here, as it meets another. */
+  #standing(
+    { table, key }: RowChange,
+    last: Clock,
+    rows: TableRows | undefined,
+    current: StoredRow | undefined,
+    waiting: AsideRow | undefined,
+  ): Contender {
+    const mark = this.#parts.owners.marks.read(this.#parts.db, table, key, last.epoch);
+    const isThere = current !== undefined || waiting !== undefined;
+    const owner = waiting === undefined ? rows?.ownerOf(current?.values) : rows?.ownerAside(waiting);
+    return { stamp: this.#stampOf(last), owner: isThere ? owner : mark?.owner, cut: mark?.cut, isDeleted: !isThere };
   }
 
   /** A row of a table that this schema does not have, or has with another key. */

@@ -28,8 +28,10 @@ const row: fc.Arbitrary<RowChange> = fc
     hlc: fc.oneof(fc.constant(5n), fc.bigInt(0n, 1n << 61n)),
     state: fc.option(bytes, { nil: undefined }),
     app: fc.option(fc.string({ unit: "grapheme", maxLength: 5 }), { nil: undefined }),
+    owner: fc.option(fc.string({ unit: "grapheme", maxLength: 5 }), { nil: undefined }),
+    cut: fc.option(fc.constantFrom({ hlc: 1n, origin: "0c".repeat(24), version: 1 }, { hlc: 1n << 61n, origin: "ff".repeat(24), version: 2 ** 50 }), { nil: undefined }), // prettier-ignore
   })
-  .map((it) => (it.state === undefined ? it : { ...it, app: undefined }));
+  .map((it) => (it.state === undefined ? it : { ...it, app: undefined, owner: undefined }));
 
 describe("states and keys", () => {
   test("come back as they were, whatever their types", () => {
@@ -86,8 +88,14 @@ describe("bodies", () => {
     const rows: RowChange[] = [
       { table: "t", key, epoch: 0, hlc: 5n, state },
       { table: "t", key, epoch: 300, hlc: 6n, state: undefined, app: "w" },
+      { table: "t", key, epoch: 1, hlc: 5n, state, cut: { hlc: 4n, origin: "0c".repeat(24), version: 9 } },
+      { table: "t", key, epoch: 1, hlc: 5n, state: undefined, owner: "w" },
     ];
-    expect(hexOf(encodeBody(rows, 5n))).toBe("02" + "0000" + "0174" + "0101" + "020203" + "07ac02" + "0000000000000006" + "0174" + "0101" + "0177"); // prettier-ignore
+    const plain = "0000" + "0174" + "0101" + "020203";
+    const tombstone = "07ac02" + "0000000000000006" + "0174" + "0101" + "0177";
+    const cut = "1001" + "0174" + "0101" + "020203" + "0000000000000004" + "0c".repeat(24) + "09";
+    const owned = "0901" + "0174" + "0101" + "0177";
+    expect(hexOf(encodeBody(rows, 5n))).toBe("04" + plain + tombstone + cut + owned);
   });
 
   test("that are broken anywhere only ever throw MalformedError", () => {

@@ -2,7 +2,8 @@
  * Rows as bytes: the body of a change, and the bytes a row's hash is taken of.
  *
  *   body   := count, row…
- *   row    := flags u8 (1 = tombstone, 2 = own hlc, 4 = app), epoch, [hlc u64], table text, key bytes, [state bytes], [app text]
+ *   row    := flags u8 (1 = tombstone, 2 = own hlc, 4 = app, 8 = owner, 16 = cut), epoch, [hlc u64], table text, key bytes,
+ *             [state bytes], [app text], [owner text], [cut: hlc u64, origin 24 bytes, version]
  *   key    := value…                                 in key order
  *   state  := count, (column text, value)…           sorted by name; columns at their default are left out
  *
@@ -11,13 +12,16 @@
 import {
   ByteReader,
   ByteWriter,
+  type Cut,
   type Hlc,
   MalformedError,
   must,
+  ORIGIN_ID_LENGTH,
   readHlc,
   readValue,
   type SqlValue,
   type Stamp,
+  VERSION_MAX,
   writeValue,
 } from "@patina/base";
 import xxhash from "xxhash-wasm";
@@ -33,11 +37,17 @@ export interface RowChange {
   readonly state: Uint8Array | undefined;
   /** Of a tombstone: the app its row belonged to, for those who never saw the row. */
   readonly app?: string | undefined;
+  /** Of a tombstone: whose row it was. */
+  readonly owner?: string | undefined;
+  /** What the row's epoch replaced, in every state of an epoch that began with another owner. */
+  readonly cut?: Cut | undefined;
 }
 
 const TOMBSTONE = 1;
 const OWN_HLC = 2;
 const APP = 4;
+const OWNER = 8;
+const CUT = 16;
 
 const scratch = new ByteWriter(4096);
 
@@ -144,12 +154,17 @@ export function encodeBody(rows: readonly RowChange[], changeHlc: Hlc): Uint8Arr
   for (const row of rows) {
     const ownHlc = row.hlc !== changeHlc;
     const app = row.state === undefined ? row.app : undefined;
-    writer.u8((row.state === undefined ? TOMBSTONE : 0) | (ownHlc ? OWN_HLC : 0) | (app === undefined ? 0 : APP));
+    const owner = row.state === undefined ? row.owner : undefined;
+    const kind = (row.state === undefined ? TOMBSTONE : 0) | (app === undefined ? 0 : APP);
+    const ownership = (owner === undefined ? 0 : OWNER) | (row.cut === undefined ? 0 : CUT);
+    writer.u8(kind | (ownHlc ? OWN_HLC : 0) | ownership);
     writer.varint(row.epoch);
     if (ownHlc) writer.u64(row.hlc);
     writer.text(row.table).bytes(row.key);
     if (row.state !== undefined) writer.bytes(row.state);
     if (app !== undefined) writer.text(app);
+    if (owner !== undefined) writer.text(owner);
+    if (row.cut !== undefined) writer.u64(row.cut.hlc).hex(row.cut.origin).varint(row.cut.version);
   }
   return writer.done();
 }
@@ -171,7 +186,17 @@ function readRow(reader: ByteReader, changeHlc: Hlc, bytesMax: number): RowChang
   const key = reader.bytes(bytesMax);
   const state = (flags & TOMBSTONE) !== 0 ? undefined : reader.bytes(bytesMax);
   const app = (flags & APP) !== 0 ? reader.text(bytesMax) : undefined;
-  return { table, key, epoch, hlc, state, app };
+  const owner = (flags & OWNER) !== 0 ? reader.text(bytesMax) : undefined;
+  const cut = (flags & CUT) !== 0 ? readCut(reader) : undefined;
+  return { table, key, epoch, hlc, state, app, owner, cut };
+}
+
+function readCut(reader: ByteReader): Cut {
+  const hlc = readHlc(reader);
+  const origin = reader.hex(ORIGIN_ID_LENGTH);
+  const version = reader.varint();
+  if (version < 1 || version > VERSION_MAX) throw new MalformedError(`version ${version} in a cut`);
+  return { hlc, origin, version };
 }
 
 /** The tables that a change's rows are of, as far as `start`, the beginning of its bytes, can be read. Never throws. */

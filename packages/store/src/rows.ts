@@ -5,7 +5,7 @@ import { isSameValue, isStoredAsIs } from "./affinity.js";
 import type { Aside, AsideRow } from "./aside.js";
 import type { Extra, Extras } from "./extras.js";
 import { CLOCK_COLUMNS, type Table } from "./layout.js";
-import { type DecodedState, encodeKey } from "./row-codec.js";
+import { type DecodedState, decodeState, encodeKey } from "./row-codec.js";
 import { quoteName } from "./sql/tokens.js";
 import { dropTombstone, putTombstone, readTombstone, type Tombstone } from "./tombstones.js";
 
@@ -185,6 +185,22 @@ export class TableRows {
     const app = appKeyIndex === -1 ? values?.[appIndex] : values && key[appKeyIndex];
     return app === null || app === undefined ? undefined : String(app);
   }
+
+  /** The worker that a row with these values belongs to; undefined when it is nobody's, or its table knows no owners. */
+  ownerOf(values: readonly SqlValue[] | undefined): string | undefined {
+    return ownerName(values?.[this.table.ownerIndex]);
+  }
+
+  /** The same of a row that waits beside its table. */
+  ownerAside({ state }: AsideRow): string | undefined {
+    if (this.table.ownerIndex === -1) return undefined;
+    return this.ownerOf(decodeState(this.table, state, state.length).values);
+  }
+}
+
+/** A column's value as the name of an owner: empty and null are nobody's. */
+export function ownerName(value: SqlValue | undefined): string | undefined {
+  return value === null || value === undefined || value === "" ? undefined : String(value);
 }
 
 /**
@@ -204,6 +220,7 @@ class KeyProbe {
   stored(key: readonly SqlValue[]): readonly SqlValue[] {
     const { keyAffinities } = this.#table;
     if (key.every((value, i) => isStoredAsIs(value, must(keyAffinities[i], "an affinity")))) return key;
+    this.#create(); // Each time: a write that is rolled back takes a table that it created with it.
     const { insert, read, clear } = (this.#statements ??= this.#prepare());
     insert.run(...key);
     const stored = must(read.get(), "a key just written") as SqlValue[];
@@ -211,15 +228,25 @@ class KeyProbe {
     return stored;
   }
 
+  get #name(): string {
+    return `temp.${quoteName(`_patina_key_${this.#table.name}`)}`;
+  }
+
+  #create(): void {
+    const columns = this.#table.key.map(quoteName).join(", ");
+    const rows = `main.${quoteName(this.#table.rowsTable)}`;
+    this.#db.exec(`CREATE TABLE IF NOT EXISTS ${this.#name} AS SELECT ${columns} FROM ${rows} WHERE 0`);
+  }
+
   #prepare(): Record<"insert" | "read" | "clear", Database.Statement> {
-    const { name, rowsTable, key } = this.#table;
-    const probe = `temp.${quoteName(`_patina_key_${name}`)}`;
-    const columns = key.map(quoteName).join(", ");
-    this.#db.exec(`CREATE TABLE IF NOT EXISTS ${probe} AS SELECT ${columns} FROM main.${quoteName(rowsTable)} WHERE 0`);
+    const { key } = this.#table;
     return {
-      insert: this.#db.prepare(`INSERT INTO ${probe} VALUES (${key.map(() => "?").join(", ")})`),
-      read: this.#db.prepare(`SELECT ${columns} FROM ${probe}`).raw().safeIntegers(true),
-      clear: this.#db.prepare(`DELETE FROM ${probe}`),
+      insert: this.#db.prepare(`INSERT INTO ${this.#name} VALUES (${key.map(() => "?").join(", ")})`),
+      read: this.#db
+        .prepare(`SELECT ${key.map(quoteName).join(", ")} FROM ${this.#name}`)
+        .raw()
+        .safeIntegers(true),
+      clear: this.#db.prepare(`DELETE FROM ${this.#name}`),
     };
   }
 }

@@ -13,7 +13,7 @@
 import { createHash } from "node:crypto";
 import { AppError, messageOf, type SqlValue } from "@patina/base";
 import Database from "better-sqlite3";
-import { type Affinity, affinityOf } from "./affinity.js";
+import { type Affinity, affinityOf, isStoredAsIs } from "./affinity.js";
 import { isReserved } from "./sql/reserved.js";
 import { isWord, nameOf, quoteName, statementsOf, type Token, tokenize } from "./sql/tokens.js";
 
@@ -185,8 +185,9 @@ function annotatedColumn(
   const wanted = annotation(sql, statement, what);
   if (wanted === undefined) return undefined;
   const column = columns.find(({ name }) => name === wanted);
-  if (column !== undefined && (what === "app" || (!column.isGenerated && !column.isKey))) return wanted;
-  const kind = what === "app" ? "column" : "column that can be written and is not in the key";
+  const mayOwn = column !== undefined && !column.isGenerated && !column.isKey && isStoredAsIs("name", column.affinity);
+  if (column !== undefined && (what === "app" || mayOwn)) return wanted;
+  const kind = what === "app" ? "column" : "column of text that can be written and is not in the key";
   throw invalid(`table ${statement.name}: @${what} names ${wanted}, which is no ${kind} of it`, "Name such a column.");
 }
 

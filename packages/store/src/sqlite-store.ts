@@ -21,6 +21,7 @@ import {
   type OriginId,
   originId,
   originNode,
+  type Ownership,
   type Ranges,
   type SqlValue,
   type Write,
@@ -39,8 +40,9 @@ import { defaultStoreLimits, type StoreLimits } from "./limits.js";
 import { Members, MEMBERS_TABLE } from "./members.js";
 import { migrate } from "./migrate.js";
 import { readObject, type StoredObject, tableUnknown } from "./object.js";
-import { cannotOpen, openDatabase } from "./open-database.js";
+import { cannotOpen, openBoth } from "./open-database.js";
 import { Origins } from "./origins.js";
+import { Owners, ownershipIn } from "./ownership.js";
 import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./quarantine.js";
 import { RecentChanges } from "./recent.js";
 import { Repairs } from "./repair.js";
@@ -54,6 +56,8 @@ export interface StoreOptions {
   readonly path: string;
   readonly cluster: ClusterId;
   readonly node: NodeId;
+  /** The worker that this store writes for, as owner columns name it; the node's id when left out. */
+  readonly worker?: string;
   /** Used when the file is fresh, restored, or was another node's: versions are never issued twice. */
   readonly newDbId: () => DbId;
   readonly schemaSql: string;
@@ -75,6 +79,8 @@ export class SqliteStore {
   readonly #recent: RecentChanges;
   readonly #members: Members;
   readonly #collector: Collector;
+  /** Whose rows these are, and what was found about it. */
+  readonly owners: Owners;
   /** The schema there is, and the writes that change it. */
   readonly schemas: Schemas;
   /** Putting right what is wrong in this copy. */
@@ -111,7 +117,10 @@ export class SqliteStore {
       const clock = new HlcClock(origins.highWater());
       const quarantine = new Quarantine(plain, origins);
       const digest = new Digest(sql);
-      this.#parts = { sql, plain, waiting, origins, quarantine, digest, clock, sync, self: this.origin, limits };
+      const worker = { node: options.node, worker: options.worker ?? options.node };
+      this.owners = new Owners(plain, worker, origins, limits.contestsMax);
+      const shared = { waiting, origins, quarantine, digest, clock, sync, owners: this.owners, limits };
+      this.#parts = { sql, plain, ...shared, self: this.origin };
       this.#engine = new Engine(schema, droppedIn(sql), this.#parts);
       this.schemas = new Schemas(plain, originNode(this.origin), () => this.#engine.schema);
       this.repairs = new Repairs(this.#parts, this.#guard, () => this.#engine);
@@ -305,7 +314,9 @@ export class SqliteStore {
     let at: QuarantineCursor | undefined;
     do {
       const changes = this.#parts.quarantine.next(at, RETRY_CHANGES);
-      rows.push(...this.#guard.write(() => this.#engine.applier.retryQuarantined(changes)).rows);
+      const outcome = this.#guard.write(() => this.#engine.applier.retryQuarantined(changes));
+      rows.push(...outcome.rows);
+      this.owners.untold.push(...outcome.conflicts);
       at = changes.at(-1);
     } while (at !== undefined);
     return rows;
@@ -325,6 +336,11 @@ export class SqliteStore {
     const isThere = this.#engine.rows.has(table) || digest.tables().some(([name]) => name === table);
     if (!isThere) throw tableUnknown(table, this.#engine.rows);
     return Object.fromEntries([...digest.buckets(table).entries()].filter(([, sum]) => /[^0]/.test(sum)));
+  }
+
+  /** Whose an owned row is, and since which epoch; undefined when it is not there. */
+  ownership(table: string, key: readonly SqlValue[]): Ownership | undefined {
+    return ownershipIn(this.#engine.rows.get(table), key);
   }
 
   quarantinedCount(): number {
@@ -349,7 +365,8 @@ export class SqliteStore {
   /** The outcome of what was applied, with the rows that a schema among it made visible. */
   #followed(outcome: ApplyOutcome): ApplyOutcome {
     const shown = this.#onSystemRows(outcome.rows);
-    return shown.length === 0 ? outcome : { ...outcome, rows: [...outcome.rows, ...shown] };
+    const conflicts = [...outcome.conflicts, ...this.owners.untold.splice(0)];
+    return { ...outcome, rows: shown.length === 0 ? outcome.rows : [...outcome.rows, ...shown], conflicts };
   }
 
   close(): void {
@@ -360,16 +377,6 @@ export class SqliteStore {
 
 function droppedIn(db: Database.Database): readonly string[] {
   return schemaHistory(db)[0]?.dropped ?? [];
-}
-
-function openBoth(path: string, walAutocheckpointPages: number): [sql: Database.Database, plain: Database.Database] {
-  const sql = openDatabase(path, walAutocheckpointPages);
-  try {
-    return [sql, openDatabase(path, walAutocheckpointPages)];
-  } catch (thrown) {
-    sql.close();
-    throw thrown;
-  }
 }
 
 /** A commit at FULL syncs the log only if it writes to it. */

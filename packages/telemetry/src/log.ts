@@ -1,5 +1,6 @@
 /** What an operator reads: one line an event that matters, as JSON by pino. Routine is counted, not logged. */
 import type { AgentEvent } from "@patina/agent";
+import { valueToJson } from "@patina/base";
 import { type Logger, pino } from "pino";
 
 export type { Logger } from "pino";
@@ -18,6 +19,15 @@ export function logEvent(log: Logger, event: AgentEvent): void {
     case "quarantined": {
       const { origin, version } = event.change;
       log.warn({ origin, version, reason: event.reason }, "a change could not be applied and was put aside");
+      return;
+    }
+    case "fenced":
+    case "doubtful": {
+      const { kind: _kind, key, ...rest } = event;
+      const row = { ...rest, key: key.map(valueToJson) };
+      if (event.kind === "doubtful") log.warn(row, "two workers claim a row in one epoch");
+      else if (event.isOurs) log.warn(row, "a write of ours lost to another owner: stop what this row stands for");
+      else log.debug(row, "a late write lost to its row's new owner");
       return;
     }
     case "forked":

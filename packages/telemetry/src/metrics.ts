@@ -13,6 +13,7 @@ export interface MetricsSources {
   readonly agent: Pick<Agent, "members" | "reachable" | "hasSynced" | "localHealth" | "parkedBytes">;
   readonly store: {
     quarantinedCount(): number;
+    readonly owners: { doubtfulCount(): number };
     holdings(): ReadonlyMap<string, { readonly gaps: { readonly size: number } }>;
   };
 }
@@ -26,6 +27,12 @@ export class AgentMetrics {
   readonly #writes = this.#counter("patina_writes_total", "Local transactions, by result.", "result");
   readonly #rows = this.#counter("patina_rows_changed_total", "Rows changed, by where the change came from.", "source");
   readonly #divergence = this.#counter("patina_divergence_total", "Equal holdings with unequal digests. Must stay 0.");
+  readonly #fenced = this.#counter(
+    "patina_fenced_writes_total",
+    "Writes lost to another owner's, by writer.",
+    "writer",
+  );
+  readonly #doubtful = this.#counter("patina_doubtful_rows_total", "Rows found to have two owners in one epoch.");
 
   constructor(sources: MetricsSources) {
     const { cluster, role, version } = sources;
@@ -39,6 +46,8 @@ export class AgentMetrics {
     this.#addGauges(sources);
     this.#addProcessGauges();
     this.#divergence.inc(0);
+    this.#doubtful.inc(0);
+    for (const writer of ["self", "other"]) this.#fenced.inc({ writer }, 0);
   }
 
   observe(input: Input, effects: readonly Effect[]): void {
@@ -60,6 +69,8 @@ export class AgentMetrics {
   #onEvent(event: AgentEvent): void {
     this.#events.inc({ kind: event.kind });
     if (event.kind === "divergence") this.#divergence.inc();
+    if (event.kind === "fenced") this.#fenced.inc({ writer: event.isOurs ? "self" : "other" });
+    if (event.kind === "doubtful") this.#doubtful.inc();
     if (event.kind === "changed") this.#rows.inc({ source: event.source }, event.rows.length);
   }
 
@@ -84,6 +95,7 @@ export class AgentMetrics {
     read("patina_local_health", "0 is healthy; grows while this node finds itself slow.", () => agent.localHealth);
     read("patina_parked_bytes", "Changes waiting for their predecessors.", () => agent.parkedBytes);
     read("patina_quarantined_changes", "Changes that could not be applied.", () => store.quarantinedCount());
+    read("patina_doubtful_rows", "Rows that two owners claim in one epoch.", () => store.owners.doubtfulCount());
     read("patina_origins", "Writers ever heard of.", () => store.holdings().size);
     read("patina_gap_versions", "Versions known to be missing.", () => {
       let gaps = 0;

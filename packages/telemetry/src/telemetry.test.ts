@@ -11,6 +11,9 @@ const events: AgentEvent[] = [
   { kind: "member", member, previous: "alive" },
   { kind: "changed", source: "remote", rows: Array.from({ length: 3 }, () => ({ table: "t", key: [], kind: "upsert", appBefore: undefined, app: undefined })) }, // prettier-ignore
   { kind: "quarantined", change, reason: "why" },
+  { kind: "fenced", table: "t", key: ["m"], origin: "0c".repeat(24), version: 5, owner: "w", epoch: 2, isOurs: true },
+  { kind: "fenced", table: "t", key: ["m"], origin: "0d".repeat(24), version: 6, owner: "w", epoch: 2, isOurs: false },
+  { kind: "doubtful", table: "t", key: [1n], epoch: 2, owner: "w", other: undefined },
   { kind: "divergence", peer: "p", ours: "1", theirs: "2" },
   { kind: "synced", peer: "p" },
   { kind: "peer-lagging", peer: "p" },
@@ -27,7 +30,7 @@ describe("metrics", () => {
     parkedBytes: 77,
   };
   const held = new Map([["o1", { gaps: Ranges.of(2, 4) }], ["o2", { gaps: Ranges.of(9, 9) }]]); // prettier-ignore
-  const store = { quarantinedCount: () => 5, holdings: () => held };
+  const store = { quarantinedCount: () => 5, owners: { doubtfulCount: () => 4 }, holdings: () => held };
   let metrics: AgentMetrics;
   beforeEach(() => {
     metrics = new AgentMetrics({
@@ -62,7 +65,12 @@ describe("metrics", () => {
     expect(await value('patina_writes_total{result="sql-error"}')).toBe(1);
     expect(await value('patina_rows_changed_total{source="remote"}')).toBe(3);
     expect(await value("patina_divergence_total")).toBe(1);
-    for (const { kind } of events) expect(await value(`patina_events_total{kind="${kind}"}`)).toBe(1);
+    expect(await value('patina_fenced_writes_total{writer="self"}')).toBe(1);
+    expect(await value('patina_fenced_writes_total{writer="other"}')).toBe(1);
+    expect(await value("patina_doubtful_rows_total")).toBe(1);
+    expect(await value("patina_doubtful_rows")).toBe(4);
+    for (const { kind } of events)
+      expect(await value(`patina_events_total{kind="${kind}"}`)).toBe(events.filter((it) => it.kind === kind).length);
   });
 
   test("divergence is there at 0 from the start, so that an alarm on it can tell 0 from absent", async () => {
@@ -99,6 +107,9 @@ test("each event has the level of what it means: routine is silent, a lost datab
   expect(lines.map((it) => it.replace(/ \d+$/, ""))).toEqual([
     "info: member is suspect",
     "warn: a change could not be applied and was put aside",
+    "warn: a write of ours lost to another owner: stop what this row stands for",
+    "debug: a late write lost to its row's new owner",
+    "warn: two workers claim a row in one epoch",
     "error: equal holdings, unequal digests",
     "debug: peer-lagging",
     "debug: refused",

@@ -79,6 +79,7 @@ export function writeLayout(layout: Layout, holdDownMs: number | undefined): voi
     const peers = layout.agents.filter(({ cluster }) => cluster === agent.cluster);
     const config = {
       node_dir: agent.node_dir,
+      worker: agent.name,
       cluster: { name: agent.cluster },
       gossip: { address: agent.gossip, seeds: peers.map(({ gossip }) => gossip), insecure: true },
       api: { address: agent.api.replace("http://", "") },

@@ -114,7 +114,7 @@ export class ModelStore implements StorePort {
     }
     for (const { origin, versions } of empties) this.#hold(origin, versions);
     for (const [origin, head] of owed) this.#owed.set(origin, Math.max(head, this.#owed.get(origin) ?? 0));
-    return { applied, quarantined: [], forked: [], rows: [] };
+    return { applied, quarantined: [], forked: [], rows: [], conflicts: [] };
   }
 
   holdings(): ReadonlyMap<OriginId, Holding> {

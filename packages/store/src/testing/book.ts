@@ -11,6 +11,10 @@ export interface BookRow {
   readonly key: readonly SqlValue[];
   readonly stamp: readonly [epoch: number, hlc: bigint, origin: OriginId, version: number];
   readonly cells: ReadonlyMap<string, SqlValue> | undefined;
+  /** Of a tombstone: whose row it was. */
+  readonly owner?: string;
+  /** What its epoch replaced: in the row's order of states, its epoch is the one before. */
+  readonly cut?: readonly [hlc: bigint, origin: OriginId, version: number];
   /** Its cells could not be read. That matters only when it wins. */
   readonly isUnreadable?: true;
 }
@@ -18,6 +22,9 @@ export interface BookRow {
 const TOMBSTONE = 1;
 const OWN_HLC = 2;
 const APP = 4;
+const OWNER = 8;
+const CUT = 16;
+const ORIGIN_DIGITS = 48;
 const BYTES_MAX = 1 << 24;
 
 /** The rows of a change's body. Throws whatever the reader throws when the bytes are not what the format says. */
@@ -34,7 +41,9 @@ export function readBody({ origin, version, hlc, body }: Change): BookRow[] {
     while (!keyReader.isAtEnd) key.push(readValue(keyReader, BYTES_MAX));
     const state = (flags & TOMBSTONE) === 0 ? reader.bytes(BYTES_MAX) : undefined;
     if ((flags & APP) !== 0) reader.text(BYTES_MAX);
-    rows.push({ table, key, stamp: [epoch, own, origin, version], ...readState(state) });
+    const owner = (flags & OWNER) === 0 ? {} : { owner: reader.text(BYTES_MAX) };
+    const cut = (flags & CUT) === 0 ? {} : { cut: [reader.u64(), reader.hex(ORIGIN_DIGITS), reader.varint()] as const };
+    rows.push({ table, key, stamp: [epoch, own, origin, version], ...readState(state), ...owner, ...cut });
   }
   if (!reader.isAtEnd) throw new Error("bytes after the last row");
   return rows;
@@ -69,7 +78,7 @@ export function idOf(row: { readonly table: string; readonly key: readonly SqlVa
   return `${row.table}(${row.key.map(textOf).join(",")})`;
 }
 
-function isGreater(a: BookRow["stamp"], b: BookRow["stamp"]): boolean {
+export function isGreater(a: BookRow["stamp"], b: BookRow["stamp"]): boolean {
   for (let i = 0; i < a.length; i++) {
     const [x, y] = [a[i] as string, b[i] as string]; // Numbers compare alike; only the type has to be one.
     if (x !== y) return x > y;

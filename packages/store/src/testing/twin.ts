@@ -43,7 +43,9 @@ export class Twin {
       const rows =
         write.kind === "rows"
           ? write.rows.map((row) => this.#put(row))
-          : write.statements.map(({ sql, params }) => this.#prepare(sql).run(...(params as SqlValue[])).changes);
+          : (write.kind === "statements" ? write.statements : []).map(
+              ({ sql, params }) => this.#prepare(sql).run(...(params as SqlValue[])).changes,
+            );
       this.#db.exec("COMMIT");
       return rows;
     } catch {

@@ -25,7 +25,7 @@ export interface AgentConfig {
 export const defaultAgentConfig: AgentConfig = {
   membership: defaultMembershipConfig,
   gossip: defaultGossipConfig,
-  applyBytesMax: 64 << 10,
+  applyBytesMax: 32 << 10,
   peerQueueBytesMax: 8 << 20,
   aloneAfterMs: 15_000,
   collectAfterMs: 60_000,

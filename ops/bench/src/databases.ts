@@ -4,7 +4,7 @@
  * Writing leaves work behind in the write-ahead log. Each turn begins with an empty one, and what is left at its end is
  * cut before the next, so that nobody's debt is paid in another's turn.
  */
-import { must, type Write, type WriteOutcome } from "@patina/base";
+import { AppError, must, type Write, type WriteOutcome } from "@patina/base";
 import { Maintenance, newDbId, newNodeId, systemNow } from "@patina/runtime";
 import { SqliteStore } from "@patina/store";
 import Database from "better-sqlite3";
@@ -22,10 +22,27 @@ export function openStore(path: string, walAutocheckpointPages = 1000): SqliteSt
 }
 
 /** Commits one write and hands back its outcome; what a store refuses ends the run. */
-export function commitOne(store: SqliteStore, write: Write): Extract<WriteOutcome, { ok: true }> {
-  const outcome = must(store.commit([write], systemNow().wallMs)[0], "an outcome");
+export function commitOne(
+  store: SqliteStore,
+  write: Write,
+  wallMs = systemNow().wallMs,
+): Extract<WriteOutcome, { ok: true }> {
+  const outcome = must(unlessBusy(() => store.commit([write], wallMs))[0], "an outcome");
   if (!outcome.ok) throw outcome.error;
   return outcome;
+}
+
+/** While a slow disk keeps the cutting of the log from ending, a store is busy. It costs the time it takes. */
+const BUSY_ATTEMPTS = 40;
+
+export function unlessBusy<T>(work: () => T): T {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return work();
+    } catch (thrown) {
+      if (!(thrown instanceof AppError) || thrown.code !== "store-busy" || attempt === BUSY_ATTEMPTS) throw thrown;
+    }
+  }
 }
 
 export function rowsWrite(machines: readonly Machine[]): Write {
@@ -60,7 +77,7 @@ export class AgentStore {
     const nowMs = performance.now();
     if (nowMs - this.#maintainedMs < MAINTAIN_EVERY_MS) return;
     this.#maintainedMs = nowMs;
-    this.store.maintain(MAINTAIN_KEYS);
+    unlessBusy(() => this.store.maintain(MAINTAIN_KEYS));
   }
 
   async close(): Promise<void> {

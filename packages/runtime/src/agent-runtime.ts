@@ -205,6 +205,8 @@ export class AgentRuntime {
   }
 
   #after(delayMs: number, work: () => void): void {
+    // A timer takes a millisecond at least: of a flood's slices, each would wait for one.
+    if (delayMs === 0) return void setImmediate(work);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       work();

@@ -5,6 +5,11 @@ import { listenError, parseAddress } from "./address.js";
 /** A frame is bounded by what anti-entropy packs into one, plus one oversized change. */
 const FRAME_BYTES_MAX = 32 << 20;
 const CONNECT_TIMEOUT_MS = 3000;
+/**
+ * One frame of a stream a turn of the event loop. Otherwise all that one read from the socket brings, dozens of frames, is
+ * handled in a row, and timers, datagrams and writes wait for all of it. The socket is not read on meanwhile.
+ */
+const FRAMES = { maxPayload: FRAME_BYTES_MAX, perMessageDeflate: false, allowSynchronousEvents: false } as const;
 
 export interface StreamEvents {
   readonly onOpened: (stream: string, direction: "in" | "out") => void;
@@ -28,7 +33,7 @@ export class Streams {
   /** Listens. Throws `port-in-use` or `config-invalid`. */
   static async open(address: string, events: StreamEvents): Promise<Streams> {
     const { host, port } = parseAddress(address);
-    const server = new WebSocketServer({ host, port, maxPayload: FRAME_BYTES_MAX, perMessageDeflate: false });
+    const server = new WebSocketServer({ host, port, ...FRAMES });
     await new Promise<void>((resolve, reject) => {
       server.once("listening", resolve);
       server.once("error", (thrown) => reject(listenError(thrown, "gossip", address)));
@@ -37,7 +42,7 @@ export class Streams {
   }
 
   dial(stream: string, address: string): void {
-    const options = { maxPayload: FRAME_BYTES_MAX, perMessageDeflate: false, handshakeTimeout: CONNECT_TIMEOUT_MS };
+    const options = { ...FRAMES, handshakeTimeout: CONNECT_TIMEOUT_MS };
     this.#adopt(stream, new WebSocket(`ws://${address}/`, options), "out");
   }
 

@@ -6,9 +6,9 @@
 import { setImmediate } from "node:timers/promises";
 import { join } from "node:path";
 import { defaultAgentConfig } from "@patina/agent";
-import { hlcFromMs, must, type RowWrite } from "@patina/base";
+import { hlcFromMs, type RowWrite } from "@patina/base";
 import type { SqliteStore } from "@patina/store";
-import { AgentStore } from "../../databases.js";
+import { AgentStore, commitOne, unlessBusy } from "../../databases.js";
 import { type Machine, Machines } from "../../machines.js";
 import { type Figure, figure, figureAlone } from "../../report.js";
 import type { SuiteOptions } from "../suite.js";
@@ -74,7 +74,8 @@ class Churn {
       const before = hlcFromMs(this.#wallMs - defaultAgentConfig.collectAfterMs);
       this.#store.noteStable(new Map([[this.#store.origin, this.#held]]), before);
       this.#held = this.#store.holdings().get(this.#store.origin)?.head ?? 0;
-      for (let slice = 0; slice < SLICES_PER_COMMIT && this.#store.maintain(SWEPT_KEYS); slice++);
+      const sweep = (): boolean => unlessBusy(() => this.#store.maintain(SWEPT_KEYS));
+      for (let slice = 0; slice < SLICES_PER_COMMIT && sweep(); slice++);
       await setImmediate(); // The thread that cuts the log is asked from this one.
     }
   }
@@ -97,7 +98,6 @@ class Churn {
   }
 
   #commit(rows: readonly RowWrite[]): void {
-    const outcome = must(this.#store.commit([{ kind: "rows", rows }], this.#wallMs)[0], "an outcome");
-    if (!outcome.ok) throw outcome.error;
+    commitOne(this.#store, { kind: "rows", rows }, this.#wallMs);
   }
 }

@@ -14,7 +14,7 @@ import type { SuiteOptions } from "../suite.js";
 
 const FULL_ROWS = 100_000;
 const QUICK_ROWS = 5000;
-const FULL_ROUNDS = 3;
+const FULL_ROUNDS = 2;
 const GOAL_MS = { p99: 10, max: 50 } as const;
 const LIMIT_MS = 120_000;
 

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { must, type Rng } from "@patina/base";
-import { AgentStore, BareDatabase, commitOne, rowsWrite, WalCutter } from "../../databases.js";
+import { AgentStore, BareDatabase, commitOne, rowsWrite, unlessBusy, WalCutter } from "../../databases.js";
 import { type Machine, Machines } from "../../machines.js";
 import { type Figure, figure, figureAlone } from "../../report.js";
 import type { SuiteOptions } from "../suite.js";
@@ -24,7 +24,10 @@ export async function sizeFigures({ isQuick, dir, rng }: SuiteOptions): Promise<
   const [steady, flood] = [new AgentStore(paths.steady), new AgentStore(paths.flood)];
   const cutters = Object.values(paths).map((path) => new WalCutter(path));
   const [bareWal, steadyWal, floodWal] = cutters.map((wal) => ({ wal }));
-  const swept = { ...must(steadyWal, "a log"), agent: { maintain: () => void steady.store.maintain(SWEPT_KEYS) } };
+  const swept = {
+    ...must(steadyWal, "a log"),
+    agent: { maintain: () => void unlessBusy(() => steady.store.maintain(SWEPT_KEYS)) },
+  };
   const timed = { ...must(floodWal, "a log"), agent: flood };
   try {
     for (const batches of workOf(machines, sizes.updates, rng)) {

@@ -12,7 +12,7 @@ import { schemaChangeFigures } from "./schema-change.js";
 import { sizeFigures } from "./size.js";
 import { measureThroughput, throughputFigures, type ThroughputSizes } from "./throughput.js";
 
-const FULL: ThroughputSizes = { rows: 100_000, transactions: 400, singles: 2000, rounds: 5 };
+const FULL: ThroughputSizes = { rows: 100_000, transactions: 400, singles: 1000, rounds: 4 };
 const QUICK: ThroughputSizes = { rows: 10_000, transactions: 15, singles: 100, rounds: 2 };
 
 const SUBJECTS: Readonly<Record<string, Suite>> = {

@@ -6,7 +6,7 @@
  * where commits cut the log, which the goals are about; and with a thread like the stores', to judge by.
  */
 import { assert, type Change, must, type Rng } from "@patina/base";
-import { commitOne, rowsWrite, statementsWrite, type WalCutter } from "../../databases.js";
+import { commitOne, rowsWrite, statementsWrite, unlessBusy, type WalCutter } from "../../databases.js";
 import { type Machine, Machines } from "../../machines.js";
 import { type Comparison, type Figure, figure, type Measured } from "../../report.js";
 import { interleave } from "../../rounds.js";
@@ -97,7 +97,7 @@ function turnsOf(databases: Databases, { transactions, singles }: ThroughputSize
 
 /** A peer's change, as it arrives. One that was not applied must not look fast. */
 function applyOne({ store }: Databases["remote"], change: Change): void {
-  const { applied, quarantined } = store.apply([change]);
+  const { applied, quarantined } = unlessBusy(() => store.apply([change]));
   assert(applied === 1 && quarantined.length === 0, "every change is new and can be applied");
 }
 

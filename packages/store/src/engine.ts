@@ -4,28 +4,28 @@
  */
 import type { HlcClock, OriginId } from "@patina/base";
 import type Database from "better-sqlite3";
-import { Capture } from "./capture.js";
-import { CapturedWrites } from "./captured-writes.js";
-import { ChangeLog } from "./change-log.js";
-import type { Digest } from "./digest.js";
-import { DroppedNames } from "./dropped-names.js";
-import { Dropper } from "./dropper.js";
-import { Extractor } from "./extract.js";
-import { tablesOf } from "./hidden.js";
-import { HandoffWrites } from "./handoff-writes.js";
-import type { Table } from "./layout.js";
-import type { StoreLimits } from "./limits.js";
-import { LocalWriter } from "./local-writer.js";
-import { ObjectWrites } from "./object-writes.js";
-import type { Origins } from "./origins.js";
-import type { Owners } from "./ownership.js";
-import type { Quarantine } from "./quarantine.js";
-import { RemoteApplier } from "./remote-applier.js";
-import { rowsOf, type TableRows, type Waiting } from "./rows.js";
-import type { Schema } from "./schema.js";
+import { Capture } from "./write/capture.js";
+import { CapturedWrites } from "./write/captured-writes.js";
+import { ChangeLog } from "./log/change-log.js";
+import type { Digest } from "./check/digest.js";
+import { DroppedNames } from "./schema/dropped-names.js";
+import { Dropper } from "./schema/dropper.js";
+import { Extractor } from "./log/extract.js";
+import { tablesOf } from "./schema/hidden.js";
+import { HandoffWrites } from "./write/handoff-writes.js";
+import type { Table } from "./database/layout.js";
+import type { StoreLimits } from "./database/limits.js";
+import { LocalWriter } from "./write/local-writer.js";
+import { ObjectWrites } from "./write/object-writes.js";
+import type { Origins } from "./log/origins.js";
+import type { Owners } from "./owners/ownership.js";
+import type { Quarantine } from "./apply/quarantine.js";
+import { RemoteApplier } from "./apply/remote-applier.js";
+import { rowsOf, type TableRows, type Waiting } from "./rows/rows.js";
+import type { Schema } from "./schema/schema.js";
 import { quoteName } from "./sql/tokens.js";
-import { StatementCache } from "./statement-cache.js";
-import { type SyncState, Transactions } from "./transactions.js";
+import { StatementCache } from "./write/statement-cache.js";
+import { type SyncState, Transactions } from "./database/transactions.js";
 
 export interface EngineParts {
   /** The connection of users' SQL, with capture triggers. */

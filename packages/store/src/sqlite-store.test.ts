@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { AppError, type Change, heldVersions, Ranges, type SqlValue } from "@patina/base";
 import Database from "better-sqlite3";
 import { afterEach, describe, expect, test } from "vitest";
-import { defaultStoreLimits, type StoreLimits } from "./limits.js";
-import { scrub } from "./scrub.js";
+import { defaultStoreLimits, type StoreLimits } from "./database/limits.js";
+import { scrub } from "./check/scrub.js";
 import { SqliteStore } from "./sqlite-store.js";
 
 const SCHEMA = `

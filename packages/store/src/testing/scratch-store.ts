@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { scrub } from "../scrub.js";
+import { scrub } from "../check/scrub.js";
 import { SqliteStore, type StoreOptions } from "../sqlite-store.js";
 
 /** Files that need not survive anything: tmpfs is ten times faster here, and means the same to SQLite. */

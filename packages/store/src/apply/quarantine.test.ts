@@ -1,0 +1,100 @@
+/** Changes put aside: listed in pages, told by table as far as they can be read, passed on, and tried again. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Change, hlcFromMs, must, Ranges } from "@patina/base";
+import Database from "better-sqlite3";
+import { afterEach, describe, expect, test } from "vitest";
+import type { QuarantineCursor } from "./quarantine.js";
+import { SqliteStore } from "../sqlite-store.js";
+
+const WALL = 1_790_000_000_000;
+const LOOSE = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, n INTEGER);";
+const STRICT = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, n INTEGER CHECK (n < 10));";
+const opened: { store: SqliteStore; dir: string }[] = [];
+
+function node(schemaSql: string): { store: SqliteStore; path: string } {
+  const dir = mkdtempSync(join(tmpdir(), "patina-quarantine-"));
+  const id = opened.length + 1;
+  const names = { node: id.toString(16).padStart(32, "0"), newDbId: () => id.toString(16).padStart(16, "a") };
+  const path = join(dir, "state.db");
+  const store = new SqliteStore({ path, cluster: { name: "iad", generation: 1 }, ...names, schemaSql });
+  opened.push({ store, dir });
+  return { store, path };
+}
+
+afterEach(() => {
+  for (const { store, dir } of opened.splice(0)) {
+    store.close();
+    rmSync(dir, { recursive: true });
+  }
+});
+
+function put(store: SqliteStore, id: string, n: bigint): Change {
+  const outcome = must(store.commit([{ kind: "rows", rows: [{ table: "t", values: { id, n } }] }], WALL)[0], "one");
+  return must(outcome.ok ? outcome.change : undefined, "a change");
+}
+
+function listed(store: SqliteStore, limit: number): number[] {
+  const versions: number[] = [];
+  let after: QuarantineCursor | undefined;
+  do {
+    const page = store.quarantined(after, limit);
+    expect(page.length).toBeLessThanOrEqual(limit);
+    versions.push(...page.map(({ version }) => version));
+    after = page.at(-1);
+  } while (after !== undefined);
+  return versions;
+}
+
+describe("quarantine", () => {
+  test("names the change, the reason and the tables, in pages that miss nothing", () => {
+    const [writer, reader] = [node(LOOSE).store, node(STRICT).store];
+    const changes = [5n, 50n, 60n, 7n, 70n].map((n, i) => put(writer, `r${i}`, n));
+    const { quarantined } = reader.apply(changes);
+    expect(quarantined.length).toBe(3);
+    expect(reader.quarantined(undefined, 1)).toMatchObject([
+      { origin: writer.origin, version: 2, reason: "CHECK constraint failed: n < 10", tables: ["t"] },
+    ]);
+    for (const limit of [1, 2, 3, 100]) expect(listed(reader, limit)).toEqual([2, 3, 5]);
+  });
+
+  test("tells of bytes that make no sense what they are, as far as they go", () => {
+    const [writer, reader] = [node(LOOSE).store, node(LOOSE).store];
+    const { body } = put(writer, "a", 1n);
+    const change = (version: number, bytes: Uint8Array): Change => {
+      return { origin: writer.origin, version, hlc: hlcFromMs(WALL), body: bytes };
+    };
+    const cut = Buffer.concat([Buffer.from([2]), body.subarray(1), Buffer.from([9])]);
+    reader.apply([change(1, Buffer.from([255, 255])), change(2, cut), change(3, Buffer.alloc(0))]);
+    expect(reader.quarantined(undefined, 9).map(({ tables, bytes }) => [tables, bytes])).toEqual([
+      [[], 2],
+      [["t"], cut.length],
+      [[], 0],
+    ]);
+    const { changes } = reader.extract(writer.origin, Ranges.of(1, 3), 1 << 20);
+    expect(changes.map((it) => Buffer.from(it.body))).toEqual([Buffer.from([255, 255]), cut, Buffer.alloc(0)]);
+  });
+
+  test("what is tried again and fails stays with its reason, and what applies is let out as if it had just come", () => {
+    const [writer, good, { store: reader, path }] = [node(LOOSE).store, node(LOOSE).store, node(STRICT)];
+    reader.apply([50n, 51n, 52n, 53n, 54n, 55n].map((n, i) => put(writer, `bad${i}`, n)));
+    const change = put(good, "good", 1n);
+    // As if it had failed for a reason that is gone: a change that is well, among those put aside.
+    reader.apply([{ ...change, body: Buffer.from([255]) }]);
+    const db = new Database(path);
+    db.prepare("UPDATE _patina_quarantine SET body = ? WHERE body = x'ff'").run(change.body);
+    db.close();
+    let [applied, at]: [number, QuarantineCursor | undefined] = [0, undefined];
+    const rows: string[] = [];
+    do {
+      const { outcome, next } = reader.retryQuarantined(at);
+      applied += outcome.applied;
+      rows.push(...outcome.rows.map(({ key }) => String(key[0])));
+      at = next;
+    } while (at !== undefined);
+    expect([applied, rows, reader.quarantinedCount()]).toEqual([1, ["good"], 6]);
+    expect(reader.read("SELECT id, n FROM t")).toEqual([["good", 1n]]);
+    expect(listed(reader, 100)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+});

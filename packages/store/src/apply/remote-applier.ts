@@ -1,0 +1,268 @@
+/**
+ * Remote changes: each row joined with the one that is here, the greater stamp wins.
+ *
+ * One transaction for the batch, a savepoint for each change: one that cannot be applied is put aside with its reason
+ * and delays nothing else. It counts as held: asking for it again would bring the same bytes.
+ */
+import {
+  type ApplyOutcome,
+  type Change,
+  type ChangedRow,
+  compareStamps,
+  type EmptyVersions,
+  type Heads,
+  type Hlc,
+  type HlcClock,
+  holds,
+  MalformedError,
+  messageOf,
+  type OwnershipConflict,
+  Ranges,
+  type SqlValue,
+  type Stamp,
+} from "@patina/base";
+import type Database from "better-sqlite3";
+import type { Aside, AsideRow } from "../rows/aside.js";
+import { nextLink } from "./chain.js";
+import type { ChangeLog } from "../log/change-log.js";
+import type { Digest } from "../check/digest.js";
+import type { DroppedNames } from "../schema/dropped-names.js";
+import type { Contender } from "../owners/fence.js";
+import type { StoreLimits } from "../database/limits.js";
+import type { Origins } from "../log/origins.js";
+import type { Owners } from "../owners/ownership.js";
+import type { Quarantine } from "./quarantine.js";
+import { decodeBody, decodeKey, decodeState, encodeKey, rowHash, type RowChange } from "../rows/row-codec.js";
+import type { Clock, HashedClock, StoredRow, TableRows } from "../rows/rows.js";
+import { isFatal } from "../database/sqlite-error.js";
+import { dropTombstone, putTombstone, readTombstone } from "../rows/tombstones.js";
+import type { Transactions } from "../database/transactions.js";
+
+export interface RemoteApplierParts {
+  readonly db: Database.Database;
+  readonly transactions: Transactions;
+  readonly rows: ReadonlyMap<string, TableRows>;
+  readonly aside: Aside;
+  readonly dropped: DroppedNames;
+  readonly log: ChangeLog;
+  readonly origins: Origins;
+  readonly quarantine: Quarantine;
+  readonly digest: Digest;
+  readonly clock: HlcClock;
+  readonly owners: Owners;
+  readonly limits: StoreLimits;
+}
+
+/** What a batch is found to do. */
+interface Found {
+  readonly rows: ChangedRow[];
+  readonly conflicts: OwnershipConflict[];
+}
+
+/** What memory must follow once a change has been applied as a whole. */
+type MemoryStep = {
+  readonly table: string;
+  readonly key: Uint8Array;
+  readonly observed: Hlc;
+  /** The new hash less the old one. */
+  readonly difference: bigint;
+};
+
+export class RemoteApplier {
+  readonly #parts: RemoteApplierParts;
+
+  constructor(parts: RemoteApplierParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Applies changes in the order given and marks each held, all in one transaction. Those held already are skipped.
+   * `empties` are versions known to have no effect any more, since every row they wrote was written again later; `owed`
+   * is what the state depends on besides, when the changes were read back from rows. Throws `store-failed` when the
+   * transaction could not be committed: then nothing was applied and nothing is held.
+   */
+  apply(changes: readonly Change[], empties: readonly EmptyVersions[], owed: Heads): ApplyOutcome {
+    const { origins, db, clock, transactions } = this.#parts;
+    return transactions.run("NORMAL", () => {
+      const found: Found = { rows: [], conflicts: [] };
+      const quarantined: { change: Change; reason: string }[] = [];
+      const forked: Change[] = [];
+      let applied = 0;
+      for (const change of changes) {
+        if (holds(origins.holding(change.origin), change.version)) continue;
+        const reason = this.#inSavepoint(change, found);
+        if (reason !== undefined) quarantined.push({ change, reason });
+        if (!this.#follow(change)) forked.push(change);
+        origins.hold(change.origin, Ranges.of(change.version, change.version), change.hlc, db);
+        clock.observe(change.hlc);
+        applied++;
+      }
+      for (const { origin, versions } of empties) {
+        origins.hold(origin, versions, 0n, db);
+        if (!versions.isEmpty) origins.setLink(origin, undefined);
+      }
+      for (const [origin, head] of owed) origins.owe(origin, head, db);
+      return { applied, quarantined, forked, ...found };
+    });
+  }
+
+  /** Tries quarantined changes again: the schema may have changed. Those that apply now are let out. */
+  retryQuarantined(changes: readonly Change[]): ApplyOutcome {
+    const { db, origins, quarantine, transactions } = this.#parts;
+    return transactions.run("FULL", () => {
+      const found: Found = { rows: [], conflicts: [] };
+      const quarantined: { change: Change; reason: string }[] = [];
+      let applied = 0;
+      for (const change of changes) {
+        quarantine.drop(origins.indexOf(change.origin, db), change.version);
+        const reason = this.#inSavepoint(change, found);
+        if (reason === undefined) applied++;
+        else quarantined.push({ change, reason });
+      }
+      return { applied, quarantined, forked: [], ...found };
+    });
+  }
+
+  /** Does the change follow what was applied of its origin before? Unknown counts as yes. */
+  #follow(change: Change): boolean {
+    const { origins } = this.#parts;
+    const before = origins.link(change.origin);
+    const isNext = before !== undefined && before.version === change.version - 1;
+    const { chain } = change;
+    if (before !== undefined && before.version >= change.version) return true; // It fills a gap.
+    origins.setLink(change.origin, chain === undefined ? undefined : { version: change.version, chain });
+    return !isNext || chain === undefined || nextLink(before, change).chain === chain;
+  }
+
+  /** Undefined when applied; otherwise why not, and the change is in quarantine. */
+  #inSavepoint(change: Change, out: Found): string | undefined {
+    const { db, digest, origins, clock, transactions } = this.#parts;
+    const origin = origins.indexOf(change.origin, db); // Before the savepoint: a rollback must not take the number back.
+    try {
+      const steps: MemoryStep[] = [];
+      const found = transactions.inSavepoint(() => this.#applyRows(change, origin, steps));
+      for (const { table, key, observed, difference } of steps) {
+        clock.observe(observed);
+        digest.add(table, key, difference);
+      }
+      for (const row of found.rows) out.rows.push(row);
+      for (const conflict of found.conflicts) out.conflicts.push(conflict);
+      return undefined;
+    } catch (thrown) {
+      if (!transactions.isOpen || isFatal(thrown)) throw thrown;
+      const reason = messageOf(thrown);
+      this.#parts.quarantine.put(origin, change, reason);
+      return reason;
+    }
+  }
+
+  #applyRows(change: Change, origin: number, steps: MemoryStep[]): Found {
+    const rows = decodeBody(change.body, change.hlc, this.#parts.limits.transactionRowsMax);
+    const found: Found = { rows: [], conflicts: [] };
+    for (const row of rows) {
+      const outcome = this.#joinRow(change, origin, row, steps, found.conflicts);
+      if (outcome !== undefined) found.rows.push(outcome);
+    }
+    const keys = steps.map(({ table, key }) => ({ table, key }));
+    this.#parts.log.append(this.#parts.db, origin, change.version, keys);
+    return found;
+  }
+
+  /** The join. Undefined when the row that is here wins, or when nobody can see it yet. */
+  #joinRow(
+    change: Change,
+    origin: number,
+    incoming: RowChange,
+    steps: MemoryStep[],
+    conflicts: OwnershipConflict[],
+  ): ChangedRow | undefined {
+    const rows = this.#parts.rows.get(incoming.table);
+    const { rowBytesMax } = this.#parts.limits;
+    const key = decodeKey(incoming.key, rowBytesMax);
+    const isKnown = rows !== undefined && key.length === rows.table.key.length;
+    if (isKnown) assertKeyForm(rows, key, incoming.key);
+    else if (Buffer.compare(encodeKey(key), incoming.key) !== 0) throw new MalformedError("a key not in its one form");
+    // Before anything is compared: whether a change can be applied must not depend on what is here.
+    const sent = incoming.state && decodeState(isKnown ? rows.table : NO_TABLE, incoming.state, rowBytesMax);
+    const { dropped } = this.#parts;
+    if (dropped.hasTable(incoming.table)) return undefined;
+    const { decoded, state } = dropped.strip(incoming.table, rows?.table, sent, incoming.state);
+    const current = isKnown ? rows.read(key, incoming.key) : undefined;
+    const { db, aside, owners } = this.#parts;
+    const waiting = current === undefined ? aside.read(db, incoming.table, incoming.key) : undefined;
+    const here = current?.clock ?? waiting?.clock;
+    const buried = here === undefined ? readTombstone(db, incoming.table, incoming.key) : undefined;
+    const stamp = { epoch: incoming.epoch, hlc: incoming.hlc, origin: change.origin, version: change.version };
+    const last = here ?? buried;
+    const isBeaten = last !== undefined && compareStamps(stamp, this.#stampOf(last)) <= 0;
+    if (last !== undefined) {
+      const owner = state === undefined ? incoming.owner : rows?.ownerOf(decoded?.values);
+      const arrived = { stamp, owner, cut: incoming.cut, isDeleted: state === undefined };
+      const standing = this.#standing(incoming, last, rows, current, waiting);
+      const place = { table: incoming.table, key, keyBytes: incoming.key };
+      const [winner, loser] = isBeaten ? [standing, arrived] : [arrived, standing];
+      conflicts.push(...owners.meet(db, place, winner, loser));
+    }
+    if (isBeaten) return undefined;
+    owners.arrive(db, incoming, last?.epoch);
+    const hash = state === undefined ? 0n : rowHash(incoming.table, incoming.key, stamp, state);
+    const difference = hash - (here?.hash ?? 0n);
+    // Its stamp may be ahead of its change's: a later local write of the row must win.
+    steps.push({ table: incoming.table, key: incoming.key, observed: incoming.hlc, difference });
+    const clock = { ...stamp, origin, hash };
+    if (!isKnown) {
+      this.#putAside(incoming, clock, buried !== undefined);
+      return undefined;
+    }
+    const { table } = rows;
+    const appBefore = rows.appOf(key, current?.values);
+    if (decoded === undefined) {
+      if (current !== undefined) rows.delete(key);
+      rows.clearWaiting(incoming.key);
+      rows.putTombstone(incoming.key, clock, incoming.app);
+      return { table: table.name, key, kind: "delete", appBefore, app: undefined };
+    }
+    const values = rows.putState(key, incoming.key, decoded, clock, current);
+    if (buried !== undefined) rows.dropTombstone(incoming.key);
+    return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(key, values) };
+  }
+
+  /** The state that is here, as it meets another. */
+  #standing(
+    { table, key }: RowChange,
+    last: Clock,
+    rows: TableRows | undefined,
+    current: StoredRow | undefined,
+    waiting: AsideRow | undefined,
+  ): Contender {
+    const mark = this.#parts.owners.marks.read(this.#parts.db, table, key, last.epoch);
+    const isThere = current !== undefined || waiting !== undefined;
+    const owner = waiting === undefined ? rows?.ownerOf(current?.values) : rows?.ownerAside(waiting);
+    return { stamp: this.#stampOf(last), owner: isThere ? owner : mark?.owner, cut: mark?.cut, isDeleted: !isThere };
+  }
+
+  /** A row of a table that this schema does not have, or has with another key. */
+  #putAside({ table, key, state, app }: RowChange, clock: HashedClock, isBuried: boolean): void {
+    const { db, aside } = this.#parts;
+    if (state === undefined) {
+      aside.drop(db, table, key);
+      putTombstone(db, table, key, { ...clock, app });
+      return;
+    }
+    aside.put(db, table, key, { clock, state });
+    if (isBuried) dropTombstone(db, table, key);
+  }
+
+  #stampOf(clock: Clock): Stamp {
+    return { ...clock, origin: this.#parts.origins.originOf(clock.origin) };
+  }
+}
+
+/** Stands for a table that is not here: of its states, only the form can be checked. */
+const NO_TABLE = { name: "a table not here", values: [] };
+
+/** Keys that a table holds for one must have the same bytes everywhere. */
+function assertKeyForm(rows: TableRows, key: readonly SqlValue[], bytes: Uint8Array): void {
+  if (Buffer.compare(encodeKey(rows.storedKey(key)), bytes) === 0) return;
+  throw new MalformedError(`a key that ${rows.table.name} would not keep as it is`);
+}

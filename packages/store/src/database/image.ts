@@ -1,0 +1,115 @@
+/**
+ * An image: a consistent copy of a database that any node can start from. `VACUUM INTO` reads one snapshot, whatever is
+ * being written meanwhile; what belongs to the node that made it is stripped, what it knows of origins is kept.
+ */
+import { AppError, heldVersions, messageOf } from "@patina/base";
+import Database from "better-sqlite3";
+import { Digest, sumText } from "../check/digest.js";
+import { tablesOf } from "../schema/hidden.js";
+import { readMeta, writeMeta } from "./layout.js";
+import { MEMBERS_TABLE } from "../log/members.js";
+import { Origins } from "../log/origins.js";
+import { parseSchema } from "../schema/schema.js";
+import { scrub } from "../check/scrub.js";
+import { quoteName } from "../sql/tokens.js";
+
+export interface ImageFacts {
+  readonly cluster: string;
+  readonly generation: number;
+  readonly schema: { readonly hash: string; readonly sql: string };
+  /** False while its rows depend on changes that it does not hold yet. */
+  readonly isWhole: boolean;
+  /** Per origin, the held versions as text: `1-40,42`. */
+  readonly holdings: Readonly<Record<string, string>>;
+  /** The highest HLC held, in decimal. */
+  readonly hlc: string;
+  /** The state digest, 64 hex digits. */
+  readonly digest: string;
+  readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>>;
+}
+
+/**
+ * Writes an image of the database at `path` to `imagePath`, which must not exist, and says what is in it. It blocks for
+ * as long as copying takes: run it in a worker.
+ */
+export function takeImage(path: string, imagePath: string): ImageFacts {
+  const source = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    source.prepare("VACUUM INTO ?").run(imagePath);
+  } finally {
+    source.close();
+  }
+  const image = new Database(imagePath, { fileMustExist: true });
+  try {
+    image.prepare("DELETE FROM _patina_meta WHERE key IN ('node', 'db')").run();
+    image.prepare("DELETE FROM _patina_fenced").run();
+    return readFacts(image);
+  } finally {
+    image.close();
+  }
+}
+
+/**
+ * Checks an image against what its manifest promised and makes it the beginning of `generation`. Throws
+ * `checkpoint-damaged` and leaves the image unused when the file, its rows or its digest are not what they should be.
+ */
+export function adoptImage(imagePath: string, expected: { cluster: string; digest: string; generation: number }): void {
+  let image: Database.Database;
+  try {
+    image = new Database(imagePath, { fileMustExist: true });
+  } catch (cause) {
+    throw damaged(`the image does not open: ${messageOf(cause)}`);
+  }
+  try {
+    checkImage(image, expected);
+    writeMeta(image, "generation", String(expected.generation));
+  } finally {
+    image.close();
+  }
+}
+
+function checkImage(image: Database.Database, expected: { cluster: string; digest: string }): void {
+  const check = image.pragma("quick_check(1)", { simple: true });
+  if (check !== "ok") throw damaged(`quick_check says ${String(check)}`);
+  const facts = readFacts(image);
+  if (facts.cluster !== expected.cluster) throw damaged(`it is of cluster ${facts.cluster}, not ${expected.cluster}`);
+  if (facts.digest !== expected.digest) throw damaged(`its digest is ${facts.digest}, not ${expected.digest}`);
+  const [finding] = scrub(image);
+  if (finding !== undefined) {
+    throw damaged(`the rows of ${finding.table} (bucket ${finding.bucket}) do not add up to its digest`);
+  }
+}
+
+function damaged(what: string): AppError {
+  return new AppError("checkpoint-damaged", what, {
+    hint: "Restore from an earlier checkpoint; run `checkpoint verify`.",
+  });
+}
+
+function readFacts(db: Database.Database): ImageFacts {
+  const sql = readMeta(db, "schema") ?? "";
+  const schema = parseSchema(sql);
+  const origins = new Origins(db);
+  const digest = new Digest(db);
+  const sums = new Map(digest.tables());
+  const tables = tablesOf(db, schema).map(({ name, rowsTable }) => {
+    const rows = db
+      .prepare(`SELECT count(*) FROM ${quoteName(rowsTable)}`)
+      .pluck()
+      .get() as number;
+    return [name, { rows, digest: sums.get(name) ?? sumText(0n) }] as const;
+  });
+  const holdings = [...origins.holdings()].map(([origin, holding]) => {
+    return [origin, heldVersions(holding).toString()] as const;
+  });
+  return {
+    cluster: readMeta(db, "cluster") ?? "",
+    generation: Number(readMeta(db, "generation") ?? 0),
+    schema: { hash: schema.hash, sql },
+    isWhole: origins.isWhole,
+    holdings: Object.fromEntries(holdings.sort((a, b) => (a[0] < b[0] ? -1 : 1))),
+    hlc: String(origins.highWater()),
+    digest: digest.total([MEMBERS_TABLE.name]).toString("hex"),
+    tables: Object.fromEntries(tables),
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * The second phase of a destructive change: what was hidden everywhere is erased, a slice of rows at a time. A row's hash is
+ * taken anew without the column, so until every member is done their digests cannot be compared; each says so of its own.
+ *
+ *   hidden ──schema drop──► erasing ──last slice──► erased (a table is gone, a column holds nothing in any row)
+ */
+import type { SqlValue } from "@patina/base";
+import type Database from "better-sqlite3";
+import type { Digest } from "../check/digest.js";
+import { splitName } from "./dropped-names.js";
+import { unhide } from "./hidden.js";
+import { readMeta, writeMeta } from "../database/layout.js";
+import type { Origins } from "../log/origins.js";
+import { decodeKey, encodeKey, encodeState, rowHash } from "../rows/row-codec.js";
+import type { TableRows } from "../rows/rows.js";
+import { quoteName } from "../sql/tokens.js";
+
+export interface DropperParts {
+  readonly db: Database.Database;
+  readonly rows: ReadonlyMap<string, TableRows>;
+  readonly digest: Digest;
+  readonly origins: Origins;
+}
+
+const ERASED = "erased";
+
+export class Dropper {
+  readonly #parts: DropperParts;
+  /** Names of the latest schema version whose data is still here. */
+  readonly #left: string[];
+  #after: Uint8Array | undefined;
+
+  /** `dropped` are tables and `table.column`s. */
+  constructor(parts: DropperParts, dropped: readonly string[]) {
+    this.#parts = parts;
+    const done = (readMeta(parts.db, ERASED) ?? "").split(",");
+    this.#left = dropped.filter((name) => !done.includes(name));
+    // What was erased and is in use again may have to be erased again.
+    const known = done.filter((name) => dropped.includes(name));
+    if (known.length < done.length) writeMeta(parts.db, ERASED, known.join(","));
+  }
+
+  get isDue(): boolean {
+    return this.#left.length > 0;
+  }
+
+  /** Erases some rows. Call it inside a transaction of its connection. */
+  sweep(rowsMax: number): void {
+    const [name] = this.#left;
+    if (name === undefined) return;
+    const [table, column] = splitName(name);
+    const rows = this.#parts.rows.get(table);
+    const keys = rows === undefined ? [] : this.#next(rows, rowsMax);
+    for (const key of keys) {
+      if (rows === undefined) break;
+      if (column === undefined) this.#eraseRow(rows, key);
+      else this.#eraseValue(rows, key, column);
+    }
+    this.#after = keys.at(-1);
+    if (keys.length < rowsMax) this.#finish(name, table, column, rows);
+  }
+
+  #next({ table }: TableRows, rowsMax: number): Uint8Array[] {
+    const key = table.key.map(quoteName).join(", ");
+    const after = this.#after && decodeKey(this.#after, this.#after.length);
+    const marks = table.key.map(() => "?").join(", ");
+    const where = after === undefined ? "" : `WHERE (${key}) > (${marks})`;
+    const sql = `SELECT ${key} FROM ${quoteName(table.rowsTable)} ${where} ORDER BY ${key} LIMIT ?`;
+    const keys = this.#parts.db.prepare(sql).raw().safeIntegers(true);
+    return (keys.all(...(after ?? []), rowsMax) as SqlValue[][]).map(encodeKey);
+  }
+
+  #eraseRow(rows: TableRows, keyBytes: Uint8Array): void {
+    const key = decodeKey(keyBytes, keyBytes.length);
+    const hash = rows.read(key, keyBytes)?.clock?.hash ?? 0n;
+    rows.delete(key);
+    rows.clearWaiting(keyBytes);
+    this.#parts.digest.add(rows.table.name, keyBytes, -hash);
+  }
+
+  #eraseValue(rows: TableRows, keyBytes: Uint8Array, column: string): void {
+    const key = decodeKey(keyBytes, keyBytes.length);
+    const row = rows.read(key, keyBytes);
+    if (row?.clock === undefined) return;
+    const { table } = rows;
+    const values = table.values.map(({ name, defaultValue }, i) =>
+      name === column ? defaultValue : (row.values[i] ?? null),
+    );
+    const extras = row.extras.filter(([name]) => name !== column);
+    const stamp = { ...row.clock, origin: this.#parts.origins.originOf(row.clock.origin) };
+    const hash = rowHash(table.name, keyBytes, stamp, encodeState(table, values, extras));
+    if (hash === row.clock.hash) return;
+    const changed = table.values.flatMap(({ name }, i) => (name === column ? [i] : []));
+    rows.update(key, changed, values, { ...row.clock, hash });
+    rows.clearWaiting(keyBytes, extras);
+    this.#parts.digest.add(table.name, keyBytes, hash - row.clock.hash);
+  }
+
+  #finish(name: string, table: string, column: string | undefined, rows: TableRows | undefined): void {
+    const { db } = this.#parts;
+    if (column === undefined && rows !== undefined) {
+      db.prepare("DELETE FROM _patina_tombstones WHERE tbl = ?").run(table);
+      db.prepare("DELETE FROM _patina_aside WHERE tbl = ?").run(table);
+      db.prepare("DELETE FROM _patina_marks WHERE tbl = ?").run(table);
+      db.prepare("DELETE FROM _patina_doubtful WHERE tbl = ?").run(table);
+      db.exec(`DROP TABLE ${quoteName(rows.table.rowsTable)}`);
+      unhide(db, table, "");
+    }
+    writeMeta(db, ERASED, [...(readMeta(db, ERASED) ?? "").split(","), name].filter((it) => it !== "").join(","));
+    this.#left.shift();
+    this.#after = undefined;
+  }
+}

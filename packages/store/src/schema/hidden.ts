@@ -1,0 +1,65 @@
+/** Tables and columns that the schema no longer has and the file still keeps: nobody sees them, nothing of them is lost. */
+import { must } from "@patina/base";
+import type Database from "better-sqlite3";
+import { type Table, tableOf } from "../database/layout.js";
+import { MEMBERS_TABLE } from "../log/members.js";
+import { type Column, parseSchema, type Schema, type TableSchema } from "./schema.js";
+import { SCHEMAS_TABLE } from "./schema-history.js";
+import { quoteName } from "../sql/tokens.js";
+
+interface Hidden {
+  readonly tbl: string;
+  /** Empty for a whole table. */
+  readonly name: string;
+  readonly definition: string;
+}
+
+export function hide(db: Database.Database, table: string, column: string, definition: string): void {
+  db.prepare("INSERT OR REPLACE INTO _patina_hidden VALUES (?, ?, ?)").run(table, column, definition);
+}
+
+export function unhide(db: Database.Database, table: string, column: string): void {
+  db.prepare("DELETE FROM _patina_hidden WHERE tbl = ? AND name = ?").run(table, column);
+}
+
+/** A hidden table as it was last defined. */
+export function hiddenTable(db: Database.Database, name: string): TableSchema | undefined {
+  const row = hiddenIn(db).find((it) => it.tbl === name && it.name === "");
+  return row && parseTable(row.definition);
+}
+
+export function hiddenColumns(db: Database.Database, { name: table, options }: TableSchema): Column[] {
+  return hiddenIn(db)
+    .filter(({ tbl, name }) => tbl === table && name !== "")
+    .map(({ name, definition }) => {
+      const sql = `CREATE TABLE t (${quoteName(`key of ${name}`)} TEXT NOT NULL PRIMARY KEY, ${definition}) ${options}`;
+      return must(parseSchema(sql).tables[0]?.columns[1], "a hidden column");
+    });
+}
+
+/** Hidden tables, and hidden columns as `table.column`. */
+export function hiddenNames(db: Database.Database): string[] {
+  return hiddenIn(db).map(({ tbl, name }) => (name === "" ? tbl : `${tbl}.${name}`));
+}
+
+/** The tables a file has, as the engine's statements need them: the schema's, hidden ones, and the history of schemas. */
+export function tablesOf(db: Database.Database, schema: Schema): Table[] {
+  const hidden = hiddenIn(db).filter(({ name }) => name === "");
+  return [
+    tableOf(SCHEMAS_TABLE),
+    tableOf(MEMBERS_TABLE),
+    ...schema.tables.map((table) => tableOf(table, hiddenColumns(db, table))),
+    ...hidden.map(({ definition }) => {
+      const table = parseTable(definition);
+      return { ...tableOf(table, hiddenColumns(db, table)), isHidden: true };
+    }),
+  ];
+}
+
+function parseTable(definition: string): TableSchema {
+  return must(parseSchema(definition).tables[0], "a hidden table");
+}
+
+function hiddenIn(db: Database.Database): Hidden[] {
+  return db.prepare("SELECT tbl, name, definition FROM _patina_hidden ORDER BY tbl, name").all() as Hidden[];
+}

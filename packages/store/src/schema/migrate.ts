@@ -1,0 +1,127 @@
+/**
+ * Makes a file hold a schema. Nothing here loses a value: a table or column that the schema no longer has is hidden and
+ * keeps its data; one that is there under another definition is put aside row by row, and waits like values of columns
+ * not known yet.
+ *
+ * Adding costs nothing per row: a new column's default is virtual until it is written.
+ */
+import { AppError } from "@patina/base";
+import type Database from "better-sqlite3";
+import { hiddenColumns, hiddenTable, hide, tablesOf, unhide } from "./hidden.js";
+import { CLOCK_DEFINITIONS, hiddenName, readMeta, rowsTable, tableOf, writeMeta } from "../database/layout.js";
+import { MEMBERS_TABLE } from "../log/members.js";
+import { rowsOf, type Waiting } from "../rows/rows.js";
+import { parseSchema, type Schema, type TableSchema } from "./schema.js";
+import { SCHEMAS_TABLE } from "./schema-history.js";
+import { setColumnAside, setTableAside, takeIn } from "./set-aside.js";
+import { isWord, nameOf, quoteName, tokenize } from "../sql/tokens.js";
+
+/**
+ * In one transaction: the schema is taken as a whole, or nothing has changed. No trigger of the engine's may be left on the
+ * connection: a renamed column would break it.
+ */
+export function migrate(db: Database.Database, schema: Schema, waiting: Waiting): void {
+  for (const table of [SCHEMAS_TABLE, MEMBERS_TABLE]) if (!isThere(db, table)) createTable(db, table);
+  const before = readMeta(db, "schema");
+  if (before === schema.sql) return;
+  const old = before === undefined ? undefined : parseSchema(before);
+  const change = db.transaction(() => {
+    for (const { name } of [...(old?.views ?? []), ...(old?.tables ?? [])]) {
+      db.exec(`DROP VIEW IF EXISTS ${quoteName(name)}`);
+    }
+    const [indexesBefore, indexes] = [old?.indexes ?? [], schema.indexes];
+    for (const { name } of except(indexesBefore, indexes)) db.exec(`DROP INDEX IF EXISTS ${quoteName(name)}`);
+    for (const table of old?.tables ?? []) {
+      if (!schema.tables.some(({ name }) => name === table.name)) hide(db, table.name, "", table.createSql);
+    }
+    for (const table of schema.tables) {
+      migrateTable(
+        db,
+        old?.tables.find(({ name }) => name === table.name) ?? hiddenTable(db, table.name),
+        table,
+        waiting,
+      );
+      createView(db, table);
+    }
+    for (const { sql, table } of except(indexes, indexesBefore)) db.exec(indexOnRows(sql, table));
+    for (const view of schema.views) db.exec(view.sql);
+    takeIn(db, rowsOf(db, tablesOf(db, schema), waiting), waiting);
+    writeMeta(db, "schema", schema.sql);
+  });
+  change.immediate();
+}
+
+function except<T extends { readonly name: string; readonly sql: string }>(
+  from: readonly T[],
+  without: readonly T[],
+): T[] {
+  return from.filter(({ name, sql }) => !without.some((it) => it.name === name && it.sql === sql));
+}
+
+function isThere(db: Database.Database, { name }: TableSchema): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(rowsTable(name)) !== undefined;
+}
+
+function migrateTable(
+  db: Database.Database,
+  before: TableSchema | undefined,
+  wanted: TableSchema,
+  waiting: Waiting,
+): void {
+  unhide(db, wanted.name, "");
+  if (before === undefined) return createTable(db, wanted);
+  const hidden = hiddenColumns(db, before);
+  if (before.key.join() !== wanted.key.join() || before.options !== wanted.options) {
+    setTableAside(db, tableOf(before, hidden), waiting);
+    for (const { name } of hidden) unhide(db, before.name, name);
+    return createTable(db, wanted);
+  }
+  for (const column of wanted.columns) {
+    const visible = before.columns.find(({ name }) => name === column.name);
+    const known = visible ?? hidden.find(({ name }) => name === column.name);
+    if (known !== undefined && known.signature !== column.signature) {
+      setColumnAside(db, tableOf(before, hidden), column.name, waiting);
+    }
+    if (known?.signature !== column.signature) alter(db, wanted, `ADD COLUMN ${column.definition}`);
+    else if (visible === undefined) alter(db, wanted, renaming(hiddenName(column.name), column.name));
+    unhide(db, wanted.name, column.name);
+  }
+  for (const { name, definition } of before.columns) {
+    if (wanted.columns.some((column) => column.name === name)) continue;
+    alter(db, wanted, renaming(name, hiddenName(name)));
+    hide(db, before.name, name, definition);
+  }
+}
+
+function alter(db: Database.Database, table: TableSchema, change: string): void {
+  db.exec(`ALTER TABLE ${quoteName(rowsTable(table.name))} ${change}`);
+}
+
+function renaming(from: string, to: string): string {
+  return `RENAME COLUMN ${quoteName(from)} TO ${quoteName(to)}`;
+}
+
+function createTable(db: Database.Database, table: TableSchema): void {
+  const rows = quoteName(rowsTable(table.name));
+  db.exec(table.createSql);
+  db.exec(`ALTER TABLE ${quoteName(table.name)} RENAME TO ${rows}`);
+  for (const definition of CLOCK_DEFINITIONS) db.exec(`ALTER TABLE ${rows} ADD COLUMN ${definition}`);
+}
+
+function createView(db: Database.Database, table: TableSchema): void {
+  const columns = table.columns.map(({ name }) => quoteName(name)).join(", ");
+  db.exec(`CREATE VIEW ${quoteName(table.name)} AS SELECT ${columns} FROM ${quoteName(rowsTable(table.name))}`);
+}
+
+/** CREATE INDEX … ON machines → ON "_patina_rows_machines". */
+function indexOnRows(sql: string, table: string): string {
+  const tokens = tokenize(sql);
+  const on = tokens.findIndex((token) => token.depth === 0 && isWord(token, "ON"));
+  const name = tokens[on + 1];
+  if (name === undefined || nameOf(name)?.toLowerCase() !== table.toLowerCase()) {
+    throw new AppError("schema-invalid", `cannot see which table this index is on: ${sql}`, {
+      hint: "Name it plainly.",
+    });
+  }
+  return sql.slice(0, name.start) + quoteName(rowsTable(table)) + sql.slice(name.end);
+}

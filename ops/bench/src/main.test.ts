@@ -38,6 +38,32 @@ test("every line of JSON is a figure, and a goal says whether it was reached", {
   expect(figures.find(({ name }) => name === "fetch image")?.["goal"]).toBe("ratio >= 0.5");
 });
 
+test("the store's figures name every goal", { timeout: 180_000 }, async () => {
+  const { code, out, err } = await bench("store", "--quick", "-o", "json");
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const figures = out
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { name: string; value: number; goal: string | null; ok: boolean | null });
+  const goals = figures.flatMap(({ name, goal }) => (goal === null ? [] : [`${name}: ${goal}`]));
+  for (const goal of [
+    "objects, 100 a transaction: ratio >= 0.85",
+    "remote apply, 100 a transaction: ratio >= 0.85",
+    "SQL statements, 100 a transaction: ratio >= 0.6",
+    "unchanged objects, 100 a transaction: ratio >= 3",
+    "extract of a 1-row transaction: ratio >= 5",
+    "digest upkeep, share of a 100-row write: value <= 3",
+    "acknowledged writes at FULL, 64 writers: ratio >= 10",
+    "database size, housekeeping keeps up: value <= 1.15",
+    "metadata, end to start: value <= 1.5",
+  ]) {
+    expect(goals).toContain(goal);
+  }
+  // What does not depend on the machine must hold on any.
+  const exact = figures.filter(({ goal }) => goal === "value <= 0");
+  expect(exact.map(({ value, ok }) => ({ value, ok }))).toEqual(Array(4).fill({ value: 0, ok: true }));
+});
+
 test("what it does not know is refused with the usage", async () => {
   for (const args of [["stores"], ["--fast"], ["store", "-o", "xml"]]) {
     const { code, out, err } = await bench(...args);

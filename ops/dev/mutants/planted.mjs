@@ -307,7 +307,7 @@ export const PLANTED = [
     name: "a schema that is adopted drops the values of columns it hides",
     file: `${STORE}/schema/migrate.ts`,
     from: "else if (visible === undefined) alter(db, wanted, renaming(hiddenName(column.name), column.name));",
-    to: "else if (visible === undefined) alter(db, wanted, `ADD COLUMN ${column.definition}`);",
+    to: 'else if (visible === undefined) alter(db, wanted, "ADD COLUMN " + column.definition);',
     test: SCHEMAS,
   },
   {

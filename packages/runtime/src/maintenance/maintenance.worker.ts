@@ -18,12 +18,12 @@ function walBytes(): number {
 function perform(request: MaintenanceRequest): unknown {
   switch (request.kind) {
     case "checkpoint-wal": {
-      // Passive never makes a writer wait. Starting the log over does, so it comes second, with little left to do, and
-      // gives up at once when a reader is in the way. Under a flood of writes passive alone never reaches the log's end,
-      // and a log that has grown long takes so long to cut that writers would stand still.
+      // Passive never makes a writer wait, and in a quiet moment the log starts over by itself. Under a flood of writes there
+      // is none, and a log that has grown long takes so long to cut that writers would stand still: so it is started over
+      // before. That makes writers wait, comes second, with little left to do, and gives up when a reader is in the way.
       db.pragma("wal_checkpoint(PASSIVE)");
-      const isLong = request.truncate || walBytes() > walLongBytes;
-      return db.pragma(`wal_checkpoint(${isLong ? "TRUNCATE" : "RESTART"})`);
+      if (request.truncate || walBytes() > walLongBytes) return db.pragma("wal_checkpoint(TRUNCATE)");
+      return walBytes() > walLongBytes / 4 ? db.pragma("wal_checkpoint(RESTART)") : undefined;
     }
     case "take-image":
       return takeImage(path, request.imagePath);

@@ -5,7 +5,7 @@
  * swept away in the background.
  *
  *   write ─► append (origin, version, keys)       read: does the row's clock still say this version? else it is dead
- *   sweep: when dead keys may outnumber half the living, some versions at a time, from the oldest on and around again
+ *   sweep: when there may be a quarter as many dead keys as living ones, some versions at a time, from the oldest on and around again
  *
  *   keys := (table text, count, key bytes…)…
  */
@@ -32,8 +32,9 @@ export interface LoggedRow {
 
 type Entry = [origin: number, version: number, part: number, count: number, keys: Buffer];
 
-/** Dead keys are let be until there are more of them than this, and than half as many as there are living ones. */
-const DEAD_MIN = 10_000;
+/** Dead keys are let be until there are more of them than this, and than this share of the living. */
+const DEAD_SHARE = 0.25;
+const DEAD_MIN = 2000;
 const NAME_BYTES_MAX = 1024;
 /** Keys in one entry: what a sweep looks at in one go. */
 const KEYS_PER_ENTRY = 250;
@@ -52,7 +53,7 @@ export class ChangeLog {
   readonly #replace: Database.Statement;
   readonly #lastPart: Database.Statement;
   #keys: number;
-  /** Keys known to be alive when the last sweep ended; before the first, two in three of them are taken to be. */
+  /** Keys known to be alive when the last sweep ended; before the first, most of them are taken to be. */
   #alive: number;
   #swept: { after: readonly [origin: number, version: number, part: number]; kept: number } | undefined;
 
@@ -75,7 +76,7 @@ export class ChangeLog {
       .prepare("SELECT coalesce(max(part), -1) FROM _patina_log WHERE origin = ? AND version = ?")
       .pluck();
     this.#keys = Number(db.prepare("SELECT coalesce(sum(count), 0) FROM _patina_log").pluck().get());
-    this.#alive = (this.#keys * 2) / 3;
+    this.#alive = this.#keys / (1 + DEAD_SHARE);
   }
 
   /** Notes which rows a version wrote. Call it inside the transaction that wrote them. */
@@ -107,7 +108,7 @@ export class ChangeLog {
 
   /** Whether there may be enough dead keys to be worth a sweep. */
   get needsSweep(): boolean {
-    return this.#swept !== undefined || this.#keys > this.#alive * 1.5 + DEAD_MIN;
+    return this.#swept !== undefined || this.#keys > this.#alive * (1 + DEAD_SHARE) + DEAD_MIN;
   }
 
   /** Looks at some keys, an entry's at least, and drops the dead. Call it inside a transaction of its connection. */

@@ -11,6 +11,9 @@ const { path, walLongBytes } = workerData as { path: string; walLongBytes: numbe
 const db = new Database(path, { fileMustExist: true });
 db.pragma("busy_timeout = 0");
 
+/** How long it waits for its turn once the log has grown long. */
+const LONG_LOG_WAIT_MS = 200;
+
 function walBytes(): number {
   return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 }
@@ -20,10 +23,13 @@ function perform(request: MaintenanceRequest): unknown {
     case "checkpoint-wal": {
       // Passive never makes a writer wait, and in a quiet moment the log starts over by itself. Under a flood of writes there
       // is none, and a log that has grown long takes so long to cut that writers would stand still: so it is started over
-      // before. That makes writers wait, comes second, with little left to do, and gives up when a reader is in the way.
+      // before. That makes writers wait, comes second, with little left to do, and gives up when a reader stays in the way.
       db.pragma("wal_checkpoint(PASSIVE)");
-      if (request.truncate || walBytes() > walLongBytes) return db.pragma("wal_checkpoint(TRUNCATE)");
-      return walBytes() > walLongBytes / 4 ? db.pragma("wal_checkpoint(RESTART)") : undefined;
+      if (walBytes() <= walLongBytes / 4) return request.truncate ? db.pragma("wal_checkpoint(TRUNCATE)") : undefined;
+      db.pragma(`busy_timeout = ${LONG_LOG_WAIT_MS}`); // A writer without pause leaves no gap to slip into.
+      const cut = db.pragma(`wal_checkpoint(${walBytes() > walLongBytes ? "TRUNCATE" : "RESTART"})`);
+      db.pragma("busy_timeout = 0");
+      return cut;
     }
     case "take-image":
       return takeImage(path, request.imagePath);

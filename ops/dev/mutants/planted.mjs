@@ -313,8 +313,8 @@ export const PLANTED = [
   {
     name: "of a large transaction only the first part is logged",
     file: `${STORE}/log/change-log.ts`,
-    from: "for (let part = 0; part * KEYS_PER_ENTRY < keys.length; part++) {",
-    to: "for (let part = 0; part < 1; part++) {",
+    from: "for (let part = 0, at = 0; at < keys.length; part++) {",
+    to: "for (let part = 0, at = 0; part < 1; part++) {",
     test: `${STORE}/log/change-log.test.ts`,
   },
   {

@@ -36,8 +36,8 @@ type Entry = [origin: number, version: number, part: number, count: number, keys
 const DEAD_SHARE = 0.25;
 const DEAD_MIN = 2000;
 const NAME_BYTES_MAX = 1024;
-/** Keys in one entry: what a sweep looks at in one go. */
-const KEYS_PER_ENTRY = 250;
+/** An entry's keys, about: in a table WITHOUT ROWID, a longer one would take a page of its own beside the tree's. */
+const ENTRY_BYTES_MAX = 900;
 
 const APPEND = new SharedStatement("INSERT OR REPLACE INTO _patina_log VALUES (?, ?, ?, ?, ?)");
 const writer = new ByteWriter(4096);
@@ -82,9 +82,10 @@ export class ChangeLog {
   /** Notes which rows a version wrote. Call it inside the transaction that wrote them. */
   append(db: Database.Database, origin: number, version: number, keys: readonly LoggedKey[]): void {
     const append = APPEND.on(db);
-    for (let part = 0; part * KEYS_PER_ENTRY < keys.length; part++) {
-      const some = keys.slice(part * KEYS_PER_ENTRY, (part + 1) * KEYS_PER_ENTRY);
-      append.run(origin, version, part, some.length, encodeKeys(some));
+    for (let part = 0, at = 0; at < keys.length; part++) {
+      const end = entryEnd(keys, at);
+      append.run(origin, version, part, end - at, encodeKeys(keys.slice(at, end)));
+      at = end;
     }
     this.#keys += keys.length; // After a rollback it counts a few too many, which only makes a sweep come sooner.
   }
@@ -167,6 +168,15 @@ export class ChangeLog {
     const { epoch, hlc, app } = tombstone;
     return { table, key, epoch, hlc, state: undefined, app };
   }
+}
+
+/** Where the entry that begins at a key ends: it has one key at least. */
+function entryEnd(keys: readonly LoggedKey[], start: number): number {
+  let bytes = 0;
+  let end = start;
+  do bytes += (keys[end++] as LoggedKey).key.length + 1;
+  while (end < keys.length && bytes < ENTRY_BYTES_MAX);
+  return end;
 }
 
 function encodeKeys(keys: readonly LoggedKey[]): Uint8Array {

@@ -14,8 +14,8 @@ function openDatabase(path: string, walAutocheckpointPages: number): Database.Da
     db.pragma(`wal_autocheckpoint = ${walAutocheckpointPages}`);
     db.pragma("temp_store = MEMORY");
     db.pragma(`cache_size = -${CACHE_KIB}`);
-    // Short: this thread also gossips. Only a checkpoint of the log, or a foreign process, ever makes it wait.
-    db.pragma("busy_timeout = 250");
+    // Only the cutting of a long log, or a foreign process, ever makes it wait: to be late is better than to refuse a write.
+    db.pragma("busy_timeout = 1000");
     return db;
   } catch (cause) {
     db?.close();

@@ -5,6 +5,8 @@ import { defaultMembershipConfig, type MembershipConfig, testMembershipConfig } 
 export interface AgentConfig {
   readonly membership: MembershipConfig;
   readonly gossip: GossipConfig;
+  /** A member that sends frames is told to membership as living at most this often. */
+  readonly heardEveryMs: number;
   /** Remote changes applied in one step, about: larger steps stall the thread, smaller ones waste commits. */
   readonly applyBytesMax: number;
   /** Unsent bytes to a peer beyond which it gets no more broadcasts, only what it asks for. */
@@ -27,6 +29,7 @@ export interface AgentConfig {
 export const defaultAgentConfig: AgentConfig = {
   membership: defaultMembershipConfig,
   gossip: defaultGossipConfig,
+  heardEveryMs: 250,
   applyBytesMax: 32 << 10,
   peerQueueBytesMax: 8 << 20,
   aloneAfterMs: 15_000,
@@ -43,6 +46,7 @@ export const testAgentConfig: AgentConfig = {
   ...defaultAgentConfig,
   membership: testMembershipConfig,
   gossip: testGossipConfig,
+  heardEveryMs: 25,
   applyBytesMax: 1 << 10,
   peerQueueBytesMax: 16 << 10,
   syncEveryMs: 300,

@@ -94,8 +94,7 @@ describe("what is refused changes nothing", () => {
   let agent: Agent;
   beforeEach(() => {
     store = new CountingStore();
-    const self = { nodeId: idOf(1), boot: 1, address: "10.0.0.1:1", meta: { api: "" } };
-    agent = new Agent({ cluster, self, seeds: [], store, config, rng: new Rng(1) });
+    agent = new Agent({ cluster, node: idOf(1), hasSeeds: false, store, config, rng: new Rng(1) });
     agent.handle({ kind: "start" }, now);
     agent.handle({ kind: "stream-opened", stream: "in-1", direction: "in" }, now);
   });

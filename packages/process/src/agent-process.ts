@@ -10,12 +10,15 @@ import { AppError } from "@patina/base";
 import { completeRestore, openObjectStore } from "@patina/checkpoint";
 import {
   AgentRuntime,
+  BlackBox,
   DataDir,
   defaultReaderPoolConfig,
+  defaultWatchdogConfig,
   isLoopback,
   listenError,
   LiveQueriesHost,
   Maintenance,
+  type MembershipStatus,
   newDbId,
   parseAddress,
   ReaderPool,
@@ -116,7 +119,7 @@ export class AgentProcess {
       write: (write) => runtime.write(write),
       object: (table, key) => store.readObject(table, key),
       query: (sql, params, deadlineMs) => readers.query(sql, params, deadlineMs),
-      self: () => runtime.agent.self(),
+      self: () => runtime.membership.self,
       members: () => runtime.members(),
       digest: (bucketsOf) => {
         const report = digestReport(store);
@@ -160,6 +163,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   await completeRestore(config.node_dir); // A restore that was killed between its two renames ends here.
   const dataDir = new DataDir(config.node_dir, systemNow().wallMs);
   closing.push(() => dataDir.close());
+  const blackBox = new BlackBox();
   const store = new SqliteStore({
     path: dataDir.databasePath,
     cluster: { name, generation: 1 },
@@ -168,6 +172,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     newDbId,
     schemaSql: tier.schemaSql,
     walAutocheckpointPages: 0,
+    onRow: (table, key) => blackBox.noteRow(table, key),
   });
   closing.push(() => store.close());
   const maintenance = new Maintenance(dataDir.databasePath);
@@ -181,9 +186,19 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const { address, advertise = address, seeds } = config.gossip;
   const apiUrl = config.api.advertise ?? `http://${config.api.address}`;
   const gossip = { address, advertise, seeds };
-  const runtime = await AgentRuntime.start({ dataDir, store, gossip, api: apiUrl, config: defaultAgentConfig });
+  const runtime = await AgentRuntime.start({
+    dataDir,
+    store,
+    gossip,
+    api: apiUrl,
+    config: defaultAgentConfig,
+    blackBox,
+    watchdog: { ...defaultWatchdogConfig, abortAfterMs: config.watchdog.abort_after_ms },
+  });
   closing.push(() => runtime.stop());
-  const metrics = new AgentMetrics({ cluster: store.cluster, role: tier.role, version, agent: runtime.agent, store });
+  const { agent } = runtime;
+  const membership = (): MembershipStatus => runtime.membership;
+  const metrics = new AgentMetrics({ cluster: store.cluster, role: tier.role, version, agent, membership, store });
   runtime.observe((input, effects) => metrics.observe(input, effects));
   const schemas = new SchemaWatch(store, log);
   runtime.onEvent((event) => {

@@ -1,15 +1,15 @@
 /** Agents over a virtual network in virtual time, for tests of the pure agent: one event at a time, nothing ambient. */
 import { Rng, type Write, type WriteOutcome } from "@patina/base";
 import { decodeFrame, type Frame } from "@patina/gossip";
-import { Agent } from "../agent.js";
 import { testAgentConfig as config } from "../config.js";
-import type { AgentEvent, Effect, Input } from "../protocol.js";
+import type { AgentEvent } from "../protocol.js";
+import { type NodeEffect, type NodeInput, SingleThread } from "../single-thread.js";
 import { cluster, idOf, ModelStore } from "./model-store.js";
 
 export const WALL_MS = 1_700_000_000_000;
 
 export interface Host {
-  readonly agent: Agent;
+  readonly agent: SingleThread;
   readonly store: ModelStore;
   readonly events: AgentEvent[];
   readonly outcomes: Map<number, WriteOutcome[]>;
@@ -25,7 +25,7 @@ export class Net {
   /** Streams of this host never report that bytes have left. */
   stuck: string | undefined;
   nowMs = 0;
-  #due: { atMs: number; order: number; to: string; input: Input }[] = [];
+  #due: { atMs: number; order: number; to: string; input: NodeInput }[] = [];
   readonly #ends = new Map<string, { to: string; stream: string }>();
   #order = 0;
 
@@ -33,14 +33,14 @@ export class Net {
     const address = `10.0.0.${n}:1`;
     const self = { nodeId: idOf(n), boot: 1, address, meta: { api: "" } };
     const seeds = n === 1 ? [] : ["10.0.0.1:1"];
-    const agent = new Agent({ cluster: ofCluster, self, seeds, store, config, rng: new Rng(n) });
+    const agent = new SingleThread({ cluster: ofCluster, self, seeds, store, config, rng: new Rng(n) });
     const host = { agent, store, events: [], outcomes: new Map<number, WriteOutcome[]>() };
     this.hosts.set(address, host);
     this.give(address, { kind: "start" });
     return host;
   }
 
-  give(to: string, input: Input, afterMs = 0): void {
+  give(to: string, input: NodeInput, afterMs = 0): void {
     this.#due.push({ atMs: this.nowMs + afterMs, order: this.#order++, to, input });
   }
 
@@ -66,7 +66,7 @@ export class Net {
     this.nowMs = untilMs;
   }
 
-  #do(from: string, host: Host, effect: Effect): void {
+  #do(from: string, host: Host, effect: NodeEffect): void {
     switch (effect.kind) {
       case "datagram":
         return this.give(effect.to, { kind: "datagram", from, bytes: effect.bytes }, 1);

@@ -8,10 +8,11 @@
  * Membership runs beside it, in a thread of its own where there are threads: a node whose database is busy is slow, and
  * must not look dead. The same class runs in production and in simulation: `handle(input, now) → effects`, nothing ambient.
  */
-import { MalformedError, type ClusterId, type NodeId, type Now, type Rng, unreachable } from "@patina/base";
-import { decodeFrame, encodeFrame } from "@patina/gossip";
+import { type ClusterId, MalformedError, type NodeId, type Now, type Rng, unreachable } from "@patina/base";
+import { decodeFrame } from "@patina/gossip";
 import type { Member } from "@patina/membership";
 import type { AgentConfig } from "./config.js";
+import { Delivery } from "./delivery.js";
 import { Links } from "./links.js";
 import type { StorePort } from "./ports.js";
 import type { Effect, Input, MemberInput, StreamId } from "./protocol.js";
@@ -36,13 +37,16 @@ export class Agent {
   /** When membership was last told that a member lives. */
   readonly #heardMs = new Map<NodeId, number>();
   readonly #links: Links;
+  readonly #delivery: Delivery;
   readonly #replica: Replica;
+  #isRelinkDue = false;
   #hasSynced: boolean;
 
   constructor({ cluster, node, hasSeeds, store, config, rng }: AgentOptions) {
     this.#node = node;
     this.#config = config;
     this.#links = new Links(node, cluster, config);
+    this.#delivery = new Delivery(node, this.#links, config, rng.fork());
     this.#replica = new Replica(store, config, rng);
     this.#hasSynced = !hasSeeds;
   }
@@ -82,8 +86,9 @@ export class Agent {
       case "stream-frame":
         return this.#onFrame(input.stream, input.bytes, now);
       case "stream-flushed": {
-        const caughtUp = this.#links.onFlushed(input.stream, input.bytes);
-        return caughtUp === undefined ? [] : this.#replicate(this.#replica.compareWith(caughtUp, now));
+        const { effects, caughtUp } = this.#links.onFlushed(input.stream, input.bytes);
+        if (caughtUp === undefined) return effects;
+        return [...effects, ...this.#replicate(this.#replica.compareWith(caughtUp, now))];
       }
       case "stream-closed":
         return this.#onClosed(input.stream);
@@ -101,10 +106,8 @@ export class Agent {
       case "member": {
         const { member, previous } = input;
         this.#members.set(member.nodeId, member);
-        const streams = isUp(member)
-          ? this.#links.want(member.nodeId, member.address)
-          : this.#links.unwant(member.nodeId);
-        return [...streams, { kind: "event", event: { kind: "member", member, previous } }];
+        const closed = isUp(member) ? [] : this.#links.unwant(member.nodeId);
+        return [...closed, ...this.#relinkSoon(), { kind: "event", event: { kind: "member", member, previous } }];
       }
       case "forgotten":
         this.#members.delete(input.node);
@@ -113,7 +116,7 @@ export class Agent {
       case "fitness":
         if (input.isFit) this.#unfit.delete(input.node);
         else this.#unfit.add(input.node);
-        return [{ kind: "event", event: input }];
+        return [...this.#relinkSoon(), { kind: "event", event: input }];
       default:
         return unreachable(input);
     }
@@ -126,13 +129,31 @@ export class Agent {
         return this.#awaitPeers();
       case "greeting":
         return this.#links.onGreetingDue(timer.stream);
+      case "links":
+        return this.#relink();
       case "redial":
         return this.#links.redial(timer.node);
       case "sync":
         return [...this.#evictGone(now), ...this.#replicate(this.#replica.onWake(timer, this.#servers(), now))];
       default:
-        return this.#replicate(this.#replica.onWake(timer, this.#links.reachable(), now));
+        return this.#replicate(this.#replica.onWake(timer, [], now));
     }
+  }
+
+  /** In a large cluster many members come at once, and links change with any of them. */
+  #relinkSoon(): Effect[] {
+    if (this.#members.size <= this.#config.gossip.directMembersMax) return this.#relink();
+    if (this.#isRelinkDue) return [];
+    this.#isRelinkDue = true;
+    return [{ kind: "wake", afterMs: this.#config.relinkAfterMs, timer: { kind: "links" } }];
+  }
+
+  #relink(): Effect[] {
+    this.#isRelinkDue = false;
+    const up = new Map([...this.#members].filter(([, member]) => isUp(member)));
+    const effects = this.#delivery.relink(up, (node) => !this.#unfit.has(node));
+    this.#replica.tellsHeads = this.#delivery.isRelayed;
+    return effects;
   }
 
   /** Whom to compare with: those that are fit, unless nobody is. */
@@ -190,18 +211,20 @@ export class Agent {
 
   #replicate(effects: readonly ReplicaEffect[]): Effect[] {
     return effects.flatMap((effect): Effect[] => {
-      if (effect.kind === "event" && effect.event.kind === "synced") this.#hasSynced = true;
-      if (effect.kind !== "frame" && effect.kind !== "broadcast") return [effect];
-      const bytes = encodeFrame(effect.frame);
-      if (effect.kind === "frame") return this.#links.send(effect.to, bytes);
-      return this.#links.reachable().flatMap((node) => this.#broadcastTo(node, bytes));
+      switch (effect.kind) {
+        case "frame":
+          return this.#delivery.frame(effect.to, effect.frame);
+        case "broadcast":
+          return this.#delivery.broadcast(effect.changes, effect.isUrgent);
+        case "pass-on":
+          return this.#delivery.passOn(effect.changes, effect.interval);
+        case "tell-heads":
+          return this.#delivery.tellHeads(effect.heads);
+        default:
+          if (effect.kind === "event" && effect.event.kind === "synced") this.#hasSynced = true;
+          return [effect];
+      }
     });
-  }
-
-  /** A peer whose queue is full gets no more broadcasts: it is compared with once it has caught up. */
-  #broadcastTo(node: NodeId, bytes: Uint8Array): Effect[] {
-    if (!this.#links.isLagging(node)) return this.#links.send(node, bytes);
-    return [{ kind: "event", event: { kind: "peer-lagging", peer: node } }];
   }
 }
 

@@ -21,6 +21,9 @@ export type StreamId = string;
 
 export type AgentTimer =
   | { readonly kind: "flush" }
+  | { readonly kind: "heads" }
+  | { readonly kind: "pull" }
+  | { readonly kind: "links" }
   | { readonly kind: "apply" }
   | { readonly kind: "due" }
   | { readonly kind: "sync" }
@@ -78,7 +81,10 @@ export type AgentEvent =
   | { readonly kind: "synced"; readonly peer: NodeId }
   /** This database must not be used any more, for this reason: the driver must start over with an empty one. */
   | { readonly kind: "evicted"; readonly reason: string }
+  /** More waits for this peer than may: it gets heads only, until it has caught up. */
   | { readonly kind: "peer-lagging"; readonly peer: NodeId }
+  /** This member writes more than it may push. It is heard of all the same, later, and with what was overwritten left out. */
+  | { readonly kind: "over-budget"; readonly isOver: boolean }
   /** No work for others is put on this member until it is fit again: its own thread lags, or it dies and returns. */
   | { readonly kind: "fitness"; readonly node: NodeId; readonly isFit: boolean }
   | { readonly kind: "refused"; readonly from: string; readonly reason: string }

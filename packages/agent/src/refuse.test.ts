@@ -115,7 +115,7 @@ describe("what is refused changes nothing", () => {
     ],
     ["another protocol", { ...hello, protocol: 99 }, "protocol 99, not 1"],
     ["a frame before any greeting", changes, "a changes frame before any greeting"],
-    ["garbage", new Uint8Array([250, 1, 2]), "malformed: unknown frame type"],
+    ["garbage", new Uint8Array([120, 1, 2]), "malformed: unknown frame type"],
   ])("%s: the stream is closed, it is counted, and nothing after it is taken", (_, frame, reason) => {
     const effects = feed(frame, changes, { kind: "holdings", holdings: new Map(), isReply: false, isDurable: true });
     expect(effects[0]).toEqual({ kind: "close-stream", stream: "in-1", reason });

@@ -101,7 +101,7 @@ export class Agent {
       case "leave":
         return this.#members(this.#membership.handle(input, now));
       case "stream-opened":
-        return this.#links.onOpened(input.stream, input.direction);
+        return this.#links.onOpened(input.stream, input.direction, input.node);
       case "stream-frame":
         return this.#onFrame(input.stream, input.bytes, now);
       case "stream-flushed": {
@@ -110,6 +110,8 @@ export class Agent {
       }
       case "stream-closed":
         return this.#onClosed(input.stream);
+      case "refused":
+        return [refused(input.from, `${input.transport}: ${input.reason}`)];
       case "write":
         return this.#replicate(this.#replica.write(input.writes, now));
       case "wake":

@@ -30,11 +30,24 @@ export type AgentTimer =
 export type Input =
   | { readonly kind: "start" }
   | { readonly kind: "datagram"; readonly from: string; readonly bytes: Uint8Array }
-  | { readonly kind: "stream-opened"; readonly stream: StreamId; readonly direction: "in" | "out" }
+  | {
+      readonly kind: "stream-opened";
+      readonly stream: StreamId;
+      readonly direction: "in" | "out";
+      /** Whom the transport has proved to be at the other end; undefined where it proves nobody. */
+      readonly node?: NodeId;
+    }
   | { readonly kind: "stream-frame"; readonly stream: StreamId; readonly bytes: Uint8Array }
   /** So many of the bytes sent have left this process. */
   | { readonly kind: "stream-flushed"; readonly stream: StreamId; readonly bytes: number }
   | { readonly kind: "stream-closed"; readonly stream: StreamId; readonly reason: string }
+  /** The transport turned something away before it got here. The reasons are few and fixed. */
+  | {
+      readonly kind: "refused";
+      readonly transport: "datagram" | "stream";
+      readonly from: string;
+      readonly reason: string;
+    }
   | { readonly kind: "wake"; readonly timer: AgentTimer }
   /** Writes that arrived together share one transaction. Each is answered by an `outcome` with its ticket. */
   | { readonly kind: "write"; readonly writes: readonly Ticketed[] }
@@ -47,7 +60,7 @@ export interface Ticketed {
 
 export type Effect =
   | { readonly kind: "datagram"; readonly to: string; readonly bytes: Uint8Array }
-  | { readonly kind: "open-stream"; readonly stream: StreamId; readonly address: string }
+  | { readonly kind: "open-stream"; readonly stream: StreamId; readonly node: NodeId; readonly address: string }
   | { readonly kind: "send"; readonly stream: StreamId; readonly bytes: Uint8Array }
   | { readonly kind: "close-stream"; readonly stream: StreamId; readonly reason: string }
   | { readonly kind: "wake"; readonly afterMs: number; readonly timer: AgentTimer }

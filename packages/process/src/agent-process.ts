@@ -6,13 +6,12 @@
 import type { AgentPort, LiveQueriesPort, OwnersPort } from "@patina/api";
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
-import { AppError } from "@patina/base";
+import { AppError, must } from "@patina/base";
 import { completeRestore, openObjectStore } from "@patina/checkpoint";
 import {
   AgentRuntime,
   DataDir,
   defaultReaderPoolConfig,
-  isLoopback,
   listenError,
   LiveQueriesHost,
   Maintenance,
@@ -21,13 +20,16 @@ import {
   ReaderPool,
   systemNow,
 } from "@patina/runtime";
+import type { Security } from "@patina/security";
 import { SqliteStore } from "@patina/store";
 import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telemetry";
 import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints.js";
-import { Integrity } from "./integrity.js";
 import type { AgentProcessConfig } from "./config.js";
+import { Integrity } from "./integrity.js";
 import { SchemaWatch } from "./schema-watch.js";
+import { SecurityWatch } from "./security-watch.js";
+import { openTransport, securityPathsOf } from "./transport.js";
 
 export interface Tier {
   readonly role: "regional" | "global";
@@ -154,11 +156,11 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const { config, tier, version, onFatal } = options;
   const { name } = config.cluster;
   const log = createLogger(config.log.level, `${tier.role}/${name}`);
-  checkPlaintext(config);
+  const security = await openTransport(config, tier.role);
   const objects = config.checkpoint === undefined ? undefined : openObjectStore(config.checkpoint.store);
 
   await completeRestore(config.node_dir); // A restore that was killed between its two renames ends here.
-  const dataDir = new DataDir(config.node_dir, systemNow().wallMs);
+  const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);
   closing.push(() => dataDir.close());
   const store = new SqliteStore({
     path: dataDir.databasePath,
@@ -178,12 +180,19 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const liveQueries = new LiveQueriesHost(dataDir.databasePath);
   closing.push(() => liveQueries.close());
 
-  const { address, advertise = address, seeds } = config.gossip;
   const apiUrl = config.api.advertise ?? `http://${config.api.address}`;
-  const gossip = { address, advertise, seeds };
-  const runtime = await AgentRuntime.start({ dataDir, store, gossip, api: apiUrl, config: defaultAgentConfig });
+  const runtime = await startRuntime({ config, dataDir, store, apiUrl, security });
   closing.push(() => runtime.stop());
-  const metrics = new AgentMetrics({ cluster: store.cluster, role: tier.role, version, agent: runtime.agent, store });
+  const watch = security === undefined ? undefined : watchSecurity(options, runtime, security, log);
+  closing.push(() => watch?.close());
+  const metrics = new AgentMetrics({
+    cluster: store.cluster,
+    role: tier.role,
+    version,
+    agent: runtime.agent,
+    store,
+    ...(watch === undefined ? {} : { security: watch }),
+  });
   runtime.observe((input, effects) => metrics.observe(input, effects));
   const schemas = new SchemaWatch(store, log);
   runtime.onEvent((event) => {
@@ -228,21 +237,40 @@ function abandon(dataDir: DataDir, reason: string): AppError {
   });
 }
 
-/** Plaintext has to be asked for, and asked for twice beyond this machine. */
-function checkPlaintext({ gossip }: AgentProcessConfig): void {
-  if (!gossip.insecure) {
-    throw new AppError(
-      "config-invalid",
-      "gossip.insecure: members speak plaintext in this version, and that must be asked for",
-      {
-        hint: "Set insecure = true under [gossip], on loopback or on a network that something else protects.",
-      },
-    );
-  }
-  const { host } = parseAddress(gossip.address);
-  if (isLoopback(host) || gossip.insecure_force) return;
-  throw new AppError("config-invalid", `gossip.address: plaintext on ${host} would be open to the network`, {
-    hint: "Listen on 127.0.0.1, or set insecure_force = true where something else protects the network.",
+async function startRuntime(parts: {
+  readonly config: AgentProcessConfig;
+  readonly dataDir: DataDir;
+  readonly store: SqliteStore;
+  readonly apiUrl: string;
+  readonly security: Security | undefined;
+}): Promise<AgentRuntime> {
+  const { config, dataDir, store, apiUrl, security } = parts;
+  const { address, advertise = address, seeds } = config.gossip;
+  return AgentRuntime.start({
+    dataDir,
+    store,
+    gossip: { address, advertise, seeds },
+    api: apiUrl,
+    config: defaultAgentConfig,
+    ...(security === undefined ? {} : { security }),
+  });
+}
+
+function watchSecurity(
+  { config, tier }: AgentProcessOptions,
+  runtime: AgentRuntime,
+  security: Security,
+  log: Logger,
+): SecurityWatch {
+  return new SecurityWatch({
+    paths: must(securityPathsOf(config), "what was read has paths"),
+    cluster: config.cluster.name,
+    role: tier.role,
+    node: security.credentials.self.node,
+    security,
+    log,
+    wallMs: () => systemNow().wallMs,
+    onReplaced: (replaced) => runtime.replaceSecurity(replaced),
   });
 }
 

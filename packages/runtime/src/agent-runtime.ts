@@ -6,12 +6,13 @@
 import { AppError, asAppError, Rng, type Write, type WriteOutcome } from "@patina/base";
 import { Agent, type AgentConfig, type AgentEvent, type Effect, type Input, type Ticketed } from "@patina/agent";
 import type { Member } from "@patina/membership";
+import type { Security, SealerOptions } from "@patina/security";
 import type { BucketRow, QuarantineCursor, Repaired, SqliteStore } from "@patina/store";
 import { systemNow } from "./clock.js";
 import type { DataDir } from "./data-dir.js";
 import { Datagrams } from "./datagrams.js";
-import { newSeed } from "./entropy.js";
-import { Streams } from "./streams.js";
+import { newCounter, newSeed } from "./entropy.js";
+import { type StreamEvents, Streams } from "./streams.js";
 
 export interface AgentRuntimeOptions {
   readonly dataDir: DataDir;
@@ -20,12 +21,16 @@ export interface AgentRuntimeOptions {
   /** Where others find this node's HTTP API. */
   readonly api: string;
   readonly config: AgentConfig;
+  /** Seals datagrams and guards streams. Without it members speak plaintext. */
+  readonly security?: Security;
 }
 
 /** Writes waiting for their turn beyond which new ones are refused: the disk is slower than the callers. */
 const WRITES_QUEUED_MAX = 4096;
 /** Writes in one transaction: enough to share a sync to disk, few enough not to hold the thread. */
 const WRITES_PER_GROUP = 256;
+/** Twice the members a cluster may have: replays of senders that were forgotten would pass. */
+const SENDERS_REMEMBERED = 10_000;
 const REMEMBER_PEERS_EVERY_MS = 30_000;
 /** Log entries swept at a time, some two milliseconds of work, and how often: four thousand a second at most. */
 const MAINTAIN_ENTRIES = 200;
@@ -68,16 +73,9 @@ export class AgentRuntime {
   static async start(options: AgentRuntimeOptions): Promise<AgentRuntime> {
     const runtime = new AgentRuntime(options);
     const { address } = options.gossip;
-    runtime.#datagrams = await Datagrams.open(address, (from, bytes) =>
-      runtime.#step({ kind: "datagram", from, bytes }),
-    );
+    runtime.#datagrams = await runtime.#openDatagrams(address, sealOf(options));
     try {
-      runtime.#streams = await Streams.open(address, {
-        onOpened: (stream, direction) => runtime.#step({ kind: "stream-opened", stream, direction }),
-        onFrame: (stream, bytes) => runtime.#step({ kind: "stream-frame", stream, bytes }),
-        onFlushed: (stream, bytes) => runtime.#step({ kind: "stream-flushed", stream, bytes }),
-        onClosed: (stream, reason) => runtime.#step({ kind: "stream-closed", stream, reason }),
-      });
+      runtime.#streams = await runtime.#openStreams(address, options.security);
     } catch (thrown) {
       await runtime.#datagrams.close();
       throw thrown;
@@ -94,6 +92,12 @@ export class AgentRuntime {
 
   members(): readonly Member[] {
     return this.#agent.members();
+  }
+
+  /** Seals with these keys and dials and listens with these certificates from now on. Open streams stay. */
+  replaceSecurity({ credentials, keyring }: Security): void {
+    this.#datagrams?.replaceKeys(keyring);
+    this.#streams?.replaceCredentials(credentials);
   }
 
   onEvent(listener: AgentListener): void {
@@ -157,6 +161,27 @@ export class AgentRuntime {
     await this.#datagrams?.close();
   }
 
+  async #openDatagrams(address: string, seal: SealerOptions | undefined): Promise<Datagrams> {
+    const events = {
+      onDatagram: (from: string, bytes: Uint8Array) => this.#step({ kind: "datagram", from, bytes }),
+      onRefused: (from: string, reason: string) => this.#step({ kind: "refused", transport: "datagram", from, reason }),
+    };
+    return Datagrams.open(address, events, seal);
+  }
+
+  async #openStreams(address: string, security: Security | undefined): Promise<Streams> {
+    const events: StreamEvents = {
+      onOpened: (stream, direction, node) => {
+        this.#step({ kind: "stream-opened", stream, direction, ...(node === undefined ? {} : { node }) });
+      },
+      onFrame: (stream, bytes) => this.#step({ kind: "stream-frame", stream, bytes }),
+      onFlushed: (stream, bytes) => this.#step({ kind: "stream-flushed", stream, bytes }),
+      onClosed: (stream, reason) => this.#step({ kind: "stream-closed", stream, reason }),
+      onRefused: (from, reason) => this.#step({ kind: "refused", transport: "stream", from, reason }),
+    };
+    return Streams.open(address, events, security?.credentials);
+  }
+
   #scheduleCommit(): void {
     if (this.#isCommitScheduled) return;
     this.#isCommitScheduled = true;
@@ -184,7 +209,7 @@ export class AgentRuntime {
       case "datagram":
         return this.#datagrams?.send(effect.to, effect.bytes);
       case "open-stream":
-        return this.#streams?.dial(effect.stream, effect.address);
+        return this.#streams?.dial(effect.stream, effect.node, effect.address);
       case "send":
         return this.#streams?.send(effect.stream, effect.bytes);
       case "close-stream":
@@ -247,4 +272,18 @@ export class AgentRuntime {
       this.#rememberPeers();
     });
   }
+}
+
+function sealOf({ dataDir, store, config, security }: AgentRuntimeOptions): SealerOptions | undefined {
+  if (security === undefined) return undefined;
+  const { nodeId: node, boot } = dataDir.identity;
+  return {
+    cluster: store.cluster,
+    node,
+    boot,
+    keyring: security.keyring,
+    firstCounter: newCounter(),
+    sendersMax: SENDERS_REMEMBERED,
+    bootAheadMs: config.membership.bootAheadMs,
+  };
 }

@@ -6,7 +6,7 @@
 import type { AgentPort, LiveQueriesPort, OwnersPort } from "@patina/api";
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
-import { AppError, must } from "@patina/base";
+import { AppError } from "@patina/base";
 import { completeRestore, openObjectStore } from "@patina/checkpoint";
 import {
   AgentRuntime,
@@ -28,8 +28,7 @@ import { Checkpoints } from "./checkpoints.js";
 import type { AgentProcessConfig } from "./config.js";
 import { Integrity } from "./integrity.js";
 import { SchemaWatch } from "./schema-watch.js";
-import { SecurityWatch } from "./security-watch.js";
-import { openTransport, securityPathsOf } from "./transport.js";
+import { openTransport, watchSecurity } from "./transport.js";
 
 export interface Tier {
   readonly role: "regional" | "global";
@@ -162,15 +161,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   await completeRestore(config.node_dir); // A restore that was killed between its two renames ends here.
   const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);
   closing.push(() => dataDir.close());
-  const store = new SqliteStore({
-    path: dataDir.databasePath,
-    cluster: { name, generation: 1 },
-    node: dataDir.identity.nodeId,
-    worker: config.worker ?? dataDir.identity.nodeId,
-    newDbId,
-    schemaSql: tier.schemaSql,
-    walAutocheckpointPages: 0,
-  });
+  const store = openStore(config, tier, dataDir);
   closing.push(() => store.close());
   const maintenance = new Maintenance(dataDir.databasePath);
   closing.push(() => maintenance.close());
@@ -183,7 +174,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const apiUrl = config.api.advertise ?? `http://${config.api.address}`;
   const runtime = await startRuntime({ config, dataDir, store, apiUrl, security });
   closing.push(() => runtime.stop());
-  const watch = security === undefined ? undefined : watchSecurity(options, runtime, security, log);
+  const watch = security === undefined ? undefined : watchSecurity({ config, role: tier.role, runtime, security, log });
   closing.push(() => watch?.close());
   const metrics = new AgentMetrics({
     cluster: store.cluster,
@@ -237,6 +228,18 @@ function abandon(dataDir: DataDir, reason: string): AppError {
   });
 }
 
+function openStore(config: AgentProcessConfig, tier: Tier, dataDir: DataDir): SqliteStore {
+  return new SqliteStore({
+    path: dataDir.databasePath,
+    cluster: { name: config.cluster.name, generation: 1 },
+    node: dataDir.identity.nodeId,
+    worker: config.worker ?? dataDir.identity.nodeId,
+    newDbId,
+    schemaSql: tier.schemaSql,
+    walAutocheckpointPages: 0,
+  });
+}
+
 async function startRuntime(parts: {
   readonly config: AgentProcessConfig;
   readonly dataDir: DataDir;
@@ -253,24 +256,6 @@ async function startRuntime(parts: {
     api: apiUrl,
     config: defaultAgentConfig,
     ...(security === undefined ? {} : { security }),
-  });
-}
-
-function watchSecurity(
-  { config, tier }: AgentProcessOptions,
-  runtime: AgentRuntime,
-  security: Security,
-  log: Logger,
-): SecurityWatch {
-  return new SecurityWatch({
-    paths: must(securityPathsOf(config), "what was read has paths"),
-    cluster: config.cluster.name,
-    role: tier.role,
-    node: security.credentials.self.node,
-    security,
-    log,
-    wallMs: () => systemNow().wallMs,
-    onReplaced: (replaced) => runtime.replaceSecurity(replaced),
   });
 }
 

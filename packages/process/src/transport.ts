@@ -1,11 +1,13 @@
 /** How members speak: secured by certificates and keys, or in plaintext because somebody asked for it. */
-import { AppError } from "@patina/base";
-import { isLoopback, parseAddress } from "@patina/runtime";
+import { AppError, must } from "@patina/base";
+import { type AgentRuntime, isLoopback, parseAddress, systemNow } from "@patina/runtime";
 import { readSecurity, type Role, type Security, type SecurityPaths } from "@patina/security";
+import type { Logger } from "@patina/telemetry";
 import type { AgentProcessConfig } from "./config.js";
+import { SecurityWatch } from "./security-watch.js";
 
 /** The files that secure the members; undefined for plaintext. */
-export function securityPathsOf({ gossip }: AgentProcessConfig): SecurityPaths | undefined {
+function securityPathsOf({ gossip }: AgentProcessConfig): SecurityPaths | undefined {
   const { tls, keyring } = gossip;
   return tls === undefined || keyring === undefined ? undefined : { ...tls, keyring };
 }
@@ -16,6 +18,27 @@ export async function openTransport(config: AgentProcessConfig, role: Role): Pro
   if (paths !== undefined) return readSecurity(paths, config.cluster.name, role);
   checkPlaintext(config);
   return undefined;
+}
+
+/** Keeps `runtime` with the files that `openTransport` has read, until it is closed. */
+export function watchSecurity(parts: {
+  readonly config: AgentProcessConfig;
+  readonly role: Role;
+  readonly runtime: AgentRuntime;
+  readonly security: Security;
+  readonly log: Logger;
+}): SecurityWatch {
+  const { config, role, runtime, security, log } = parts;
+  return new SecurityWatch({
+    paths: must(securityPathsOf(config), "what was read has paths"),
+    cluster: config.cluster.name,
+    role,
+    node: security.credentials.self.node,
+    security,
+    log,
+    wallMs: () => systemNow().wallMs,
+    onReplaced: (replaced) => runtime.replaceSecurity(replaced),
+  });
 }
 
 /** Plaintext has to be asked for, and asked for twice beyond this machine. */

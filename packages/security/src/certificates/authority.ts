@@ -4,7 +4,7 @@
  */
 import { createPrivateKey, KeyObject, webcrypto, X509Certificate } from "node:crypto";
 import { AppError, messageOf } from "@patina/base";
-import type { Extension } from "@peculiar/x509";
+import type * as X509 from "@peculiar/x509";
 import { authorityClusterOf, authorityUri, type MemberName, memberUri } from "./member-name.js";
 
 /** A certificate and its private key, as PEM. */
@@ -80,7 +80,7 @@ export async function issueCertificate(
   const signingKey = await webcrypto.subtle.importKey("pkcs8", der, CURVE, false, ["sign"]);
   const keys = await webcrypto.subtle.generateKey(CURVE, true, ["sign", "verify"]);
   const { cluster } = authority;
-  const extensions: Extension[] = [
+  const extensions: X509.Extension[] = [
     new x509.BasicConstraintsExtension(false, undefined, true),
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
     new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
@@ -102,7 +102,7 @@ export async function issueCertificate(
 }
 
 /** It registers its parts by decorators, which need the other one first. */
-async function library(): Promise<typeof import("@peculiar/x509")> {
+async function library(): Promise<typeof X509> {
   await import("reflect-metadata");
   return import("@peculiar/x509");
 }

@@ -15,7 +15,9 @@ import {
   installKey,
   type Keyring,
   newKeyring,
+  PACKET_BYTES_MAX,
   removeOldKeys,
+  SEAL_BYTES,
   Sealer,
   type Security,
   useNewestKey,
@@ -145,6 +147,10 @@ async function startThree(): Promise<[Member, Member, Member]> {
 }
 
 const eventually = async (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 15_000, interval: 10 });
+
+test("what membership sends leaves room for its seal", () => {
+  expect(defaultAgentConfig.membership.datagramBytesMax + SEAL_BYTES).toBe(PACKET_BYTES_MAX);
+});
 
 test("members know each other by their certificates, and what one writes the others have", async () => {
   const all = await startThree();

@@ -15,6 +15,8 @@ import { listenError, parseAddress } from "./address.js";
 /** A frame is bounded by what anti-entropy packs into one, plus one oversized change. */
 const FRAME_BYTES_MAX = 32 << 20;
 const CONNECT_TIMEOUT_MS = 3000;
+/** More than the largest cluster opens, greeted or not. Beyond it a connection is closed at once. */
+const CONNECTIONS_MAX = 16_384;
 /**
  * One frame of a stream a turn of the event loop. Otherwise all that one read from the socket brings, dozens of frames, is
  * handled in a row, and timers, datagrams and writes wait for all of it. The socket is not read on meanwhile.
@@ -54,6 +56,7 @@ export class Streams {
     const { host, port } = parseAddress(address);
     const gate = credentials === undefined ? undefined : new Gate(credentials);
     const listener = createListener(gate);
+    listener.maxConnections = CONNECTIONS_MAX;
     await new Promise<void>((resolve, reject) => {
       listener.once("error", (thrown) => reject(listenError(thrown, "gossip", address)));
       listener.listen(port, host, resolve);

@@ -69,6 +69,8 @@ async function makeAuthority(
   }
   await createAuthorityDir(dir, { cluster, days: daysOf(days), replace: replace === true });
   note(`${dir} is the authority of ${pc.bold(cluster)}: whoever has ca.key makes members of it`);
+  if (replace === true)
+    note("Copy ca.crt, which trusts the old one too, to every member before you renew any of them.");
   note(pc.dim(`  patina tls issue --ca ${dir} --out DIR`));
 }
 
@@ -112,7 +114,7 @@ async function show(file: string, { output }: { output: OutputFormat }): Promise
         const until = it.expired ? pc.red(`${it.valid_until} (expired)`) : it.valid_until;
         const rows = Object.entries({ ...it, valid_until: until }).filter(([field]) => field !== "expired");
         return renderTable(
-          ["", ""],
+          ["field", "value"],
           rows.map(([field, value]) => [field.replace("_", " "), value]),
         );
       })

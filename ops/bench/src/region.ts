@@ -17,7 +17,7 @@ export class Region {
   readonly #awaited = new Map<bigint, (seenMs: number) => void>();
   /** What is waited for across the agents, looked at after every step of any. */
   #settling: { readonly isDone: () => boolean; readonly resolve: () => void } | undefined;
-  #sentBytes = 0;
+  #streamBytes = 0;
   #bodyBytes = 0;
 
   /** Starts the agents and waits until each has a stream to every other. Throws with all of them stopped again. */
@@ -35,7 +35,8 @@ export class Region {
 
   /** Bytes handed to sockets by all agents since the start: changes, anti-entropy and membership. */
   get sentBytes(): number {
-    return this.#sentBytes;
+    const datagrams = this.#agents.map(({ runtime }) => runtime.membership.sentBytes);
+    return datagrams.reduce((sum, bytes) => sum + bytes, this.#streamBytes);
   }
 
   /** Bytes of the rows written since the start, as they are put on the wire: without a frame's or a change's header. */
@@ -94,7 +95,7 @@ export class Region {
 
   #onStep(effects: readonly Effect[]): void {
     for (const effect of effects) {
-      if (effect.kind === "send" || effect.kind === "datagram") this.#sentBytes += effect.bytes.length;
+      if (effect.kind === "send") this.#streamBytes += effect.bytes.length;
     }
     if (this.#settling?.isDone() === true) this.#settling.resolve();
   }

@@ -83,11 +83,12 @@ describe("a cluster", () => {
   });
 
   test("a peer whose queue is full gets no broadcast and is compared with when it has caught up", () => {
+    net.config = { ...config, gossip: { ...config.gossip, originBurstBytes: 1 << 20 } };
     const [a, b] = [net.add(1), net.add(2)];
     net.run(5000);
     net.stuck = "10.0.0.1:1";
     net.frames.length = 0;
-    const size = config.peerQueueBytesMax / 8;
+    const size = config.laneBytesMax.own / 8;
     for (let i = 0; i < 20; i++) {
       net.put(1, i, `k${i}`, "x".repeat(size));
       net.run(20);
@@ -99,7 +100,7 @@ describe("a cluster", () => {
     net.frames.length = 0;
     const stream = a.agent.reachable().length === 1 ? "out-1" : "";
     net.give("10.0.0.1:1", { kind: "stream-flushed", stream, bytes: 1 << 20 });
-    net.run(1);
+    net.run(60); // What waited leaves a window at a time.
     expect(net.frames.map(({ from, frame }) => `${from} ${frame.kind}`)).toContain("10.0.0.1:1 sum");
     net.run(30_000);
     expectEqual(a.store, b.store);

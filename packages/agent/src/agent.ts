@@ -1,69 +1,59 @@
 /**
- * One member of one cluster: membership and a replica behind one step function.
+ * One member of one cluster, but for its membership: links to the others and a replica behind one step function.
  *
- *   datagrams ─► membership ─member events─► links ─► streams
- *   frames ────► links (who is it?) ───────► replica ─► store
- *   writes ────────────────────────────────► replica ─► store
+ *   members ─► links ─► streams
+ *   frames ──► links (who is it?) ─► replica ─► store
+ *   writes ────────────────────────► replica ─► store
  *
- * The same class runs in production and in simulation: `handle(input, now) → effects`, nothing ambient.
+ * Membership runs beside it, in a thread of its own where there are threads: a node whose database is busy is slow, and
+ * must not look dead. The same class runs in production and in simulation: `handle(input, now) → effects`, nothing ambient.
  */
-import { MalformedError, type ClusterId, type NodeId, type Now, type Rng, unreachable } from "@patina/base";
-import { decodeFrame, encodeFrame } from "@patina/gossip";
-import { type Member, Membership, type MembershipEffect, type MemberMeta } from "@patina/membership";
+import { type ClusterId, MalformedError, type NodeId, type Now, type Rng, unreachable } from "@patina/base";
+import { decodeFrame } from "@patina/gossip";
+import type { Member } from "@patina/membership";
 import type { AgentConfig } from "./config.js";
+import { Delivery } from "./delivery.js";
 import { Links } from "./links.js";
 import type { StorePort } from "./ports.js";
-import type { Effect, Input, StreamId } from "./protocol.js";
+import type { Effect, Input, MemberInput, StreamId } from "./protocol.js";
 import { Replica } from "./replica.js";
 import type { ReplicaEffect } from "./replica-effect.js";
 
 export interface AgentOptions {
   readonly cluster: ClusterId;
-  readonly self: {
-    readonly nodeId: NodeId;
-    /** Greater than at any start before, and durable before the first packet. */
-    readonly boot: number;
-    /** Where others reach it: `host:port` of datagrams and streams alike. */
-    readonly address: string;
-    readonly meta: MemberMeta;
-  };
-  readonly seeds: readonly string[];
-  readonly remembered?: readonly Member[];
+  readonly node: NodeId;
+  /** There are addresses to join through: until one of them was compared with, what is held may be out of date. */
+  readonly hasSeeds: boolean;
   readonly store: StorePort;
   readonly config: AgentConfig;
   readonly rng: Rng;
 }
 
 export class Agent {
+  readonly #node: NodeId;
   readonly #config: AgentConfig;
-  readonly #membership: Membership;
+  readonly #members = new Map<NodeId, Member>();
+  readonly #unfit = new Set<NodeId>();
+  /** When membership was last told that a member lives. */
+  readonly #heardMs = new Map<NodeId, number>();
   readonly #links: Links;
+  readonly #delivery: Delivery;
   readonly #replica: Replica;
+  #isRelinkDue = false;
   #hasSynced: boolean;
 
-  constructor(options: AgentOptions) {
-    const { cluster, self, seeds, remembered, store, config, rng } = options;
+  constructor({ cluster, node, hasSeeds, store, config, rng }: AgentOptions) {
+    this.#node = node;
     this.#config = config;
-    this.#membership = new Membership({
-      cluster,
-      self,
-      seeds,
-      ...(remembered === undefined ? {} : { remembered }),
-      config: config.membership,
-      rng: rng.fork(),
-    });
-    this.#links = new Links(self.nodeId, cluster, config);
-    this.#replica = new Replica(store, config, rng.fork());
-    this.#hasSynced = seeds.length === 0;
+    this.#links = new Links(node, cluster, config);
+    this.#delivery = new Delivery(node, this.#links, config, rng.fork());
+    this.#replica = new Replica(store, config, rng);
+    this.#hasSynced = !hasSeeds;
   }
 
-  /** Every other member ever heard of and not forgotten yet. */
+  /** Every other member ever heard of and not forgotten yet, by node id. */
   members(): readonly Member[] {
-    return this.#membership.members();
-  }
-
-  self(): Member {
-    return this.#membership.self();
+    return [...this.#members.values()].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
   }
 
   /** Members it can exchange frames with right now. */
@@ -83,35 +73,27 @@ export class Agent {
     return this.#replica.parkedBytes;
   }
 
-  /** 0 when healthy; grows as this node finds itself slow, and makes it slower to accuse others. */
-  get localHealth(): number {
-    return this.#membership.localHealth;
-  }
-
   handle(input: Input, now: Now): Effect[] {
     switch (input.kind) {
       case "start":
-        return [
-          ...this.#members(this.#membership.handle(input, now)),
-          ...this.#replicate(this.#replica.start(now)),
-          ...this.#awaitPeers(),
-        ];
-      case "datagram":
-        return this.#members(this.#membership.handle(input, now));
-      case "leave":
-        return this.#members(this.#membership.handle(input, now));
+        return [...this.#replicate(this.#replica.start(now)), ...this.#awaitPeers()];
+      case "member":
+      case "forgotten":
+      case "fitness":
+        return this.#onMember(input);
       case "stream-opened":
         return this.#links.onOpened(input.stream, input.direction, input.node);
       case "stream-frame":
         return this.#onFrame(input.stream, input.bytes, now);
       case "stream-flushed": {
-        const caughtUp = this.#links.onFlushed(input.stream, input.bytes);
-        return caughtUp === undefined ? [] : this.#replicate(this.#replica.compareWith(caughtUp, now));
+        const { effects, caughtUp } = this.#links.onFlushed(input.stream, input.bytes);
+        if (caughtUp === undefined) return effects;
+        return [...effects, ...this.#replicate(this.#replica.compareWith(caughtUp, now))];
       }
       case "stream-closed":
         return this.#onClosed(input.stream);
       case "refused":
-        return [refused(input.from, `${input.transport}: ${input.reason}`)];
+        return [refused(input.from, `${input.transport}: ${input.reason}, ${input.times}×`)];
       case "write":
         return this.#replicate(this.#replica.write(input.writes, now));
       case "wake":
@@ -121,22 +103,66 @@ export class Agent {
     }
   }
 
+  #onMember(input: MemberInput): Effect[] {
+    switch (input.kind) {
+      case "member": {
+        const { member, previous } = input;
+        this.#members.set(member.nodeId, member);
+        const closed = isUp(member) ? [] : this.#links.unwant(member.nodeId);
+        return [...closed, ...this.#relinkSoon(), { kind: "event", event: { kind: "member", member, previous } }];
+      }
+      case "forgotten":
+        this.#members.delete(input.node);
+        this.#unfit.delete(input.node);
+        return [];
+      case "fitness":
+        if (input.isFit) this.#unfit.delete(input.node);
+        else this.#unfit.add(input.node);
+        return [...this.#relinkSoon(), { kind: "event", event: input }];
+      default:
+        return unreachable(input);
+    }
+  }
+
   #onWake(timer: Extract<Input, { kind: "wake" }>["timer"], now: Now): Effect[] {
     switch (timer.kind) {
-      case "membership":
-        return this.#members(this.#membership.handle({ kind: "wake", timer: timer.timer }, now));
       case "alone":
         if (this.#links.reachable().length === 0) this.#hasSynced = true;
         return this.#awaitPeers();
       case "greeting":
         return this.#links.onGreetingDue(timer.stream);
+      case "links":
+        return this.#relink();
       case "redial":
         return this.#links.redial(timer.node);
       case "sync":
-        return [...this.#evictGone(now), ...this.#replicate(this.#replica.onWake(timer, this.#links.reachable(), now))];
+        return [...this.#evictGone(now), ...this.#replicate(this.#replica.onWake(timer, this.#servers(), now))];
       default:
-        return this.#replicate(this.#replica.onWake(timer, this.#links.reachable(), now));
+        return this.#replicate(this.#replica.onWake(timer, [], now));
     }
+  }
+
+  /** In a large cluster many members come at once, and links change with any of them. */
+  #relinkSoon(): Effect[] {
+    if (this.#members.size <= this.#config.gossip.directMembersMax) return this.#relink();
+    if (this.#isRelinkDue) return [];
+    this.#isRelinkDue = true;
+    return [{ kind: "wake", afterMs: this.#config.relinkAfterMs, timer: { kind: "links" } }];
+  }
+
+  #relink(): Effect[] {
+    this.#isRelinkDue = false;
+    const up = new Map([...this.#members].filter(([, member]) => isUp(member)));
+    const effects = this.#delivery.relink(up, (node) => !this.#unfit.has(node));
+    this.#replica.tellsHeads = this.#delivery.isRelayed;
+    return effects;
+  }
+
+  /** Whom to compare with: those that are fit, unless nobody is. */
+  #servers(): NodeId[] {
+    const reachable = this.#links.reachable();
+    const fit = reachable.filter((node) => !this.#unfit.has(node));
+    return fit.length > 0 ? fit : reachable;
   }
 
   #awaitPeers(): Effect[] {
@@ -144,9 +170,8 @@ export class Agent {
   }
 
   #evictGone(now: Now): Effect[] {
-    const up = this.#membership.members().filter(({ state }) => state === "alive" || state === "suspect");
-    const nodes = up.map(({ nodeId }) => nodeId);
-    return this.#replicate(this.#replica.evictGone(nodes, this.#membership.self().nodeId, now));
+    const up = [...this.#members.values()].filter(isUp).map(({ nodeId }) => nodeId);
+    return this.#replicate(this.#replica.evictGone(up, this.#node, now));
   }
 
   #onFrame(stream: StreamId, bytes: Uint8Array, now: Now): Effect[] {
@@ -173,51 +198,40 @@ export class Agent {
 
   #onClosed(stream: StreamId): Effect[] {
     const { effects, node } = this.#links.onClosed(stream);
-    if (node !== undefined && !this.#links.reachable().includes(node)) this.#replica.forgetPeer(node);
+    if (node === undefined || this.#links.reachable().includes(node)) return effects;
+    this.#heardMs.delete(node);
+    this.#replica.forgetPeer(node);
     return effects;
   }
 
-  /** A frame from a member is evidence of its life, as good as an ack. */
+  /** A frame from a member is evidence of its life, as good as an ack; but a flood of frames is no more than one. */
   #heard(node: NodeId, now: Now): Effect[] {
-    return this.#members(this.#membership.handle({ kind: "heard", node }, now));
-  }
-
-  #members(effects: readonly MembershipEffect[]): Effect[] {
-    return effects.flatMap((effect): Effect[] => {
-      switch (effect.kind) {
-        case "datagram":
-          return [effect];
-        case "wake":
-          return [{ kind: "wake", afterMs: effect.afterMs, timer: { kind: "membership", timer: effect.timer } }];
-        case "refused":
-          return [refused(effect.from, effect.reason)];
-        case "member": {
-          const { member, previous } = effect;
-          const isUp = member.state === "alive" || member.state === "suspect";
-          const streams = isUp ? this.#links.want(member.nodeId, member.address) : this.#links.unwant(member.nodeId);
-          return [...streams, { kind: "event", event: { kind: "member", member, previous } }];
-        }
-        default:
-          return unreachable(effect);
-      }
-    });
+    if (now.monotonicMs - (this.#heardMs.get(node) ?? -Infinity) < this.#config.heardEveryMs) return [];
+    this.#heardMs.set(node, now.monotonicMs);
+    return [{ kind: "heard", node }];
   }
 
   #replicate(effects: readonly ReplicaEffect[]): Effect[] {
     return effects.flatMap((effect): Effect[] => {
-      if (effect.kind === "event" && effect.event.kind === "synced") this.#hasSynced = true;
-      if (effect.kind !== "frame" && effect.kind !== "broadcast") return [effect];
-      const bytes = encodeFrame(effect.frame);
-      if (effect.kind === "frame") return this.#links.send(effect.to, bytes);
-      return this.#links.reachable().flatMap((node) => this.#broadcastTo(node, bytes));
+      switch (effect.kind) {
+        case "frame":
+          return this.#delivery.frame(effect.to, effect.frame);
+        case "broadcast":
+          return this.#delivery.broadcast(effect.changes, effect.isUrgent);
+        case "pass-on":
+          return this.#delivery.passOn(effect.changes, effect.interval);
+        case "tell-heads":
+          return this.#delivery.tellHeads(effect.heads);
+        default:
+          if (effect.kind === "event" && effect.event.kind === "synced") this.#hasSynced = true;
+          return [effect];
+      }
     });
   }
+}
 
-  /** A peer whose queue is full gets no more broadcasts: it is compared with once it has caught up. */
-  #broadcastTo(node: NodeId, bytes: Uint8Array): Effect[] {
-    if (!this.#links.isLagging(node)) return this.#links.send(node, bytes);
-    return [{ kind: "event", event: { kind: "peer-lagging", peer: node } }];
-  }
+function isUp({ state }: Member): boolean {
+  return state === "alive" || state === "suspect";
 }
 
 function refused(from: string, reason: string): Effect {

@@ -1,14 +1,21 @@
 /** Limits and timings of one agent, over those of its membership and its gossip. */
 import { defaultGossipConfig, type GossipConfig, testGossipConfig } from "@patina/gossip";
 import { defaultMembershipConfig, type MembershipConfig, testMembershipConfig } from "@patina/membership";
+import type { Lane } from "./lanes.js";
 
 export interface AgentConfig {
   readonly membership: MembershipConfig;
   readonly gossip: GossipConfig;
+  /** A member that sends frames is told to membership as living at most this often. */
+  readonly heardEveryMs: number;
   /** Remote changes applied in one step, about: larger steps stall the thread, smaller ones waste commits. */
   readonly applyBytesMax: number;
-  /** Unsent bytes to a peer beyond which it gets no more broadcasts, only what it asks for. */
-  readonly peerQueueBytesMax: number;
+  /** Given to a peer's stream at a time: what waits beyond it can still be overtaken. */
+  readonly peerWindowBytes: number;
+  /** What may wait for a peer, by what it is. With changes beyond it, the peer is lagging, and gets heads only. */
+  readonly laneBytesMax: Readonly<Record<Lane, number>>;
+  /** In a large cluster, links follow a change of members after so long: many change at once. */
+  readonly relinkAfterMs: number;
   /** With seeds that do not answer for so long, it is taken that there is nobody to catch up with. */
   readonly aloneAfterMs: number;
   /** While remote changes stream in, they are synced to disk for others to count on at most this often. */
@@ -27,8 +34,11 @@ export interface AgentConfig {
 export const defaultAgentConfig: AgentConfig = {
   membership: defaultMembershipConfig,
   gossip: defaultGossipConfig,
+  heardEveryMs: 250,
   applyBytesMax: 32 << 10,
-  peerQueueBytesMax: 8 << 20,
+  peerWindowBytes: 256 << 10,
+  laneBytesMax: { control: 4 << 20, urgent: 4 << 20, own: 8 << 20, relayed: 4 << 20, repair: 2 << 20 },
+  relinkAfterMs: 100,
   aloneAfterMs: 15_000,
   syncEveryMs: 10_000,
   collectAfterMs: 60_000,
@@ -43,8 +53,10 @@ export const testAgentConfig: AgentConfig = {
   ...defaultAgentConfig,
   membership: testMembershipConfig,
   gossip: testGossipConfig,
+  heardEveryMs: 25,
   applyBytesMax: 1 << 10,
-  peerQueueBytesMax: 16 << 10,
+  peerWindowBytes: 2 << 10,
+  laneBytesMax: { control: 16 << 10, urgent: 8 << 10, own: 16 << 10, relayed: 8 << 10, repair: 8 << 10 },
   syncEveryMs: 300,
   collectAfterMs: 200,
 };

@@ -36,14 +36,16 @@ function ready(node: NodeId): string {
 describe("a stream we dial", () => {
   test("greets when it opens and is of use only when the other end has greeted", () => {
     const stream = dial(PEER);
-    expect(links.send(PEER, new Uint8Array(1))).toEqual([]);
+    expect(links.send(PEER, "own", new Uint8Array(1))).toEqual([]);
     const [greeting, ...rest] = links.onOpened(stream, "out");
     expect(rest).toEqual([]);
     expect(greeting?.kind === "send" && decodeFrame(greeting.bytes, config.gossip)).toEqual(hello(SELF));
     expect([links.reachable(), links.nodeOf(stream)]).toEqual([[], undefined]);
     expect(links.onHello(stream, hello(PEER))).toEqual({ effects: [], node: PEER });
     expect([links.reachable(), links.nodeOf(stream)]).toEqual([[PEER], PEER]);
-    expect(links.send(PEER, new Uint8Array([7]))).toEqual([{ kind: "send", stream, bytes: new Uint8Array([7]) }]);
+    expect(links.send(PEER, "own", new Uint8Array([7]))).toEqual([
+      { kind: "send", stream, bytes: new Uint8Array([7]) },
+    ]);
   });
 
   test("is dialed once however often the member is heard of, and again elsewhere when it moves", () => {
@@ -115,9 +117,9 @@ describe("a stream that comes in", () => {
     expect(kinds(links.onOpened("in-1", "in"))).toEqual(["wake"]);
     const { effects, node } = links.onHello("in-1", hello(PEER));
     expect([kinds(effects), node, links.reachable()]).toEqual([["send"], PEER, [PEER]]);
-    expect(links.send(PEER, new Uint8Array(1))).toMatchObject([{ stream: "in-1" }]);
+    expect(links.send(PEER, "own", new Uint8Array(1))).toMatchObject([{ stream: "in-1" }]);
     const out = ready(PEER);
-    expect(links.send(PEER, new Uint8Array(1))).toMatchObject([{ stream: out }]);
+    expect(links.send(PEER, "own", new Uint8Array(1))).toMatchObject([{ stream: out }]);
     expect(links.reachable()).toEqual([PEER]);
     links.onClosed(out);
     expect(links.reachable()).toEqual([PEER]);
@@ -161,29 +163,60 @@ describe("a stream that comes in", () => {
   test("that nobody knows is nothing", () => {
     expect(links.onHello("in-7", hello(PEER))).toEqual({ effects: [] });
     expect(links.onClosed("in-7")).toEqual({ effects: [], node: undefined });
-    expect(links.onFlushed("in-7", 5)).toBeUndefined();
+    expect(links.onFlushed("in-7", 5)).toEqual({ effects: [], caughtUp: undefined });
     expect(links.close("in-7", "no")).toEqual([]);
   });
 });
 
 describe("a peer that cannot keep up", () => {
-  test("lags while more is unsent than allowed, and is named once when it has caught up", () => {
+  const { own, repair } = config.laneBytesMax;
+  const quarter = new Uint8Array(own / 4);
+  const bytesOf = (effects: readonly Effect[]): number =>
+    effects.reduce((sum, it) => sum + (it.kind === "send" ? it.bytes.length : 0), 0);
+
+  test("gets a window's worth at a time, and lags once its lane is full, until all of it has gone", () => {
     const stream = ready(PEER);
-    const [greeting] = [links.onFlushed(stream, 1_000_000)]; // The greeting has left.
-    expect(greeting).toBeUndefined();
-    const size = config.peerQueueBytesMax;
-    links.send(PEER, new Uint8Array(size));
+    links.onFlushed(stream, 1_000_000); // The greeting has left.
+    expect(bytesOf(links.send(PEER, "own", quarter))).toBe(quarter.length); // More than the window, but alone.
+    for (let i = 0; i < 4; i++) expect(links.send(PEER, "own", quarter)).toEqual([]);
     expect(links.isLagging(PEER)).toBe(false);
-    links.send(PEER, new Uint8Array(10));
-    expect(links.isLagging(PEER)).toBe(true);
-    expect(links.onFlushed(stream, 5)).toBeUndefined();
-    expect(links.onFlushed(stream, 5)).toBe(PEER);
-    expect([links.isLagging(PEER), links.onFlushed(stream, size)]).toEqual([false, undefined]);
+    const full = links.send(PEER, "own", quarter);
+    expect(full).toEqual([{ kind: "event", event: { kind: "peer-lagging", peer: PEER } }]);
+    expect(links.send(PEER, "own", quarter)).toEqual([]);
+    const left = Array.from({ length: 4 }, () => links.onFlushed(stream, quarter.length));
+    expect(left.map(({ effects, caughtUp }) => [bytesOf(effects), caughtUp])).toEqual(
+      Array.from({ length: 4 }, () => [quarter.length, undefined]),
+    );
+    expect(links.onFlushed(stream, quarter.length)).toEqual({ effects: [], caughtUp: PEER });
+    expect([links.isLagging(PEER), links.onFlushed(stream, own).caughtUp]).toEqual([false, undefined]);
+  });
+
+  test("gets first what matters most; and answers to its wants are a tenth of it at least", () => {
+    const stream = ready(PEER);
+    links.onFlushed(stream, 1_000_000);
+    const mark = (tag: number, size = config.gossip.frameBytesMax): Uint8Array => new Uint8Array(size).fill(tag);
+    links.send(PEER, "own", mark(0, config.peerWindowBytes)); // Under way.
+    links.send(PEER, "repair", mark(5, repair / 2));
+    for (let i = 0; i < 14; i++) links.send(PEER, "relayed", mark(4));
+    links.send(PEER, "own", mark(3));
+    links.send(PEER, "urgent", mark(2));
+    links.send(PEER, "control", mark(1));
+    const order: number[] = [];
+    for (let bytes = config.peerWindowBytes; bytes > 0;) {
+      const { effects } = links.onFlushed(stream, bytes);
+      for (const it of effects) if (it.kind === "send") order.push(it.bytes[0] ?? -1);
+      bytes = bytesOf(effects);
+    }
+    expect(order.slice(0, 3)).toEqual([1, 2, 3]);
+    expect(order.indexOf(5)).toBeGreaterThan(5);
+    expect(order.indexOf(5)).toBeLessThan(order.length - 1); // Before everything else had gone.
+    expect(order.length).toBe(18);
   });
 
   test("starts afresh on another stream, and a peer without one does not lag", () => {
     const stream = ready(PEER);
-    links.send(PEER, new Uint8Array(config.peerQueueBytesMax + 1));
+    for (let i = 0; i < 7; i++) links.send(PEER, "own", quarter);
+    expect(links.isLagging(PEER)).toBe(true);
     links.onClosed(stream);
     expect(links.isLagging(PEER)).toBe(false);
     links.redial(PEER);

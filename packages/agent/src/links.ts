@@ -9,6 +9,7 @@
 import { type ClusterId, type NodeId, sameCluster } from "@patina/base";
 import { encodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
 import type { AgentConfig } from "./config.js";
+import { type Lane, Lanes } from "./lanes.js";
 import type { Effect, StreamId } from "./protocol.js";
 
 interface Stream {
@@ -19,7 +20,7 @@ interface Stream {
   /** Whom the transport has proved to be there, where it proves anything. */
   proven: NodeId | undefined;
   isReady: boolean;
-  unsentBytes: number;
+  readonly lanes: Lanes;
 }
 
 export class Links {
@@ -64,6 +65,13 @@ export class Links {
     return [...this.#streams.values()].flatMap((it) => (it.node === node ? this.close(it.id, "member gone") : []));
   }
 
+  /** A member is still there, and others have the streams to it now: ours is closed, theirs stay. */
+  release(node: NodeId): Effect[] {
+    this.#wanted.delete(node);
+    this.#failures.delete(node);
+    return this.#closeDialed(node, "not needed");
+  }
+
   redial(node: NodeId): Effect[] {
     this.#redialing.delete(node);
     const address = this.#wanted.get(node);
@@ -72,7 +80,7 @@ export class Links {
 
   onOpened(id: StreamId, direction: "in" | "out", proven?: NodeId): Effect[] {
     if (direction === "in") {
-      this.#streams.set(id, { id, direction, node: undefined, proven, isReady: false, unsentBytes: 0 });
+      this.#streams.set(id, { id, direction, node: undefined, proven, isReady: false, lanes: new Lanes(this.#config) });
       return [this.#awaitGreeting(id)];
     }
     const stream = this.#streams.get(id);
@@ -133,25 +141,38 @@ export class Links {
     return { effects: [{ kind: "wake", afterMs, timer: { kind: "redial", node } }], node };
   }
 
-  onFlushed(id: StreamId, bytes: number): NodeId | undefined {
+  /** So many bytes have left on a stream. Names its member when that lagged and has caught up. */
+  onFlushed(id: StreamId, bytes: number): { effects: Effect[]; caughtUp: NodeId | undefined } {
     const stream = this.#streams.get(id);
-    if (stream === undefined) return undefined;
-    const before = stream.unsentBytes;
-    stream.unsentBytes = Math.max(0, before - bytes);
-    const limit = this.#config.peerQueueBytesMax;
-    return before > limit && stream.unsentBytes <= limit ? stream.node : undefined;
+    if (stream === undefined) return { effects: [], caughtUp: undefined };
+    const hasCaughtUp = stream.lanes.onFlushed(bytes);
+    return { effects: leaving(stream), caughtUp: hasCaughtUp ? stream.node : undefined };
   }
 
   /** Is so much waiting to leave for this member that adding to it only makes it later? */
   isLagging(node: NodeId): boolean {
-    const stream = this.#streamTo(node);
-    return stream !== undefined && stream.unsentBytes > this.#config.peerQueueBytesMax;
+    return this.#streamTo(node)?.lanes.isLagging === true;
   }
 
-  /** Sends on the best stream there is; nothing when there is none, which anti-entropy makes good later. */
-  send(node: NodeId, bytes: Uint8Array): Effect[] {
+  isReachable(node: NodeId): boolean {
+    return this.#streamTo(node) !== undefined;
+  }
+
+  /**
+   * Sends on the best stream there is; nothing when there is none or its lane is full, which anti-entropy makes good later.
+   */
+  send(node: NodeId, lane: Lane, bytes: Uint8Array): Effect[] {
     const stream = this.#streamTo(node);
-    return stream === undefined ? [] : this.#put(stream, bytes);
+    if (stream === undefined) return [];
+    const wasLagging = stream.lanes.isLagging;
+    stream.lanes.add(lane, bytes);
+    if (!wasLagging && stream.lanes.isLagging) return [{ kind: "event", event: { kind: "peer-lagging", peer: node } }];
+    return leaving(stream);
+  }
+
+  /** Heads for a member that lags: the newest are enough, and those that wait will do. */
+  sendHeads(node: NodeId, bytes: Uint8Array): Effect[] {
+    return this.#streamTo(node)?.lanes.isIdle("control") === true ? this.send(node, "control", bytes) : [];
   }
 
   #streamTo(node: NodeId): Stream | undefined {
@@ -161,19 +182,22 @@ export class Links {
     return undefined;
   }
 
-  #put(stream: Stream, bytes: Uint8Array): Effect[] {
-    stream.unsentBytes += bytes.length;
-    return [{ kind: "send", stream: stream.id, bytes }];
-  }
-
   #greet(stream: Stream): Effect[] {
     const hello: Frame = { kind: "hello", protocol: PROTOCOL_VERSION, cluster: this.#cluster, node: this.#self };
-    return this.#put(stream, encodeFrame(hello));
+    stream.lanes.add("control", encodeFrame(hello));
+    return leaving(stream);
   }
 
   #dial(node: NodeId, address: string): Effect[] {
     const id = `out-${++this.#opened}`;
-    this.#streams.set(id, { id, direction: "out", node, proven: undefined, isReady: false, unsentBytes: 0 });
+    this.#streams.set(id, {
+      id,
+      direction: "out",
+      node,
+      proven: undefined,
+      isReady: false,
+      lanes: new Lanes(this.#config),
+    });
     this.#dialed.set(node, id);
     return [{ kind: "open-stream", stream: id, node, address }, this.#awaitGreeting(id)];
   }
@@ -199,4 +223,8 @@ export class Links {
     if (stream.direction === "out" && stream.node !== hello.node) return "another node answers at that address";
     return undefined;
   }
+}
+
+function leaving({ id, lanes }: Stream): Effect[] {
+  return lanes.leaving().map((bytes) => ({ kind: "send", stream: id, bytes }));
 }

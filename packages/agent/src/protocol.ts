@@ -1,6 +1,8 @@
 /**
  * The contract of an agent: what it may be told and what it may ask for. Plain data both ways. The driver performs the
  * effects in order; a returned effect implies that what it speaks of is committed.
+ *
+ * Who is in the cluster is told to it, by the node's membership, which in production has a thread and a socket to itself.
  */
 import type {
   AppError,
@@ -12,14 +14,16 @@ import type {
   Write,
   WriteOutcome,
 } from "@patina/base";
-import type { Member, MembershipTimer, MemberState } from "@patina/membership";
+import type { Member, MemberState } from "@patina/membership";
 
 /** Names a stream between driver and agent. The agent names those it opens, the driver those it accepts. */
 export type StreamId = string;
 
 export type AgentTimer =
-  | { readonly kind: "membership"; readonly timer: MembershipTimer }
   | { readonly kind: "flush" }
+  | { readonly kind: "heads" }
+  | { readonly kind: "pull" }
+  | { readonly kind: "links" }
   | { readonly kind: "apply" }
   | { readonly kind: "due" }
   | { readonly kind: "sync" }
@@ -29,7 +33,9 @@ export type AgentTimer =
 
 export type Input =
   | { readonly kind: "start" }
-  | { readonly kind: "datagram"; readonly from: string; readonly bytes: Uint8Array }
+  /** What the node's membership found out: see `MembershipEffect`. */
+  | MemberInput
+  | RefusedInput
   | {
       readonly kind: "stream-opened";
       readonly stream: StreamId;
@@ -41,17 +47,23 @@ export type Input =
   /** So many of the bytes sent have left this process. */
   | { readonly kind: "stream-flushed"; readonly stream: StreamId; readonly bytes: number }
   | { readonly kind: "stream-closed"; readonly stream: StreamId; readonly reason: string }
-  /** The transport turned something away before it got here. The reasons are few and fixed. */
-  | {
-      readonly kind: "refused";
-      readonly transport: "datagram" | "stream";
-      readonly from: string;
-      readonly reason: string;
-    }
   | { readonly kind: "wake"; readonly timer: AgentTimer }
   /** Writes that arrived together share one transaction. Each is answered by an `outcome` with its ticket. */
-  | { readonly kind: "write"; readonly writes: readonly Ticketed[] }
-  | { readonly kind: "leave" };
+  | { readonly kind: "write"; readonly writes: readonly Ticketed[] };
+
+export type MemberInput =
+  | { readonly kind: "member"; readonly member: Member; readonly previous: MemberState | undefined }
+  | { readonly kind: "forgotten"; readonly node: NodeId }
+  | { readonly kind: "fitness"; readonly node: NodeId; readonly isFit: boolean };
+
+/** The transport turned something away before it got here, so many times, the last time from there. Reasons are few and fixed. */
+export interface RefusedInput {
+  readonly kind: "refused";
+  readonly transport: "datagram" | "stream";
+  readonly from: string;
+  readonly reason: string;
+  readonly times: number;
+}
 
 export interface Ticketed {
   readonly ticket: number;
@@ -59,7 +71,8 @@ export interface Ticketed {
 }
 
 export type Effect =
-  | { readonly kind: "datagram"; readonly to: string; readonly bytes: Uint8Array }
+  /** For the node's membership: a frame came from this member, which is as good as an ack. */
+  | { readonly kind: "heard"; readonly node: NodeId }
   | { readonly kind: "open-stream"; readonly stream: StreamId; readonly node: NodeId; readonly address: string }
   | { readonly kind: "send"; readonly stream: StreamId; readonly bytes: Uint8Array }
   | { readonly kind: "close-stream"; readonly stream: StreamId; readonly reason: string }
@@ -84,7 +97,12 @@ export type AgentEvent =
   | { readonly kind: "synced"; readonly peer: NodeId }
   /** This database must not be used any more, for this reason: the driver must start over with an empty one. */
   | { readonly kind: "evicted"; readonly reason: string }
+  /** More waits for this peer than may: it gets heads only, until it has caught up. */
   | { readonly kind: "peer-lagging"; readonly peer: NodeId }
+  /** This member writes more than it may push. It is heard of all the same, later, and with what was overwritten left out. */
+  | { readonly kind: "over-budget"; readonly isOver: boolean }
+  /** No work for others is put on this member until it is fit again: its own thread lags, or it dies and returns. */
+  | { readonly kind: "fitness"; readonly node: NodeId; readonly isFit: boolean }
   | { readonly kind: "refused"; readonly from: string; readonly reason: string }
   /** The database can take no more writes. The driver must stop the process. */
   | { readonly kind: "store-failed"; readonly error: AppError };

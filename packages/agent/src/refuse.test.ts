@@ -94,8 +94,7 @@ describe("what is refused changes nothing", () => {
   let agent: Agent;
   beforeEach(() => {
     store = new CountingStore();
-    const self = { nodeId: idOf(1), boot: 1, address: "10.0.0.1:1", meta: { api: "" } };
-    agent = new Agent({ cluster, self, seeds: [], store, config, rng: new Rng(1) });
+    agent = new Agent({ cluster, node: idOf(1), hasSeeds: false, store, config, rng: new Rng(1) });
     agent.handle({ kind: "start" }, now);
     agent.handle({ kind: "stream-opened", stream: "in-1", direction: "in" }, now);
   });
@@ -116,7 +115,7 @@ describe("what is refused changes nothing", () => {
     ],
     ["another protocol", { ...hello, protocol: 99 }, "protocol 99, not 1"],
     ["a frame before any greeting", changes, "a changes frame before any greeting"],
-    ["garbage", new Uint8Array([250, 1, 2]), "malformed: unknown frame type"],
+    ["garbage", new Uint8Array([120, 1, 2]), "malformed: unknown frame type"],
   ])("%s: the stream is closed, it is counted, and nothing after it is taken", (_, frame, reason) => {
     const effects = feed(frame, changes, { kind: "holdings", holdings: new Map(), isReply: false, isDurable: true });
     expect(effects[0]).toEqual({ kind: "close-stream", stream: "in-1", reason });

@@ -52,8 +52,8 @@ export class AntiEntropy {
   }
 
   /** Notes what is being asked of a peer, so that it is not asked of another at the same time. */
-  noteAsked(peer: NodeId, wants: readonly OriginRanges[], now: Now): void {
-    const untilMs = now.monotonicMs + this.#config.wantTimeoutMs;
+  noteAsked(peer: NodeId, wants: readonly OriginRanges[], now: Now, timeoutMs: number): void {
+    const untilMs = now.monotonicMs + timeoutMs;
     for (const { origin, versions } of wants) {
       const asked = this.#asked.get(origin) ?? [];
       this.#asked.set(origin, [...asked.filter((it) => it.untilMs > now.monotonicMs), { peer, versions, untilMs }]);

@@ -20,6 +20,30 @@ export interface GossipConfig {
   /** Changes that came before their predecessors wait here; beyond it they are dropped and fetched again later. */
   readonly parkedBytesMax: number;
   readonly parkedVersionsMax: number;
+  /** How much of that one origin may take. */
+  readonly parkedOriginShare: number;
+  /** Origins are served in turns of so many bytes. */
+  readonly turnBytes: number;
+  /** A cluster of more members than this tells its changes by way of relays. */
+  readonly directMembersMax: number;
+  /** Contacts in another group: whom a stream is kept to, and how many of them relay a change. */
+  readonly contactsMax: number;
+  readonly relaysPerGroup: number;
+  /** Of a batch larger than this, a group's second relay gets only the heads. */
+  readonly relayTwiceBytesMax: number;
+  /** Versions remembered as relayed, so that none is relayed twice. */
+  readonly relayedMax: number;
+  /** In a large cluster, heads that moved are told to `headsFanout` members at a time, `headsRepeat` times. */
+  readonly headsEveryMs: number;
+  readonly headsFanout: number;
+  readonly headsRepeat: number;
+  /** A version heard of is asked for when it has not come after the first, and of others after the next. */
+  readonly pullAfterMs: readonly number[];
+  /** Origins waited for in that way. */
+  readonly lacksMax: number;
+  /** What this member broadcasts, at most. */
+  readonly originBytesPerSecond: number;
+  readonly originBurstBytes: number;
   /** A change stamped further ahead of here than this waits until it is due: one fast clock must not drag them all. */
   readonly aheadMaxMs: number;
   /** Further ahead than this, somebody has to look at that clock. */
@@ -41,6 +65,20 @@ export const defaultGossipConfig: GossipConfig = {
   frameBytesMax: 256 << 10,
   parkedBytesMax: 64 << 20,
   parkedVersionsMax: 10_000,
+  parkedOriginShare: 0.5,
+  turnBytes: 4 << 10,
+  directMembersMax: 64,
+  contactsMax: 3,
+  relaysPerGroup: 2,
+  relayTwiceBytesMax: 4 << 10,
+  relayedMax: 20_000,
+  headsEveryMs: 50,
+  headsFanout: 3,
+  headsRepeat: 3,
+  pullAfterMs: [20, 100, 300],
+  lacksMax: 1024,
+  originBytesPerSecond: 4 << 20,
+  originBurstBytes: 16 << 20,
   aheadMaxMs: 500,
   aheadAlarmMs: 60_000,
   originsMax: 20_000,
@@ -56,4 +94,11 @@ export const testGossipConfig: GossipConfig = {
   frameBytesMax: 512,
   parkedBytesMax: 4 << 10,
   parkedVersionsMax: 8,
+  parkedOriginShare: 1,
+  turnBytes: 256,
+  relayTwiceBytesMax: 200,
+  relayedMax: 8,
+  lacksMax: 4,
+  originBytesPerSecond: 8 << 10,
+  originBurstBytes: 8 << 10,
 };

@@ -74,13 +74,13 @@ describe("broadcast", () => {
   test("the first change goes at once, followers go together, and after a quiet moment it is as before", () => {
     const broadcast = new Broadcast(config);
     const wakeAfterMs = config.coalesceMs;
-    expect(broadcast.offer([])).toEqual({ batches: [], wakeAfterMs: undefined });
-    expect(broadcast.offer([change(1)])).toEqual({ batches: [[change(1)]], wakeAfterMs });
-    expect(broadcast.offer([change(2)])).toEqual({ batches: [], wakeAfterMs: undefined });
-    expect(broadcast.offer([change(3)])).toEqual({ batches: [], wakeAfterMs: undefined });
-    expect(broadcast.onWake()).toEqual({ batches: [[change(2), change(3)]], wakeAfterMs });
-    expect(broadcast.onWake()).toEqual({ batches: [], wakeAfterMs: undefined });
-    expect(broadcast.offer([change(4)])).toEqual({ batches: [[change(4)]], wakeAfterMs });
+    expect(broadcast.offer([])).toEqual({ batches: [], isUrgent: false, wakeAfterMs: undefined });
+    expect(broadcast.offer([change(1)])).toEqual({ batches: [[change(1)]], isUrgent: false, wakeAfterMs });
+    expect(broadcast.offer([change(2)])).toEqual({ batches: [], isUrgent: false, wakeAfterMs: undefined });
+    expect(broadcast.offer([change(3)])).toEqual({ batches: [], isUrgent: false, wakeAfterMs: undefined });
+    expect(broadcast.onWake()).toEqual({ batches: [[change(2), change(3)]], isUrgent: false, wakeAfterMs });
+    expect(broadcast.onWake()).toEqual({ batches: [], isUrgent: false, wakeAfterMs: undefined });
+    expect(broadcast.offer([change(4)])).toEqual({ batches: [[change(4)]], isUrgent: false, wakeAfterMs });
   });
 
   test("a batch that is full goes without waiting, and only one timer ever runs", () => {
@@ -185,7 +185,7 @@ describe("anti-entropy", () => {
   test("what was asked is on its way until it is answered, its peer is gone, or its time is up", () => {
     const it = antiEntropy();
     const ask = (peer: string, low: number, high: number, ms: number): void =>
-      it.noteAsked(peer, [{ origin: "a", versions: Ranges.of(low, high) }], at(ms));
+      it.noteAsked(peer, [{ origin: "a", versions: Ranges.of(low, high) }], at(ms), config.wantTimeoutMs);
     ask("p1", 1, 5, 0);
     ask("p2", 6, 9, 1000);
     expect(it.asked("a", at(1000)).toString()).toBe("1-9");

@@ -65,6 +65,8 @@ describe("frames", () => {
     [{ kind: "empty", empties: [] }, "0500"],
     [{ kind: "repairing", basis: new Map() }, "0700"],
     [{ kind: "repaired", isComplete: true }, "0601"],
+    [{ kind: "relay", interval: { low: 0, high: 2 ** 32 }, changes: [] }, "080000" + "0000ffffffff00"],
+    [{ kind: "heads", heads: new Map([[origin, 7]]) }, `0901${origin}07`],
   ];
 
   test.each(golden.map(([it, bytes]) => ({ kind: it.kind, it, bytes })))(
@@ -106,8 +108,9 @@ describe("bytes that are no frame", () => {
   });
 
   test("unknown types, and counts beyond the limits, are refused", () => {
-    refuses(new Uint8Array([7]));
-    refuses(new Uint8Array([255]));
+    refuses(new Uint8Array([11]));
+    refuses(new Uint8Array([127]));
+    expect(decodeFrame(new Uint8Array([128, 1, 2]), config)).toEqual({ kind: "unknown" }); // Optional: it may be ignored.
     refuses(new ByteWriter().u8(1).varint(2 ** 40).done()); // prettier-ignore
     const tight = { ...config, originsMax: 1, spansMax: 1 };
     const many = Ranges.from([[1, 1], [3, 3]]); // prettier-ignore

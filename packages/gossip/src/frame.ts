@@ -1,9 +1,12 @@
 /**
- * What members say to each other on a stream. A frame is a type byte and a body; the transport keeps frames whole.
+ * What members say to each other on a stream. A frame is a type byte and a body; the transport keeps frames whole. Types from
+ * 128 on are optional: who does not know one ignores it, so that a newer release may say more.
  *
  *   hello ──►           who is calling, of which cluster and generation; nothing else is read before it
  *   ◄── hello
  *   changes ──►         broadcast, or the answer to a want
+ *   relay ──►           broadcast, to be passed on to the members within an interval of the hash space
+ *   heads ──►           of these origins I hold so much: ask me for what you lack
  *   sum ──►             anti-entropy begins: a fingerprint of what I hold, and the digest of my state
  *   ◄── sum             …equal: nothing to do, and the digests must be equal too
  *   ◄── holdings        …or not: here is what I hold
@@ -36,6 +39,7 @@ import {
   writeRanges,
 } from "@patina/base";
 import type { GossipConfig } from "./config.js";
+import type { Interval } from "./groups.js";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -60,9 +64,28 @@ export type Frame =
   | { readonly kind: "want"; readonly wants: readonly OriginRanges[] }
   | { readonly kind: "empty"; readonly empties: readonly OriginRanges[] }
   | { readonly kind: "repaired"; readonly isComplete: boolean }
-  | { readonly kind: "repairing"; readonly basis: Heads };
+  | { readonly kind: "repairing"; readonly basis: Heads }
+  | { readonly kind: "relay"; readonly interval: Interval; readonly changes: readonly Change[] }
+  | { readonly kind: "heads"; readonly heads: Heads };
 
-const KINDS = ["hello", "changes", "sum", "holdings", "want", "empty", "repaired", "repairing"] as const;
+/** From a newer release, which does not expect it to be understood. */
+export interface UnknownFrame {
+  readonly kind: "unknown";
+}
+
+const KINDS = [
+  "hello",
+  "changes",
+  "sum",
+  "holdings",
+  "want",
+  "empty",
+  "repaired",
+  "repairing",
+  "relay",
+  "heads",
+] as const;
+const OPTIONAL_FROM = 128;
 
 const HASH_HEX = 16;
 const DIGEST_HEX = 64;
@@ -73,7 +96,7 @@ const NAME_BYTES_MAX = 256;
 const CHANGE_BYTES_MAX = 16 << 20;
 
 export function encodeFrame(frame: Frame): Uint8Array {
-  const writer = new ByteWriter(frame.kind === "changes" ? 1024 : 256);
+  const writer = new ByteWriter(frame.kind === "changes" || frame.kind === "relay" ? 1024 : 256);
   writer.u8(KINDS.indexOf(frame.kind));
   switch (frame.kind) {
     case "hello":
@@ -84,9 +107,9 @@ export function encodeFrame(frame: Frame): Uint8Array {
         .hex(frame.node)
         .done();
     case "changes":
-      writer.varint(frame.changes.length);
-      for (const change of frame.changes) writeChange(writer, change);
-      return writer.done();
+      return writeChanges(writer, frame.changes).done();
+    case "relay":
+      return writeChanges(writer.u32(frame.interval.low).u32(frame.interval.high - 1), frame.changes).done();
     case "sum":
       return writer.hex(frame.holdingsHash).hex(frame.digest).u8(flagsOf(frame)).done();
     case "holdings":
@@ -99,6 +122,9 @@ export function encodeFrame(frame: Frame): Uint8Array {
     case "repairing":
       writeHeads(writer, frame.basis);
       return writer.done();
+    case "heads":
+      writeHeads(writer, frame.heads);
+      return writer.done();
     case "repaired":
       return writer.u8(frame.isComplete ? 1 : 0).done();
     default:
@@ -107,26 +133,28 @@ export function encodeFrame(frame: Frame): Uint8Array {
 }
 
 /** Throws `MalformedError`, and nothing else, for bytes that are no frame. */
-export function decodeFrame(bytes: Uint8Array, config: GossipConfig): Frame {
+export function decodeFrame(bytes: Uint8Array, config: GossipConfig): Frame | UnknownFrame {
   const reader = new ByteReader(bytes);
-  const frame = readBody(KINDS[reader.u8()], reader, config);
+  const type = reader.u8();
+  if (type >= OPTIONAL_FROM) return { kind: "unknown" };
+  const frame = readBody(KINDS[type], reader, config);
   if (!reader.isAtEnd) throw new MalformedError(`bytes after a ${frame.kind} frame`);
   return frame;
 }
 
-function readBody(kind: Frame["kind"] | undefined, reader: ByteReader, config: GossipConfig): Frame {
+function readBody(kind: (typeof KINDS)[number] | undefined, reader: ByteReader, config: GossipConfig): Frame {
   switch (kind) {
     case "hello": {
       const protocol = reader.varint();
       const name = reader.text(NAME_BYTES_MAX);
       return { kind, protocol, cluster: { name, generation: reader.varint() }, node: reader.hex(NODE_ID_LENGTH) };
     }
-    case "changes": {
-      const changes: Change[] = [];
-      for (let left = reader.count(reader.remaining); left > 0; left--)
-        changes.push(readChange(reader, CHANGE_BYTES_MAX));
-      return { kind, changes };
-    }
+    case "changes":
+      return { kind, changes: readChanges(reader) };
+    case "relay":
+      return { kind, interval: { low: reader.u32(), high: reader.u32() + 1 }, changes: readChanges(reader) };
+    case "heads":
+      return { kind, heads: readHeads(reader, config.originsMax) };
     case "sum":
       return { kind, holdingsHash: reader.hex(HASH_HEX), digest: reader.hex(DIGEST_HEX), ...readReport(reader) };
     case "holdings":
@@ -156,6 +184,18 @@ function flagsOf({ isReply, isDurable }: Report): number {
 function readReport(reader: ByteReader): Report {
   const flags = reader.u8();
   return { isReply: (flags & REPLY) !== 0, isDurable: (flags & DURABLE) !== 0 };
+}
+
+function writeChanges(writer: ByteWriter, changes: readonly Change[]): ByteWriter {
+  writer.varint(changes.length);
+  for (const change of changes) writeChange(writer, change);
+  return writer;
+}
+
+function readChanges(reader: ByteReader): Change[] {
+  const changes: Change[] = [];
+  for (let left = reader.count(reader.remaining); left > 0; left--) changes.push(readChange(reader, CHANGE_BYTES_MAX));
+  return changes;
 }
 
 function writeOriginRanges(writer: ByteWriter, items: readonly OriginRanges[]): ByteWriter {

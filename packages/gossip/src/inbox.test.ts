@@ -3,7 +3,8 @@ import { type Change, changeBytes, type Holding, holdAlso, NO_HOLDING, type Orig
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { defaultGossipConfig, type GossipConfig, testGossipConfig } from "./config.js";
-import { type Arrival, Inbox } from "./inbox.js";
+import { Inbox } from "./inbox.js";
+import type { Arrival } from "./parked.js";
 
 const change = (origin: OriginId, version: number, bytes = 10): Change => {
   return { origin, version, hlc: BigInt(version), body: new Uint8Array(bytes) };

@@ -2,6 +2,8 @@
  * Changes on their way in. A version is applied only after all before it of the same origin, so that no reader sees an
  * origin's later write without its earlier one; what came early waits here, bounded. What does not fit is dropped: it
  * is still a gap, and anti-entropy asks for gaps.
+ *
+ * Origins take turns, a few kilobytes each, and none may fill the room by itself: one that storms delays itself.
  */
 import {
   type Change,
@@ -11,14 +13,11 @@ import {
   type Holdings,
   NO_HOLDING,
   type OriginId,
-  type Range,
   Ranges,
 } from "@patina/base";
 import type { GossipConfig } from "./config.js";
 import type { OriginRanges } from "./frame.js";
-
-export type Arrival =
-  { readonly kind: "change"; readonly change: Change } | { readonly kind: "empty"; readonly empty: OriginRanges };
+import { type Arrival, Parked } from "./parked.js";
 
 export interface Ready {
   readonly arrivals: Arrival[];
@@ -28,13 +27,9 @@ export interface Ready {
   readonly early: readonly Change[];
 }
 
-interface Parked {
-  readonly changes: Map<number, Change>;
-  empties: Ranges;
-}
-
 export class Inbox {
   readonly #config: GossipConfig;
+  /** In the order in which they are served: who had a turn goes to the end. */
   readonly #byOrigin = new Map<OriginId, Parked>();
   #bytes = 0;
   #versions = 0;
@@ -56,109 +51,111 @@ export class Inbox {
 
   /** Takes a change in. The caller has checked that it is not held already. */
   offer(change: Change, holdings: Holdings): void {
-    const parked = this.#parked(change.origin);
-    if (parked.changes.has(change.version)) return;
+    const parked = this.#byOrigin.get(change.origin) ?? new Parked(change.origin);
+    if (parked.has(change.version)) return;
     const isNext = change.version === nextVersion(holdings.get(change.origin) ?? NO_HOLDING);
-    const { parkedBytesMax, parkedVersionsMax } = this.#config;
-    const isFull = this.#bytes + changeBytes(change) > parkedBytesMax || this.#versions >= parkedVersionsMax;
-    if (isFull && !isNext) {
+    if (!isNext && this.#isFullFor(parked, changeBytes(change))) {
       this.#dropped++;
       return; // The next version in line always fits: it leaves at once, and without it nothing ever would.
     }
-    parked.changes.set(change.version, change);
-    this.#bytes += changeBytes(change);
-    this.#versions++;
+    this.#alter(parked, change.origin, () => parked.add(change));
   }
 
   /** Takes in versions said to be empty. They are bounded like changes: beyond the limit only the next in line fit. */
   offerEmpty({ origin, versions }: OriginRanges, holdings: Holdings): void {
-    const parked = this.#parked(origin);
+    const parked = this.#byOrigin.get(origin) ?? new Parked(origin);
     const all = parked.empties.union(versions);
-    if (this.#emptySpans - parked.empties.spanCount + all.spanCount <= this.#config.parkedVersionsMax) {
-      this.#setEmpties(parked, all);
+    if (this.#emptySpans - parked.emptySpans + all.spanCount <= this.#config.parkedVersionsMax) {
+      this.#alter(parked, origin, () => parked.setEmpties(all));
       return;
     }
     const next = nextVersion(holdings.get(origin) ?? NO_HOLDING);
     const inLine = versions.spans.find(([low, high]) => low <= next && next <= high);
-    if (inLine !== undefined) this.#setEmpties(parked, parked.empties.union(Ranges.of(next, inLine[1])));
     this.#dropped++;
+    if (inLine === undefined) return;
+    this.#alter(parked, origin, () => parked.setEmpties(parked.empties.union(Ranges.of(next, inLine[1]))));
   }
 
   /** What of an origin is here, waiting. */
   parkedVersions(origin: OriginId): Ranges {
-    const parked = this.#byOrigin.get(origin);
-    if (parked === undefined) return Ranges.empty;
-    return Ranges.from([...parked.changes.keys()].map((version): Range => [version, version])).union(parked.empties);
+    return this.#byOrigin.get(origin)?.versions ?? Ranges.empty;
   }
 
   /**
-   * Takes out what can be applied now, in order, up to about `bytesMax` and nothing stamped after `latest`: an origin
-   * whose next change is stamped later waits, the others do not.
+   * Takes out what can be applied now, each origin's in order, up to about `bytesMax` and nothing stamped after `latest`:
+   * an origin whose next change is stamped later waits, the others do not.
    */
   takeReady(holdings: Holdings, bytesMax: number, latest: Hlc): Ready {
     const arrivals: Arrival[] = [];
     const early: Change[] = [];
+    const next = new Map<OriginId, number>();
     let bytes = 0;
-    for (const [origin, parked] of this.#byOrigin) {
-      let version = nextVersion(holdings.get(origin) ?? NO_HOLDING);
-      this.#forgetBelow(parked, version);
-      for (;;) {
+    let waiting = [...this.#byOrigin];
+    while (waiting.length > 0) {
+      const again: typeof waiting = [];
+      for (const [origin, parked] of waiting) {
         if (bytes >= bytesMax) return { arrivals, more: true, early };
-        const change = parked.changes.get(version);
-        if (change !== undefined && change.hlc > latest) {
-          early.push(change);
-          break;
-        }
-        const span = parked.empties.spans.find(([low, high]) => low <= version && version <= high);
-        if (change !== undefined) {
-          this.#drop(parked, change);
-          arrivals.push({ kind: "change", change });
-          bytes += changeBytes(change);
-          version++;
-        } else if (span !== undefined) {
-          arrivals.push({ kind: "empty", empty: { origin, versions: Ranges.of(version, span[1]) } });
-          version = span[1] + 1;
-        } else break;
+        const from = next.get(origin) ?? nextVersion(holdings.get(origin) ?? NO_HOLDING);
+        const turn = this.#serve(origin, parked, from, Math.min(this.#config.turnBytes, bytesMax - bytes), latest);
+        for (const arrival of turn.arrivals) arrivals.push(arrival);
+        bytes += turn.bytes;
+        if (turn.early !== undefined) early.push(turn.early);
+        if (!turn.more) continue;
+        next.set(origin, from + turn.taken);
+        again.push([origin, parked]);
       }
-      this.#forgetBelow(parked, version);
-      if (parked.changes.size === 0 && parked.empties.isEmpty) this.#byOrigin.delete(origin);
+      waiting = again;
     }
     return { arrivals, more: false, early };
   }
 
-  /** Versions missing before the earliest one parked, by origin: gaps that are known right now. */
+  /** Versions missing before the last one parked, by origin: gaps that are known right now. */
   knownGaps(holdings: Holdings): OriginRanges[] {
     const gaps: OriginRanges[] = [];
-    for (const origin of this.#byOrigin.keys()) {
-      const parked = this.parkedVersions(origin);
-      const last = parked.spans.at(-1)?.[1] ?? 0;
-      const missing = Ranges.of(nextVersion(holdings.get(origin) ?? NO_HOLDING), last).subtract(parked);
+    for (const [origin, { versions }] of this.#byOrigin) {
+      const last = versions.spans.at(-1)?.[1] ?? 0;
+      const missing = Ranges.of(nextVersion(holdings.get(origin) ?? NO_HOLDING), last).subtract(versions);
       if (!missing.isEmpty) gaps.push({ origin, versions: missing });
     }
     return gaps;
   }
 
-  #parked(origin: OriginId): Parked {
-    let parked = this.#byOrigin.get(origin);
-    if (parked === undefined) this.#byOrigin.set(origin, (parked = { changes: new Map(), empties: Ranges.empty }));
-    return parked;
+  #serve(origin: OriginId, parked: Parked, from: number, bytesMax: number, latest: Hlc) {
+    const turn = this.#alter(parked, origin, () => {
+      parked.forgetBelow(from);
+      return parked.take(from, bytesMax, latest);
+    });
+    if (turn.arrivals.length > 0 && !parked.isEmpty) {
+      this.#byOrigin.delete(origin);
+      this.#byOrigin.set(origin, parked);
+    }
+    return { ...turn, taken: turn.arrivals.reduce((sum, arrival) => sum + sizeOf(arrival), 0) };
   }
 
-  #forgetBelow(parked: Parked, version: number): void {
-    for (const change of parked.changes.values()) if (change.version < version) this.#drop(parked, change);
-    if (version > 1) this.#setEmpties(parked, parked.empties.subtract(Ranges.of(1, version - 1)));
+  /** Does it, and keeps count of what is parked in all. */
+  #alter<T>(parked: Parked, origin: OriginId, act: () => T): T {
+    const { bytes, changeCount, emptySpans } = parked;
+    const result = act();
+    this.#bytes += parked.bytes - bytes;
+    this.#versions += parked.changeCount - changeCount;
+    this.#emptySpans += parked.emptySpans - emptySpans;
+    if (parked.isEmpty) this.#byOrigin.delete(origin);
+    else if (!this.#byOrigin.has(origin)) this.#byOrigin.set(origin, parked);
+    return result;
   }
 
-  #setEmpties(parked: Parked, empties: Ranges): void {
-    this.#emptySpans += empties.spanCount - parked.empties.spanCount;
-    parked.empties = empties;
+  #isFullFor(parked: Parked, bytes: number): boolean {
+    const { parkedBytesMax, parkedVersionsMax, parkedOriginShare } = this.#config;
+    if (this.#bytes + bytes > parkedBytesMax || this.#versions >= parkedVersionsMax) return true;
+    const isOverShare =
+      parked.bytes + bytes > parkedBytesMax * parkedOriginShare ||
+      parked.changeCount >= parkedVersionsMax * parkedOriginShare;
+    return isOverShare;
   }
+}
 
-  #drop(parked: Parked, change: Change): void {
-    parked.changes.delete(change.version);
-    this.#bytes -= changeBytes(change);
-    this.#versions--;
-  }
+function sizeOf(arrival: Arrival): number {
+  return arrival.kind === "change" ? 1 : arrival.empty.versions.size;
 }
 
 /** The first version of an origin that is not held. */

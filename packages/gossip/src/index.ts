@@ -1,8 +1,22 @@
 /** Replication decisions: what to push, what to ask for, what to hold back. Pure: no socket, no clock, no store. */
 export { AntiEntropy } from "./anti-entropy.js";
 export { Broadcast, type BroadcastStep, packChanges } from "./broadcast.js";
+export { Budget } from "./budget.js";
 export { defaultGossipConfig, type GossipConfig, testGossipConfig } from "./config.js";
-export { decodeFrame, encodeFrame, type Frame, NOT_COMPARABLE, type OriginRanges, PROTOCOL_VERSION } from "./frame.js";
-export { type Arrival, Inbox } from "./inbox.js";
+export {
+  decodeFrame,
+  encodeFrame,
+  type Frame,
+  NOT_COMPARABLE,
+  type OriginRanges,
+  PROTOCOL_VERSION,
+  type UnknownFrame,
+} from "./frame.js";
+export type { Interval } from "./groups.js";
+export { HeadsTold } from "./heads.js";
+export { Inbox } from "./inbox.js";
 export { canHelp, needFrom } from "./need.js";
+export type { Arrival } from "./parked.js";
+export { Relayed } from "./relayed.js";
 export { Stability } from "./stability.js";
+export { type Relay, Topology } from "./topology.js";

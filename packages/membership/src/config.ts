@@ -65,6 +65,11 @@ export interface MembershipConfig {
   readonly leaveFanout: number;
   /** A greater step is refused: one bad record would make a node that is well unable to refute. */
   readonly incarnationJumpMax: number;
+  /** A member whose own thread is further behind than this is not given work for others. */
+  readonly lagMaxMs: number;
+  /** Nor one that came back from the dead more than `flapsMax` times within the window. */
+  readonly flapsMax: number;
+  readonly flapWindowMs: number;
   /** How far a boot number (Unix ms) may be ahead of our wall clock. */
   readonly bootAheadMs: number;
 }
@@ -107,6 +112,9 @@ export const defaultMembershipConfig: MembershipConfig = {
   rosterDatagramsMax: 64,
   leaveFanout: 64,
   incarnationJumpMax: 2 ** 20,
+  lagMaxMs: 2_000,
+  flapsMax: 3,
+  flapWindowMs: 600_000,
   bootAheadMs: 60_000,
 };
 
@@ -140,6 +148,8 @@ export const testMembershipConfig: MembershipConfig = {
   exchangeAnywayMs: 1_000,
   rosterDatagramsMax: 8,
   leaveFanout: 2,
+  lagMaxMs: 200,
+  flapWindowMs: 20_000,
 };
 
 /** Fixed parts of the largest record, beside its address and api. */

@@ -14,6 +14,7 @@
  */
 import type { NodeId, Now } from "@patina/base";
 import type { MembershipConfig } from "./config.js";
+import type { Fitness } from "./fitness.js";
 import type { LocalHealth } from "./health.js";
 import { compareMembers, isGone, type Member } from "./member.js";
 import type { Rumour } from "./message.js";
@@ -25,12 +26,14 @@ export class Judge {
   readonly #roster: Roster;
   readonly #health: LocalHealth;
   readonly #outbox: Outbox;
+  readonly #fitness: Fitness;
   readonly #suspicions: Suspicions;
 
-  constructor(config: MembershipConfig, roster: Roster, health: LocalHealth, outbox: Outbox) {
+  constructor(config: MembershipConfig, roster: Roster, health: LocalHealth, outbox: Outbox, fitness: Fitness) {
     this.#roster = roster;
     this.#health = health;
     this.#outbox = outbox;
+    this.#fitness = fitness;
     this.#suspicions = new Suspicions(config);
   }
 
@@ -114,6 +117,7 @@ export class Judge {
       previous.address !== member.address ||
       previous.meta.api !== member.meta.api;
     if (isNews) this.#outbox.member(member, previous?.state);
+    if (previous?.state === "dead" && !isGone(member)) this.#fitness.noteReturn(nodeId, now);
   }
 
   /** True when it was about a member we take for present, and so became an accusation. */

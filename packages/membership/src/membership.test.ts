@@ -64,7 +64,7 @@ function messagesTo(address: string, effects: readonly MembershipEffect[]): Mess
 
 describe("an ack with another roster hash", () => {
   const mismatch = (talk: Conversation): string[] => {
-    const effects = talk.hear(peer, { kind: "ack", seq: 1, rosterHash: 1 });
+    const effects = talk.hear(peer, { kind: "ack", seq: 1, rosterHash: 1, lagMs: 0 });
     return messagesTo(peer.address, effects).map(({ kind }) => kind);
   };
 

@@ -9,6 +9,7 @@
 import { assert, type ClusterId, MalformedError, type NodeId, type Now, type Rng, unreachable } from "@patina/base";
 import { checkMembershipConfig, type MembershipConfig } from "./config.js";
 import { Exchange } from "./exchange.js";
+import { Fitness } from "./fitness.js";
 import { LocalHealth } from "./health.js";
 import { Contacts } from "./join.js";
 import { Judge } from "./judge.js";
@@ -25,7 +26,9 @@ export type MembershipInput =
   | { readonly kind: "wake"; readonly timer: MembershipTimer }
   | { readonly kind: "leave" }
   /** An authenticated stream frame arrived from that node: as good as an ack. */
-  | { readonly kind: "heard"; readonly node: NodeId };
+  | { readonly kind: "heard"; readonly node: NodeId }
+  /** For how long this node's own work has been waiting for its turn; told to the others with every ack. */
+  | { readonly kind: "lag"; readonly lagMs: number };
 
 export interface MembershipOptions {
   readonly cluster: ClusterId;
@@ -57,6 +60,8 @@ export class Membership {
   readonly #relays: Relays;
   readonly #contacts: Contacts;
   readonly #exchange: Exchange;
+  readonly #fitness: Fitness;
+  #lagMs = 0;
   #phase: "new" | "running" | "left" = "new";
   #excusedMs = -Infinity; // Wakes due before this are late for a stall that was already accounted for.
 
@@ -72,7 +77,8 @@ export class Membership {
     this.#roster = new Roster(config, { ...self, incarnation: 0, state: "alive" });
     this.#outbox = new Outbox(config, cluster, this.#roster, rng.fork());
     this.#health = new LocalHealth(config);
-    this.#judge = new Judge(config, this.#roster, this.#health, this.#outbox);
+    this.#fitness = new Fitness(config, this.#outbox);
+    this.#judge = new Judge(config, this.#roster, this.#health, this.#outbox, this.#fitness);
     this.#probe = new Probe(config, this.#roster, this.#health, this.#outbox, rng.fork());
     this.#relays = new Relays(config, this.#roster, this.#outbox);
     this.#exchange = new Exchange(config, this.#roster, this.#outbox, rng.fork());
@@ -86,6 +92,10 @@ export class Membership {
   handle(input: MembershipInput, now: Now): MembershipEffect[] {
     if (input.kind === "start") this.#start(now);
     else if (this.#phase === "running") this.#step(input, now);
+    for (const node of this.#roster.takeForgotten()) {
+      this.#fitness.forget(node);
+      this.#outbox.forgotten(node);
+    }
     return this.#outbox.drain();
   }
 
@@ -117,6 +127,9 @@ export class Membership {
         return this.#onWake(input.timer, now);
       case "heard":
         return this.#onHeard(input.node, now);
+      case "lag":
+        this.#lagMs = Math.max(0, Math.round(input.lagMs));
+        return;
       case "leave":
         return this.#leave(now);
       default:
@@ -180,12 +193,13 @@ export class Membership {
   #onMessage(message: Message, sender: Member, from: string, now: Now): void {
     switch (message.kind) {
       case "ping": {
-        const { seq } = message;
-        return this.#outbox.send(sender.address, [{ kind: "ack", seq, rosterHash: this.#roster.hash }], now);
+        const ack = { kind: "ack", seq: message.seq, rosterHash: this.#roster.hash, lagMs: this.#lagMs } as const;
+        return this.#outbox.send(sender.address, [ack], now);
       }
       case "ack":
         this.#probe.onAck(sender.nodeId, message.seq, now);
         this.#relays.onAck(sender.nodeId, message.seq, now);
+        this.#fitness.noteLag(sender.nodeId, message.lagMs, now);
         return this.#exchange.compare(sender, message.rosterHash, now);
       case "ping-request":
         return this.#relays.ask(sender.address, message, now);
@@ -238,6 +252,7 @@ export class Membership {
         return this.#reconnect(now);
       case "reap":
         this.#roster.reap(now);
+        this.#fitness.review(now);
         return this.#outbox.arm("reap", this.#config.reapIntervalMs, now);
       default:
         return unreachable(kind);

@@ -14,7 +14,7 @@ const memberIn = (state: Member["state"]): Member => {
 };
 const MESSAGES: readonly Message[] = [
   { kind: "ping", seq: 300, target, rosterHash: 7 },
-  { kind: "ack", seq: 1, rosterHash: 0xffff_ffff },
+  { kind: "ack", seq: 1, rosterHash: 0xffff_ffff, lagMs: 5000 },
   { kind: "ping-request", seq: 2, target, address: "10.0.0.2:1" },
   { kind: "relayed-ack", seq: 3, target },
   { kind: "nack", seq: 4 },

@@ -25,7 +25,7 @@ const memberIn = (...states: Member["state"][]): fc.Arbitrary<Member> =>
   });
 const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ kind: fc.constant("ping"), seq, target: nodeId, rosterHash }),
-  fc.record({ kind: fc.constant("ack"), seq, rosterHash }),
+  fc.record({ kind: fc.constant("ack"), seq, rosterHash, lagMs: seq }),
   fc.record({ kind: fc.constant("ping-request"), seq, target: nodeId, address }),
   fc.record({ kind: fc.constant("relayed-ack"), seq, target: nodeId }),
   fc.record({ kind: fc.constant("nack"), seq }),
@@ -59,10 +59,10 @@ describe("a datagram", () => {
       address: "a:1",
       meta: { api: "b" },
     };
-    const bytes = encode(sender, [{ kind: "ack", seq: 7, rosterHash: 0x01020304 }]);
+    const bytes = encode(sender, [{ kind: "ack", seq: 7, rosterHash: 0x01020304, lagMs: 300 }]);
     const hex = [...bytes.slice(6)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     expect([...bytes.slice(0, 2)]).toEqual([0xb7, 1]);
-    expect(hex).toBe("00112233445566778899aabbccddeeffac02020003613a3101620207" + "01020304");
+    expect(hex).toBe("00112233445566778899aabbccddeeffac02020003613a3101620207" + "01020304" + "ac02");
   });
 
   test("of another generation of the same cluster is foreign, whatever follows", () => {

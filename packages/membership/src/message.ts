@@ -6,7 +6,7 @@
  *   record   nodeId 16 bytes · boot varint · incarnation varint · state u8 · address text · api text
  *   message  kind u8, then
  *     1 ping            seq varint · target 16 bytes · rosterHash u32
- *     2 ack             seq varint · rosterHash u32
+ *     2 ack             seq varint · rosterHash u32 · lagMs varint
  *     3 ping-request    seq varint · target 16 bytes · address text
  *     4 relayed-ack     seq varint · target 16 bytes
  *     5 nack            seq varint
@@ -39,7 +39,8 @@ export interface Rumour {
 
 export type Message =
   | { readonly kind: "ping"; readonly seq: number; readonly target: NodeId; readonly rosterHash: number }
-  | { readonly kind: "ack"; readonly seq: number; readonly rosterHash: number }
+  /** `lagMs`: for how long the sender's own work has not come to its turn, though its membership answers. */
+  | { readonly kind: "ack"; readonly seq: number; readonly rosterHash: number; readonly lagMs: number }
   | { readonly kind: "ping-request"; readonly seq: number; readonly target: NodeId; readonly address: string }
   | { readonly kind: "relayed-ack"; readonly seq: number; readonly target: NodeId }
   | { readonly kind: "nack"; readonly seq: number }
@@ -82,7 +83,7 @@ export function encodeMessage(message: Message): Uint8Array {
     case "ping":
       return writer.varint(message.seq).hex(message.target).u32(message.rosterHash).done();
     case "ack":
-      return writer.varint(message.seq).u32(message.rosterHash).done();
+      return writer.varint(message.seq).u32(message.rosterHash).varint(message.lagMs).done();
     case "ping-request":
       return writer.varint(message.seq).hex(message.target).text(message.address).done();
     case "relayed-ack":
@@ -122,7 +123,7 @@ function readMessage(reader: ByteReader, limits: TextLimits): Message {
     case KINDS.ping:
       return { kind: "ping", seq: reader.varint(), target: reader.hex(NODE_ID_LENGTH), rosterHash: reader.u32() };
     case KINDS.ack:
-      return { kind: "ack", seq: reader.varint(), rosterHash: reader.u32() };
+      return { kind: "ack", seq: reader.varint(), rosterHash: reader.u32(), lagMs: reader.varint() };
     case KINDS["ping-request"]: {
       const seq = reader.varint();
       const target = reader.hex(NODE_ID_LENGTH);

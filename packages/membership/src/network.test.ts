@@ -118,7 +118,7 @@ class Network {
       const input: MembershipInput = { kind: "datagram", from: addressOf(from), bytes: effect.bytes };
       this.#schedule(to, this.#rng.between(0.2, 3), input);
     } else if (effect.kind === "member") this.seen.push({ atMs: this.nowMs, by: from, member: effect.member });
-    else throw new Error(`refused ${effect.reason} from ${effect.from}`);
+    else if (effect.kind === "refused") throw new Error(`refused ${effect.reason} from ${effect.from}`);
   }
 
   #schedule(node: number, afterMs: number, input: MembershipInput): void {

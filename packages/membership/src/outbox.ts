@@ -23,6 +23,10 @@ export type MembershipEffect =
   | { readonly kind: "datagram"; readonly to: string; readonly bytes: Uint8Array }
   | { readonly kind: "wake"; readonly afterMs: number; readonly timer: MembershipTimer }
   | { readonly kind: "member"; readonly member: Member; readonly previous: MemberState | undefined }
+  /** A tombstone's time is over, or its room was needed: `members()` no longer lists the node. */
+  | { readonly kind: "forgotten"; readonly node: NodeId }
+  /** May work for others be put on this member? Everybody is fit until told otherwise. */
+  | { readonly kind: "fitness"; readonly node: NodeId; readonly isFit: boolean }
   | { readonly kind: "refused"; readonly from: string; readonly reason: RefusedReason };
 
 export class Outbox {
@@ -55,6 +59,14 @@ export class Outbox {
 
   member(member: Member, previous: MemberState | undefined): void {
     this.#effects.push({ kind: "member", member, previous });
+  }
+
+  forgotten(node: NodeId): void {
+    this.#effects.push({ kind: "forgotten", node });
+  }
+
+  fitness(node: NodeId, isFit: boolean): void {
+    this.#effects.push({ kind: "fitness", node, isFit });
   }
 
   refused(from: string, reason: RefusedReason): void {

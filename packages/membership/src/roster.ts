@@ -35,6 +35,7 @@ export class Roster {
   readonly #known = new Map<NodeId, Known>();
   #self: Member;
   #hash: number;
+  #forgotten: NodeId[] = [];
   #present: readonly Member[] | undefined; // A cache: probes and gossip ask far more often than it changes.
 
   constructor(config: MembershipConfig, self: Member) {
@@ -144,6 +145,13 @@ export class Roster {
     }
   }
 
+  /** Whom it has forgotten since the last call. */
+  takeForgotten(): NodeId[] {
+    const forgotten = this.#forgotten;
+    if (forgotten.length > 0) this.#forgotten = [];
+    return forgotten;
+  }
+
   #add(member: Member, ageMs: number, now: Now): Offer {
     if (isGone(member) && ageMs >= this.#config.tombstoneMs) return { kind: "expired" };
     if (this.#known.size >= this.#config.membersMax && !this.#makeRoom()) return { kind: "full" };
@@ -167,6 +175,7 @@ export class Roster {
 
   #drop(known: Known): void {
     this.#known.delete(known.member.nodeId);
+    this.#forgotten.push(known.member.nodeId);
     this.#swapHash(known.member, undefined);
   }
 

@@ -10,8 +10,10 @@ import { AppError } from "@patina/base";
 import { completeRestore, openObjectStore } from "@patina/checkpoint";
 import {
   AgentRuntime,
+  BlackBox,
   DataDir,
   defaultReaderPoolConfig,
+  defaultWatchdogConfig,
   listenError,
   LiveQueriesHost,
   Maintenance,
@@ -117,7 +119,7 @@ export class AgentProcess {
       write: (write) => runtime.write(write),
       object: (table, key) => store.readObject(table, key),
       query: (sql, params, deadlineMs) => readers.query(sql, params, deadlineMs),
-      self: () => runtime.agent.self(),
+      self: () => runtime.membership.self,
       members: () => runtime.members(),
       digest: (bucketsOf) => {
         const report = digestReport(store);
@@ -161,7 +163,8 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   await completeRestore(config.node_dir); // A restore that was killed between its two renames ends here.
   const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);
   closing.push(() => dataDir.close());
-  const store = openStore(config, tier, dataDir);
+  const blackBox = new BlackBox();
+  const store = openStore(config, tier, dataDir, blackBox);
   closing.push(() => store.close());
   const maintenance = new Maintenance(dataDir.databasePath);
   closing.push(() => maintenance.close());
@@ -172,7 +175,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   closing.push(() => liveQueries.close());
 
   const apiUrl = config.api.advertise ?? `http://${config.api.address}`;
-  const runtime = await startRuntime({ config, dataDir, store, apiUrl, security });
+  const runtime = await startRuntime({ config, dataDir, store, apiUrl, blackBox, security });
   closing.push(() => runtime.stop());
   const watch = security === undefined ? undefined : watchSecurity({ config, role: tier.role, runtime, security, log });
   closing.push(() => watch?.close());
@@ -181,6 +184,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     role: tier.role,
     version,
     agent: runtime.agent,
+    membership: () => runtime.membership,
     store,
     ...(watch === undefined ? {} : { security: watch }),
   });
@@ -228,7 +232,7 @@ function abandon(dataDir: DataDir, reason: string): AppError {
   });
 }
 
-function openStore(config: AgentProcessConfig, tier: Tier, dataDir: DataDir): SqliteStore {
+function openStore(config: AgentProcessConfig, tier: Tier, dataDir: DataDir, blackBox: BlackBox): SqliteStore {
   return new SqliteStore({
     path: dataDir.databasePath,
     cluster: { name: config.cluster.name, generation: 1 },
@@ -237,6 +241,7 @@ function openStore(config: AgentProcessConfig, tier: Tier, dataDir: DataDir): Sq
     newDbId,
     schemaSql: tier.schemaSql,
     walAutocheckpointPages: 0,
+    onRow: (table, key) => blackBox.noteRow(table, key),
   });
 }
 
@@ -245,9 +250,10 @@ async function startRuntime(parts: {
   readonly dataDir: DataDir;
   readonly store: SqliteStore;
   readonly apiUrl: string;
+  readonly blackBox: BlackBox;
   readonly security: Security | undefined;
 }): Promise<AgentRuntime> {
-  const { config, dataDir, store, apiUrl, security } = parts;
+  const { config, dataDir, store, apiUrl, blackBox, security } = parts;
   const { address, advertise = address, seeds } = config.gossip;
   return AgentRuntime.start({
     dataDir,
@@ -255,6 +261,8 @@ async function startRuntime(parts: {
     gossip: { address, advertise, seeds },
     api: apiUrl,
     config: defaultAgentConfig,
+    blackBox,
+    watchdog: { ...defaultWatchdogConfig, abortAfterMs: config.watchdog.abort_after_ms },
     ...(security === undefined ? {} : { security }),
   });
 }

@@ -52,6 +52,8 @@ export const agentConfigSchema = z.strictObject({
   query: z
     .strictObject({ deadline_ms: milliseconds.default(10_000), readers: z.number().int().min(1).max(64).default(2) })
     .prefault({}),
+  /** A main thread that stands still for so long is recorded, and the process ended for its supervisor to start again. */
+  watchdog: z.strictObject({ abort_after_ms: milliseconds.min(1000).default(60_000) }).prefault({}),
   log: z
     .strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") })
     .prefault({}),

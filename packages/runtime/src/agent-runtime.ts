@@ -1,17 +1,20 @@
 /**
- * Drives one agent in this process: real datagrams, streams, timers and clock around the pure step function. It turns
- * what happens into inputs and effects into what happens, in order, and decides nothing else than how many writes that
- * arrived together go into one step.
+ * Drives one agent in this process: its membership's thread, streams, timers and clock around the pure step function. It
+ * turns what happens into inputs and effects into what happens, in order, and decides nothing else than how many writes
+ * that arrived together go into one step.
  */
-import { AppError, asAppError, Rng, type Write, type WriteOutcome } from "@patina/base";
+import { AppError, asAppError, must, Rng, type Write, type WriteOutcome } from "@patina/base";
 import { Agent, type AgentConfig, type AgentEvent, type Effect, type Input, type Ticketed } from "@patina/agent";
 import type { Member } from "@patina/membership";
-import type { Security, SealerOptions } from "@patina/security";
+import type { Credentials, Security, SealerOptions } from "@patina/security";
 import type { BucketRow, QuarantineCursor, Repaired, SqliteStore } from "@patina/store";
 import { systemNow } from "./clock.js";
 import type { DataDir } from "./data-dir.js";
-import { Datagrams } from "./datagrams.js";
 import { newCounter, newSeed } from "./entropy.js";
+import { BlackBox } from "./membership/black-box.js";
+import type { MembershipStatus } from "./membership/protocol.js";
+import { type MembershipListener, MembershipThread } from "./membership/thread.js";
+import { defaultWatchdogConfig, type WatchdogConfig } from "./membership/watchdog.js";
 import { type StreamEvents, Streams } from "./streams.js";
 
 export interface AgentRuntimeOptions {
@@ -23,6 +26,9 @@ export interface AgentRuntimeOptions {
   readonly config: AgentConfig;
   /** Seals datagrams and guards streams. Without it members speak plaintext. */
   readonly security?: Security;
+  /** Where this thread notes what it is at; the store may have been given the same. */
+  readonly blackBox?: BlackBox;
+  readonly watchdog?: WatchdogConfig;
 }
 
 /** Writes waiting for their turn beyond which new ones are refused: the disk is slower than the callers. */
@@ -49,35 +55,33 @@ export class AgentRuntime {
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #queued: Ticketed[] = [];
   readonly #waiting = new Map<number, (outcome: WriteOutcome) => void>();
-  #datagrams: Datagrams | undefined;
+  readonly #blackBox: BlackBox;
+  #membership: MembershipThread | undefined;
   #streams: Streams | undefined;
   #tickets = 0;
   #isCommitScheduled = false;
   #isStopped = false;
 
-  private constructor({ dataDir, store, gossip, api, config }: AgentRuntimeOptions) {
+  private constructor({ dataDir, store, gossip, config, blackBox = new BlackBox() }: AgentRuntimeOptions) {
     this.store = store;
     this.#dataDir = dataDir;
-    this.#agent = new Agent({
-      cluster: store.cluster,
-      self: { ...dataDir.identity, address: gossip.advertise, meta: { api } },
-      seeds: gossip.seeds.filter((seed) => seed !== gossip.advertise),
-      remembered: dataDir.rememberedPeers(),
-      store,
-      config,
-      rng: new Rng(newSeed()),
-    });
+    this.#blackBox = blackBox;
+    const node = dataDir.identity.nodeId;
+    const hasSeeds = seedsOf(gossip).length > 0;
+    this.#agent = new Agent({ cluster: store.cluster, node, hasSeeds, store, config, rng: new Rng(newSeed()) });
   }
 
   /** Listens and joins. Throws `port-in-use` or `config-invalid` when an address cannot be had. */
   static async start(options: AgentRuntimeOptions): Promise<AgentRuntime> {
     const runtime = new AgentRuntime(options);
-    const { address } = options.gossip;
-    runtime.#datagrams = await runtime.#openDatagrams(address, sealOf(options));
+    runtime.#streams = await runtime.#openStreams(options.gossip.address, options.security?.credentials);
     try {
-      runtime.#streams = await runtime.#openStreams(address, options.security);
+      runtime.#membership = await startMembership(options, runtime.#blackBox, {
+        onInput: (input) => runtime.#step(input),
+        onEvent: (event) => runtime.#emit(event),
+      });
     } catch (thrown) {
-      await runtime.#datagrams.close();
+      await runtime.#streams.stop();
       throw thrown;
     }
     runtime.#step({ kind: "start" });
@@ -86,7 +90,12 @@ export class AgentRuntime {
     return runtime;
   }
 
-  get agent(): Pick<Agent, "members" | "self" | "reachable" | "hasSynced" | "localHealth" | "parkedBytes"> {
+  /** What this node's membership knows of itself. */
+  get membership(): MembershipStatus {
+    return must(this.#membership, "a membership").status;
+  }
+
+  get agent(): Pick<Agent, "members" | "reachable" | "hasSynced" | "parkedBytes"> {
     return this.#agent;
   }
 
@@ -96,7 +105,7 @@ export class AgentRuntime {
 
   /** Seals with these keys and dials and listens with these certificates from now on. Open streams stay. */
   replaceSecurity({ credentials, keyring }: Security): void {
-    this.#datagrams?.replaceKeys(keyring);
+    this.#membership?.replaceKeys(keyring);
     this.#streams?.replaceCredentials(credentials);
   }
 
@@ -154,22 +163,13 @@ export class AgentRuntime {
     if (this.#isStopped) return;
     while (this.#queued.length > 0) this.#commitQueued();
     this.#dataDir.rememberPeers(this.#agent.members());
-    this.#step({ kind: "leave" });
     this.#isStopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
+    await this.#membership?.leave();
     await this.#streams?.stop();
-    await this.#datagrams?.close();
   }
 
-  async #openDatagrams(address: string, seal: SealerOptions | undefined): Promise<Datagrams> {
-    const events = {
-      onDatagram: (from: string, bytes: Uint8Array) => this.#step({ kind: "datagram", from, bytes }),
-      onRefused: (from: string, reason: string) => this.#step({ kind: "refused", transport: "datagram", from, reason }),
-    };
-    return Datagrams.open(address, events, seal);
-  }
-
-  async #openStreams(address: string, security: Security | undefined): Promise<Streams> {
+  async #openStreams(address: string, credentials: Credentials | undefined): Promise<Streams> {
     const events: StreamEvents = {
       onOpened: (stream, direction, node) => {
         this.#step({ kind: "stream-opened", stream, direction, ...(node === undefined ? {} : { node }) });
@@ -177,9 +177,9 @@ export class AgentRuntime {
       onFrame: (stream, bytes) => this.#step({ kind: "stream-frame", stream, bytes }),
       onFlushed: (stream, bytes) => this.#step({ kind: "stream-flushed", stream, bytes }),
       onClosed: (stream, reason) => this.#step({ kind: "stream-closed", stream, reason }),
-      onRefused: (from, reason) => this.#step({ kind: "refused", transport: "stream", from, reason }),
+      onRefused: (from, reason) => this.#step({ kind: "refused", transport: "stream", from, reason, times: 1 }),
     };
-    return Streams.open(address, events, security?.credentials);
+    return Streams.open(address, events, credentials);
   }
 
   #scheduleCommit(): void {
@@ -199,6 +199,7 @@ export class AgentRuntime {
 
   #step(input: Input): void {
     if (this.#isStopped) return;
+    this.#noteStep(input);
     const effects = this.#agent.handle(input, systemNow());
     for (const effect of effects) this.#perform(effect);
     for (const observer of this.#observers) observer(input, effects);
@@ -206,8 +207,8 @@ export class AgentRuntime {
 
   #perform(effect: Effect): void {
     switch (effect.kind) {
-      case "datagram":
-        return this.#datagrams?.send(effect.to, effect.bytes);
+      case "heard":
+        return this.#membership?.heard(effect.node);
       case "open-stream":
         return this.#streams?.dial(effect.stream, effect.node, effect.address);
       case "send":
@@ -223,6 +224,11 @@ export class AgentRuntime {
       case "event":
         return this.#emit(effect.event);
     }
+  }
+
+  #noteStep(input: Input): void {
+    if (input.kind === "stream-frame") this.#blackBox.noteStep(`frame of ${input.stream}`, input.bytes);
+    else this.#blackBox.noteStep(input.kind === "wake" ? `wake: ${input.timer.kind}` : input.kind);
   }
 
   #emit(event: AgentEvent): void {
@@ -274,6 +280,30 @@ export class AgentRuntime {
   }
 }
 
+async function startMembership(
+  options: AgentRuntimeOptions,
+  blackBox: BlackBox,
+  listener: MembershipListener,
+): Promise<MembershipThread> {
+  const { dataDir, store, gossip, api, config, watchdog = defaultWatchdogConfig } = options;
+  return MembershipThread.start(
+    {
+      cluster: store.cluster,
+      self: { ...dataDir.identity, address: gossip.advertise, meta: { api } },
+      seeds: seedsOf(gossip),
+      remembered: dataDir.rememberedPeers(),
+      config: config.membership,
+      address: gossip.address,
+      seal: sealOf(options),
+      randomSeed: newSeed(),
+      watchdog,
+      recordDir: dataDir.path,
+    },
+    blackBox,
+    listener,
+  );
+}
+
 function sealOf({ dataDir, store, config, security }: AgentRuntimeOptions): SealerOptions | undefined {
   if (security === undefined) return undefined;
   const { nodeId: node, boot } = dataDir.identity;
@@ -286,4 +316,8 @@ function sealOf({ dataDir, store, config, security }: AgentRuntimeOptions): Seal
     sendersMax: SENDERS_REMEMBERED,
     bootAheadMs: config.membership.bootAheadMs,
   };
+}
+
+function seedsOf({ seeds, advertise }: AgentRuntimeOptions["gossip"]): string[] {
+  return seeds.filter((seed) => seed !== advertise);
 }

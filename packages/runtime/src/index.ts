@@ -6,5 +6,8 @@ export { DataDir, type Identity } from "./data-dir.js";
 export { newCounter, newDbId, newKey, newNodeId, newSeed } from "./entropy.js";
 export { defaultLiveQueriesConfig, type LiveQueriesConfig } from "./live-queries/config.js";
 export { LiveQueriesHost, type LiveStream, type LiveStreamOptions } from "./live-queries/host.js";
+export { BlackBox } from "./membership/black-box.js";
+export type { MembershipStatus } from "./membership/protocol.js";
+export { defaultWatchdogConfig, type WatchdogConfig } from "./membership/watchdog.js";
 export { Maintenance } from "./maintenance/maintenance.js";
 export { defaultReaderPoolConfig, type QueryResult, ReaderPool, type ReaderPoolConfig } from "./readers/pool.js";

@@ -25,11 +25,15 @@ import {
 import { HOUR_MS, Issuer } from "@patina/security/testing";
 import { SqliteStore } from "@patina/store";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { AgentRuntime } from "./agent-runtime.js";
+import type * as Built from "./agent-runtime.js";
 import { systemNow } from "./clock.js";
 import { DataDir } from "./data-dir.js";
 import { newDbId } from "./entropy.js";
 import { Streams } from "./streams.js";
+
+/** Built, since its membership has a thread, which runs the built file. */
+const built = new URL("../dist/agent-runtime.js", import.meta.url).href;
+const { AgentRuntime } = (await import(built)) as typeof Built;
 
 const CLUSTER = { name: "iad", generation: 1 };
 const SCHEMA = "CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL DEFAULT '');";
@@ -39,27 +43,27 @@ const issuer = new Issuer(systemNow().wallMs);
 const iad = await issuer.authority("iad");
 const ONE: Keyring = newKeyring(keyOf("one"));
 
-/** Five times as fast as in production, so that a rotation sees many rounds of probes. */
+/** Twice as fast as in production, so that a rotation sees many rounds of probes. */
 const CONFIG: AgentConfig = {
   ...defaultAgentConfig,
   membership: {
     ...defaultAgentConfig.membership,
-    probeIntervalMs: 200,
-    directTimeoutMinMs: 50,
-    directTimeoutMaxMs: 100,
-    relayTimeoutMaxMs: 90,
+    probeIntervalMs: 500,
+    directTimeoutMinMs: 150,
+    directTimeoutMaxMs: 250,
+    relayTimeoutMaxMs: 240,
     joinBackoffMinMs: 100,
   },
 };
 
 class Member {
-  readonly runtime: AgentRuntime;
+  readonly runtime: Built.AgentRuntime;
   readonly store: SqliteStore;
   readonly inputs: Input[] = [];
   readonly events: AgentEvent[] = [];
   readonly #dataDir: DataDir;
 
-  constructor(runtime: AgentRuntime, store: SqliteStore, dataDir: DataDir) {
+  constructor(runtime: Built.AgentRuntime, store: SqliteStore, dataDir: DataDir) {
     this.runtime = runtime;
     this.store = store;
     this.#dataDir = dataDir;
@@ -76,12 +80,18 @@ class Member {
   }
 
   refusals(): string[] {
-    return this.inputs.flatMap((it) => (it.kind === "refused" ? [`${it.transport}: ${it.reason}`] : []));
+    return this.inputs.flatMap((it) =>
+      it.kind === "refused" ? Array.from({ length: it.times }, () => `${it.transport}: ${it.reason}`) : [],
+    );
   }
 
-  /** States that members have gone through other than being well. */
+  /** Who was ever suspected or given up. */
   accusations(): string[] {
-    return this.events.flatMap((it) => (it.kind === "member" && it.member.state !== "alive" ? [it.member.state] : []));
+    return this.events.flatMap((it) =>
+      it.kind === "member" && (it.member.state === "suspect" || it.member.state === "dead")
+        ? [`${it.member.nodeId} is ${it.member.state}`]
+        : [],
+    );
   }
 
   /** All that a stranger must not change. */
@@ -160,7 +170,17 @@ test("members know each other by their certificates, and what one writes the oth
   expect(all.flatMap((member) => member.refusals())).toEqual([]);
 });
 
-test("the key is rotated member by member while probes go on, and nobody is ever suspected or refused", async () => {
+/** Waits until datagrams have gone on arriving at every member. */
+async function probed(all: readonly Member[]): Promise<void> {
+  const heard = all.map(({ runtime }) => runtime.membership.receivedBytes);
+  await eventually(() => {
+    for (const [i, { runtime }] of all.entries()) {
+      expect(runtime.membership.receivedBytes).toBeGreaterThan(heard[i] ?? 0);
+    }
+  });
+}
+
+test("the key is rotated member by member while probes go on, and nobody is suspected or refused", async () => {
   const all = await startThree();
   const steps = [(ring: Keyring) => installKey(ring, keyOf("two")), useNewestKey, removeOldKeys];
   const rings = all.map(() => ONE);
@@ -168,17 +188,11 @@ test("the key is rotated member by member while probes go on, and nobody is ever
     for (const [i, member] of all.entries()) {
       const ring = (rings[i] = step(rings[i] ?? ONE));
       const { credentials } = await securityOf(i + 1);
-      const heard = all.map(({ inputs }) => inputs.length);
       member.runtime.replaceSecurity({ credentials, keyring: ring });
-      await eventually(() => {
-        // Everybody has since been probed by, or has heard back from, everybody.
-        for (const [at, { inputs }] of all.entries()) {
-          const from = new Set(inputs.slice(heard[at]).flatMap((it) => (it.kind === "datagram" ? [it.from] : [])));
-          expect(from.size).toBe(2);
-        }
-      });
+      await probed(all);
     }
   }
+  await probed(all);
   expect(rings).toEqual(all.map(() => ({ primary: 2, keys: [{ epoch: 2, key: keyOf("two") }] })));
   expect(all.flatMap((member) => member.accusations())).toEqual([]);
   expect(all.flatMap((member) => member.refusals())).toEqual([]);
@@ -221,8 +235,16 @@ describe("a stranger is refused, counted, and changes nothing:", () => {
     await refusedAt(member, "datagram: not-sealed", 2);
     send(sealed({ node: member.node, boot: member.boot }));
     await refusedAt(member, "datagram: reflected");
-    const counted = member.events.filter(({ kind }) => kind === "refused");
-    expect([counted.length, member.state()]).toEqual([8, before]);
+    expect([member.refusals().length, member.state()]).toEqual([8, before]);
+  });
+
+  test("a flood of datagrams, of which the agent is told a few times only", async () => {
+    const member = await start(1, []);
+    const socket = await openSocket();
+    for (let i = 0; i < 400; i++) socket.send("let me in", must(ports[1], "a port"), "127.0.0.1");
+    await eventually(() => expect(member.refusals().length).toBeGreaterThan(200)); // The kernel may drop some.
+    const told = member.inputs.filter(({ kind }) => kind === "refused");
+    expect(told.length).toBeLessThan(40);
   });
 
   test("a member's own datagram, recorded and sent again", async () => {
@@ -231,11 +253,9 @@ describe("a stranger is refused, counted, and changes nothing:", () => {
     await start(2, [`127.0.0.1:${recorder.address().port}`]);
     const member = await start(1, []);
     const packet = await recorded;
-    const heard = (): number => member.inputs.filter(({ kind }) => kind === "datagram").length;
-    const before = heard();
+    // Once it is news, and nobody can tell who brings it.
     for (let i = 0; i < 3; i++) recorder.send(packet, must(ports[1], "a port"), "127.0.0.1");
     await refusedAt(member, "datagram: replayed", 2);
-    expect(heard()).toBeGreaterThan(before); // Once it was news, and nobody can tell who brings it.
   });
 
   test("a stream whose greeting names another node than its certificate, or another generation", async () => {
@@ -270,7 +290,7 @@ describe("a stranger is refused, counted, and changes nothing:", () => {
   test("an agent of another generation, with everything else as it should be", async () => {
     const member = await start(1);
     const straggler = await start(2, [addressOf(1)], { ...CLUSTER, generation: 2 });
-    await refusedAt(member, "datagram: foreign-cluster");
+    await eventually(() => expect(member.refusals()).toContain("datagram: foreign-cluster"));
     expect([member.runtime.members(), straggler.runtime.members()]).toEqual([[], []]);
   });
 });
@@ -299,7 +319,7 @@ test("an expired certificate opens no new stream, and nothing else stops: not an
 
   carol.runtime.replaceSecurity(await securityOf(3));
   await eventually(() => expect(carol.runtime.agent.reachable()).toEqual([again.node, bob.node]));
-  expect([bob, again].flatMap((it) => it.accusations()).filter((state) => state !== "left")).toEqual([]);
+  expect([bob, again].flatMap((it) => it.accusations())).toEqual([]);
 });
 
 async function openSocket(): Promise<Socket> {

@@ -1,6 +1,6 @@
 /** One simulated machine: a disk that outlives its processes, and at most one process, with the production agent in it. */
 import { type ClusterId, type NodeId, type Now, type Rng } from "@patina/base";
-import { Agent, type Effect, type Input, type StorePort, testAgentConfig } from "@patina/agent";
+import { type NodeEffect, type NodeInput, SingleThread, type StorePort, testAgentConfig } from "@patina/agent";
 import { SqliteStore } from "@patina/store";
 import { Disk } from "./disk.js";
 
@@ -27,7 +27,7 @@ export interface SimNodeOptions {
 }
 
 interface Process {
-  readonly agent: Agent;
+  readonly agent: SingleThread;
   readonly store: SqliteStore;
 }
 
@@ -58,7 +58,7 @@ export class SimNode {
     return this.#process !== undefined;
   }
 
-  get agent(): Agent | undefined {
+  get agent(): SingleThread | undefined {
     return this.#process?.agent;
   }
 
@@ -66,7 +66,7 @@ export class SimNode {
     return this.#process?.store;
   }
 
-  start(now: Now): Effect[] {
+  start(now: Now): NodeEffect[] {
     const { cluster, seeds, wrapStore } = this.#options;
     const store = new SqliteStore({
       path: this.#disk.databasePath,
@@ -78,7 +78,7 @@ export class SimNode {
     });
     this.#disk.markSynced();
     this.boot++;
-    const agent = new Agent({
+    const agent = new SingleThread({
       cluster,
       self: { nodeId: this.nodeId, boot: this.boot, address: this.address, meta: { api: `http://${this.address}` } },
       seeds: seeds.filter((seed) => seed !== this.address),
@@ -92,7 +92,7 @@ export class SimNode {
     return effects;
   }
 
-  handle(input: Input, now: Now): Effect[] {
+  handle(input: NodeInput, now: Now): NodeEffect[] {
     const effects = this.#process?.agent.handle(input, now) ?? [];
     const store = this.#process?.store;
     if (input.kind === "wake" && store !== undefined) while (store.maintain(MAINTAIN_ROWS)); // What a driver does by the clock.

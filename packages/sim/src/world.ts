@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { AppError, hash32, type Now, Rng } from "@patina/base";
-import type { AgentEvent, Effect, Input } from "@patina/agent";
+import type { AgentEvent, NodeEffect, NodeInput } from "@patina/agent";
 import { EventQueue } from "./event-queue.js";
 import { Network, PERFECT_NETWORK, type StreamEnd } from "./network.js";
 import { type Fault, type Plan, planOf } from "./plan.js";
@@ -13,7 +13,7 @@ import { randomWrite } from "./workload.js";
 
 type Event =
   /** For one process of one node: nobody's after a crash. */
-  | { readonly kind: "input"; readonly node: number; readonly boot: number; readonly input: Input }
+  | { readonly kind: "input"; readonly node: number; readonly boot: number; readonly input: NodeInput }
   | { readonly kind: "fault"; readonly fault: Fault }
   | { readonly kind: "write" };
 
@@ -152,11 +152,11 @@ export class World {
     this.#perform(node, node.handle({ kind: "write", writes: [{ ticket, write }] }, this.#now(node.index)));
   }
 
-  #perform(node: SimNode, effects: readonly Effect[]): void {
+  #perform(node: SimNode, effects: readonly NodeEffect[]): void {
     for (const effect of effects) this.#performOne(node, effect);
   }
 
-  #performOne(node: SimNode, effect: Effect): void {
+  #performOne(node: SimNode, effect: NodeEffect): void {
     switch (effect.kind) {
       case "datagram": {
         const to = indexOfAddress(effect.to);
@@ -210,7 +210,7 @@ export class World {
     }
   }
 
-  #deliver(node: number, atMs: number, input: Input): void {
+  #deliver(node: number, atMs: number, input: NodeInput): void {
     const boot = this.nodes[node]?.boot;
     if (boot !== undefined) this.#queue.push(atMs, { kind: "input", node, boot, input });
   }
@@ -219,7 +219,7 @@ export class World {
     return { monotonicMs: this.#nowMs, wallMs: Math.floor(EPOCH_MS + this.#nowMs + (this.#skewMs[node] ?? 0)) };
   }
 
-  #note(node: number, input: Input): void {
+  #note(node: number, input: NodeInput): void {
     const size = "bytes" in input && typeof input.bytes === "object" ? checksum(input.bytes) : 0;
     const detail = input.kind === "wake" ? input.timer.kind : "";
     this.#trace = hash32(`${this.#nowMs} ${node} ${input.kind} ${detail} ${size}`, this.#trace);

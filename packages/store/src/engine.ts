@@ -20,7 +20,7 @@ import { ObjectWrites } from "./write/object-writes.js";
 import type { Origins } from "./log/origins.js";
 import type { Owners } from "./owners/ownership.js";
 import type { Quarantine } from "./apply/quarantine.js";
-import { RemoteApplier } from "./apply/remote-applier.js";
+import { RemoteApplier, type RowWatch } from "./apply/remote-applier.js";
 import { rowsOf, type TableRows, type Waiting } from "./rows/rows.js";
 import type { Schema } from "./schema/schema.js";
 import { quoteName } from "./sql/tokens.js";
@@ -41,6 +41,7 @@ export interface EngineParts {
   readonly self: OriginId;
   readonly owners: Owners;
   readonly limits: StoreLimits;
+  readonly onRow: RowWatch;
 }
 
 export class Engine {
@@ -58,7 +59,7 @@ export class Engine {
 
   /** `dropped` are the tables and `table.column`s that were dropped for good. */
   constructor(schema: Schema, dropped: readonly string[], parts: EngineParts) {
-    const { sql, plain: db, waiting, origins, quarantine, digest, clock, sync, self, owners, limits } = parts;
+    const { sql, plain: db, waiting, origins, quarantine, digest, clock, sync, self, owners, limits, onRow } = parts;
     this.schema = schema;
     forgetTemporary(sql);
     forgetTemporary(db);
@@ -87,6 +88,7 @@ export class Engine {
       ...shared,
       ...plain,
       dropped: new DroppedNames(dropped),
+      onRow,
       db,
       aside: waiting.aside,
       quarantine,

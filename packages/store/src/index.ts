@@ -22,7 +22,7 @@ export { defaultStoreLimits, type StoreLimits } from "./database/limits.js";
 export type { Members } from "./log/members.js";
 export type { StoredObject } from "./write/object.js";
 export type { QuarantineCursor, QuarantinedChange } from "./apply/quarantine.js";
-export { encodeKey, rowHash } from "./rows/row-codec.js";
+export { decodeKey, encodeKey, rowHash } from "./rows/row-codec.js";
 export { type Column, parseSchema, type Schema, type TableSchema } from "./schema/schema.js";
 export { scrub, type ScrubFinding } from "./check/scrub.js";
 export { assertReadStatement } from "./sql/read-statement.js";

@@ -45,6 +45,7 @@ import { Origins } from "./log/origins.js";
 import { Owners, ownershipIn } from "./owners/ownership.js";
 import { Quarantine, type QuarantineCursor, type QuarantinedChange } from "./apply/quarantine.js";
 import { RecentChanges } from "./log/recent.js";
+import type { RowWatch } from "./apply/remote-applier.js";
 import { Repairs } from "./check/repair.js";
 import { parseSchema, type Schema } from "./schema/schema.js";
 import { schemaHistory, SCHEMAS_TABLE, schemaToOpen } from "./schema/schema-history.js";
@@ -64,6 +65,8 @@ export interface StoreOptions {
   readonly limits?: StoreLimits;
   /** Pages in the WAL before a commit checkpoints it inline; 0 leaves that to `checkpointWal` in another thread. */
   readonly walAutocheckpointPages?: number;
+  /** Told of each remote row before it is joined: if that never ends, somebody knows which row it was. */
+  readonly onRow?: RowWatch;
 }
 
 /** Quarantined changes tried again in one go, of up to a transaction's size each. */
@@ -119,7 +122,8 @@ export class SqliteStore {
       const digest = new Digest(sql);
       const worker = { node: options.node, worker: options.worker ?? options.node };
       this.owners = new Owners(plain, worker, origins, limits.contestsMax);
-      const shared = { waiting, origins, quarantine, digest, clock, sync, owners: this.owners, limits };
+      const { onRow = () => undefined } = options;
+      const shared = { waiting, origins, quarantine, digest, clock, sync, owners: this.owners, limits, onRow };
       this.#parts = { sql, plain, ...shared, self: this.origin };
       this.#engine = new Engine(schema, droppedIn(sql), this.#parts);
       this.schemas = new Schemas(plain, originNode(this.origin), () => this.#engine.schema);

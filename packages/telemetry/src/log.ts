@@ -45,6 +45,12 @@ export function logEvent(log: Logger, event: AgentEvent): void {
     case "store-failed":
       log.fatal({ err: event.error }, "the database cannot take writes");
       return;
+    case "fitness":
+      if (!event.isFit) log.warn({ node: event.node }, "a member lags or flaps, and is not relied upon");
+      return;
+    case "over-budget":
+      if (event.isOver) log.warn("this agent writes more than it may push: others fetch it, later");
+      return;
     case "peer-lagging":
     case "refused":
       log.debug(event, event.kind);

@@ -10,7 +10,8 @@ export interface MetricsSources {
   readonly cluster: { readonly name: string; readonly generation: number };
   readonly role: "regional" | "global";
   readonly version: string;
-  readonly agent: Pick<Agent, "members" | "reachable" | "hasSynced" | "localHealth" | "parkedBytes">;
+  readonly agent: Pick<Agent, "members" | "reachable" | "hasSynced" | "parkedBytes">;
+  readonly membership: () => { readonly localHealth: number; readonly sentBytes: number };
   readonly store: {
     quarantinedCount(): number;
     readonly owners: { doubtfulCount(): number };
@@ -53,7 +54,11 @@ export class AgentMetrics {
   );
   readonly #doubtful = this.#counter("patina_doubtful_rows_total", "Rows found to have two owners in one epoch.");
 
+  readonly #membership: MetricsSources["membership"];
+  #datagramBytes = 0;
+
   constructor(sources: MetricsSources) {
+    this.#membership = sources.membership;
     const { cluster, role, version } = sources;
     const info = { cluster: cluster.name, generation: String(cluster.generation), role, version };
     new Gauge({
@@ -72,11 +77,13 @@ export class AgentMetrics {
 
   observe(input: Input, effects: readonly Effect[]): void {
     this.#inputs.inc({ kind: input.kind });
-    if (input.kind === "refused") this.#refused.inc({ transport: input.transport, reason: input.reason });
+    if (input.kind === "refused") {
+      const { transport, reason, times } = input;
+      this.#refused.inc({ transport, reason }, times);
+    }
     for (const effect of effects) {
       this.#effects.inc({ kind: effect.kind });
-      if (effect.kind === "datagram") this.#sentBytes.inc({ transport: "udp" }, effect.bytes.length);
-      else if (effect.kind === "send") this.#sentBytes.inc({ transport: "stream" }, effect.bytes.length);
+      if (effect.kind === "send") this.#sentBytes.inc({ transport: "stream" }, effect.bytes.length);
       else if (effect.kind === "outcome")
         this.#writes.inc({ result: effect.outcome.ok ? "ok" : effect.outcome.error.code });
       else if (effect.kind === "event") this.#onEvent(effect.event);
@@ -84,6 +91,9 @@ export class AgentMetrics {
   }
 
   async text(): Promise<string> {
+    const { sentBytes } = this.#membership(); // Counted in its own thread, which tells now and then.
+    this.#sentBytes.inc({ transport: "udp" }, sentBytes - this.#datagramBytes);
+    this.#datagramBytes = sentBytes;
     return this.registry.metrics();
   }
 
@@ -95,7 +105,7 @@ export class AgentMetrics {
     if (event.kind === "changed") this.#rows.inc({ source: event.source }, event.rows.length);
   }
 
-  #addGauges({ agent, store }: MetricsSources): void {
+  #addGauges({ agent, membership, store }: MetricsSources): void {
     const registers = [this.registry];
     const states = ["alive", "suspect", "dead", "left"];
     new Gauge({
@@ -113,7 +123,11 @@ export class AgentMetrics {
     };
     read("patina_peers_reachable", "Members with an open stream.", () => agent.reachable().length);
     read("patina_synced", "1 once compared equal with a peer since the start.", () => (agent.hasSynced ? 1 : 0));
-    read("patina_local_health", "0 is healthy; grows while this node finds itself slow.", () => agent.localHealth);
+    read(
+      "patina_local_health",
+      "0 is healthy; grows while this node finds itself slow.",
+      () => membership().localHealth,
+    );
     read("patina_parked_bytes", "Changes waiting for their predecessors.", () => agent.parkedBytes);
     read("patina_quarantined_changes", "Changes that could not be applied.", () => store.quarantinedCount());
     read("patina_doubtful_rows", "Rows that two owners claim in one epoch.", () => store.owners.doubtfulCount());

@@ -26,9 +26,9 @@ describe("metrics", () => {
     members: () => [member, { ...member, state: "dead" as const }, { ...member, state: "dead" as const }],
     reachable: () => ["p"],
     hasSynced: false,
-    localHealth: 2,
     parkedBytes: 77,
   };
+  const membership = () => ({ localHealth: 2, sentBytes: 7 });
   const held = new Map([["o1", { gaps: Ranges.of(2, 4) }], ["o2", { gaps: Ranges.of(9, 9) }]]); // prettier-ignore
   const store = { quarantinedCount: () => 5, owners: { doubtfulCount: () => 4 }, holdings: () => held };
   let metrics: AgentMetrics;
@@ -38,6 +38,7 @@ describe("metrics", () => {
       role: "regional",
       version: "1",
       agent,
+      membership,
       store,
     });
   });
@@ -58,7 +59,7 @@ describe("metrics", () => {
     expect(await value('patina_key_epoch{key="sealing"}')).toBeUndefined();
     const cluster = { name: "iad", generation: 3 };
     const security = { status: () => status };
-    metrics = new AgentMetrics({ cluster, role: "regional", version: "1", agent, store, security });
+    metrics = new AgentMetrics({ cluster, role: "regional", version: "1", agent, membership, store, security });
     expect(await value('patina_certificate_expires_timestamp_seconds{of="member"}')).toBe(5);
     expect(await value('patina_certificate_expires_timestamp_seconds{of="authority"}')).toBe(9);
     expect(await value('patina_key_epoch{key="sealing"}')).toBe(2);
@@ -70,15 +71,14 @@ describe("metrics", () => {
     const sends: Effect[] = [
       { kind: "send", stream: "s", bytes: new Uint8Array(10) },
       { kind: "send", stream: "s", bytes: new Uint8Array(5) },
-      { kind: "datagram", to: "h:1", bytes: new Uint8Array(7) },
       { kind: "outcome", ticket: 1, outcome: { ok: true, rowsAffected: [], change: undefined, rows: [] } },
       { kind: "outcome", ticket: 2, outcome: { ok: false, error: new AppError("sql-error", "no") } },
     ];
-    metrics.observe({ kind: "leave" }, [...sends, ...events.map((event): Effect => ({ kind: "event", event }))]);
-    metrics.observe({ kind: "leave" }, []);
-    metrics.observe({ kind: "refused", transport: "datagram", from: "h:9", reason: "replayed" }, []);
-    expect(await value('patina_refused_total{transport="datagram",reason="replayed"}')).toBe(1);
-    expect(await value('patina_inputs_total{kind="leave"}')).toBe(2);
+    metrics.observe({ kind: "start" }, [...sends, ...events.map((event): Effect => ({ kind: "event", event }))]);
+    metrics.observe({ kind: "start" }, []);
+    metrics.observe({ kind: "refused", transport: "datagram", from: "h:9", reason: "replayed", times: 3 }, []);
+    expect(await value('patina_refused_total{transport="datagram",reason="replayed"}')).toBe(3);
+    expect(await value('patina_inputs_total{kind="start"}')).toBe(2);
     expect(await value('patina_effects_total{kind="send"}')).toBe(2);
     expect(await value('patina_sent_bytes_total{transport="stream"}')).toBe(15);
     expect(await value('patina_sent_bytes_total{transport="udp"}')).toBe(7);
@@ -106,6 +106,7 @@ describe("metrics", () => {
     expect(await value("patina_quarantined_changes")).toBe(5);
     expect(await value("patina_parked_bytes")).toBe(77);
     expect(await value("patina_synced")).toBe(0);
+    expect(await value("patina_local_health")).toBe(2);
     held.set("o3", { gaps: Ranges.of(1, 100) });
     expect(await value("patina_gap_versions")).toBe(104);
     held.delete("o3");
@@ -113,7 +114,7 @@ describe("metrics", () => {
   });
 
   test("no label carries a node, an origin or a reason: their number has no bound", async () => {
-    metrics.observe({ kind: "leave" }, events.map((event): Effect => ({ kind: "event", event }))); // prettier-ignore
+    metrics.observe({ kind: "start" }, events.map((event): Effect => ({ kind: "event", event }))); // prettier-ignore
     const text = await metrics.text();
     for (const word of [member.nodeId, change.origin, "fra", "h:9"]) expect(text).not.toContain(word);
   });

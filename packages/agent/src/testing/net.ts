@@ -1,15 +1,15 @@
 /** Agents over a virtual network in virtual time, for tests of the pure agent: one event at a time, nothing ambient. */
 import { Rng, type Write, type WriteOutcome } from "@patina/base";
 import { decodeFrame, type Frame } from "@patina/gossip";
-import { Agent } from "../agent.js";
-import { testAgentConfig as config } from "../config.js";
-import type { AgentEvent, Effect, Input } from "../protocol.js";
+import { type AgentConfig, testAgentConfig } from "../config.js";
+import type { AgentEvent } from "../protocol.js";
+import { type NodeEffect, type NodeInput, SingleThread } from "../single-thread.js";
 import { cluster, idOf, ModelStore } from "./model-store.js";
 
 export const WALL_MS = 1_700_000_000_000;
 
 export interface Host {
-  readonly agent: Agent;
+  readonly agent: SingleThread;
   readonly store: ModelStore;
   readonly events: AgentEvent[];
   readonly outcomes: Map<number, WriteOutcome[]>;
@@ -22,10 +22,11 @@ export class Net {
   readonly aheadMs = new Map<string, number>();
   readonly frames: { from: string; to: string; frame: Frame }[] = [];
   loses: (from: string, frame: Frame) => boolean = () => false;
+  config: AgentConfig = testAgentConfig;
   /** Streams of this host never report that bytes have left. */
   stuck: string | undefined;
   nowMs = 0;
-  #due: { atMs: number; order: number; to: string; input: Input }[] = [];
+  #due: { atMs: number; order: number; to: string; input: NodeInput }[] = [];
   readonly #ends = new Map<string, { to: string; stream: string }>();
   #order = 0;
 
@@ -33,14 +34,14 @@ export class Net {
     const address = `10.0.0.${n}:1`;
     const self = { nodeId: idOf(n), boot: 1, address, meta: { api: "" } };
     const seeds = n === 1 ? [] : ["10.0.0.1:1"];
-    const agent = new Agent({ cluster: ofCluster, self, seeds, store, config, rng: new Rng(n) });
+    const agent = new SingleThread({ cluster: ofCluster, self, seeds, store, config: this.config, rng: new Rng(n) });
     const host = { agent, store, events: [], outcomes: new Map<number, WriteOutcome[]>() };
     this.hosts.set(address, host);
     this.give(address, { kind: "start" });
     return host;
   }
 
-  give(to: string, input: Input, afterMs = 0): void {
+  give(to: string, input: NodeInput, afterMs = 0): void {
     this.#due.push({ atMs: this.nowMs + afterMs, order: this.#order++, to, input });
   }
 
@@ -66,7 +67,7 @@ export class Net {
     this.nowMs = untilMs;
   }
 
-  #do(from: string, host: Host, effect: Effect): void {
+  #do(from: string, host: Host, effect: NodeEffect): void {
     switch (effect.kind) {
       case "datagram":
         return this.give(effect.to, { kind: "datagram", from, bytes: effect.bytes }, 1);
@@ -86,7 +87,8 @@ export class Net {
       case "send": {
         const end = this.#ends.get(`${from}/${effect.stream}`);
         if (end === undefined) return;
-        const frame = decodeFrame(effect.bytes, config.gossip);
+        const frame = decodeFrame(effect.bytes, this.config.gossip);
+        if (frame.kind === "unknown") throw new Error("an agent says what no agent knows");
         this.frames.push({ from, to: end.to, frame });
         if (this.stuck !== from)
           this.give(from, { kind: "stream-flushed", stream: effect.stream, bytes: effect.bytes.length }, 1);

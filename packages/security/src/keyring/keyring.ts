@@ -36,7 +36,7 @@ export function parseKeyring(text: string, source: string): Keyring {
   const parsed = document.safeParse(parseJson(text, source));
   if (!parsed.success) throw invalid(source, parsed.error.issues.map(({ message }) => message).join("; "));
   const { primary, keys } = parsed.data;
-  return { primary, keys: keys.map((it) => ({ epoch: it.epoch, key: Buffer.from(it.key, "base64") })) };
+  return { primary, keys: keys.map((it) => ({ epoch: it.epoch, key: new Uint8Array(Buffer.from(it.key, "base64")) })) };
 }
 
 export function formatKeyring({ primary, keys }: Keyring): string {

@@ -51,7 +51,11 @@ export interface RemoteApplierParts {
   readonly clock: HlcClock;
   readonly owners: Owners;
   readonly limits: StoreLimits;
+  readonly onRow: RowWatch;
 }
+
+/** Told of a row before it is joined. */
+export type RowWatch = (table: string, key: Uint8Array) => void;
 
 /** What a batch is found to do. */
 interface Found {
@@ -176,6 +180,7 @@ export class RemoteApplier {
     steps: MemoryStep[],
     conflicts: OwnershipConflict[],
   ): ChangedRow | undefined {
+    this.#parts.onRow(incoming.table, incoming.key);
     const rows = this.#parts.rows.get(incoming.table);
     const { rowBytesMax } = this.#parts.limits;
     const key = decodeKey(incoming.key, rowBytesMax);

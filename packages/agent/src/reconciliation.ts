@@ -1,0 +1,227 @@
+/**
+ * Comparing with a peer, and making up what either lacks: the part that alone converges a cluster. What is asked for, of whom,
+ * and what is answered from this member's own rows.
+ */
+import {
+  asAppError,
+  type EmptyVersions,
+  type Heads,
+  holdingsHash,
+  type NodeId,
+  type Now,
+  type OriginId,
+  Ranges,
+  type Rng,
+  VERSION_MAX,
+} from "@patina/base";
+import {
+  AntiEntropy,
+  canHelp,
+  type Frame,
+  type Inbox,
+  needFrom,
+  NOT_COMPARABLE,
+  type OriginRanges,
+  packChanges,
+} from "@patina/gossip";
+import type { Collection } from "./collection.js";
+import type { AgentConfig } from "./config.js";
+import type { EarlyChanges } from "./early-changes.js";
+import type { StorePort } from "./ports.js";
+import { event, type ReplicaEffect, storeEvents } from "./replica-effect.js";
+
+/** It would issue its versions a second time, and they would say something else. */
+const ROLLED_BACK = "others hold versions of it that it does not have: an old copy was put back";
+
+export interface ReconciliationParts {
+  readonly store: StorePort;
+  readonly config: AgentConfig;
+  readonly inbox: Inbox;
+  readonly collection: Collection;
+  readonly early: EarlyChanges;
+  readonly rng: Rng;
+}
+
+export class Reconciliation {
+  readonly #store: StorePort;
+  readonly #config: AgentConfig;
+  readonly #inbox: Inbox;
+  readonly #collection: Collection;
+  readonly #early: EarlyChanges;
+  readonly #antiEntropy: AntiEntropy;
+  /** The basis of what is being read back from peers' rows, until the store has noted it. */
+  #owed = new Map<OriginId, number>();
+  /** Fingerprint of the holdings when a peer was last asked for all it can give. */
+  #heldWhenAsked = "";
+
+  constructor({ store, config, inbox, collection, early, rng }: ReconciliationParts) {
+    this.#store = store;
+    this.#config = config;
+    this.#inbox = inbox;
+    this.#collection = collection;
+    this.#early = early;
+    this.#antiEntropy = new AntiEntropy(config.gossip, rng);
+  }
+
+  wakeForRound(): ReplicaEffect {
+    return { kind: "wake", afterMs: this.#antiEntropy.nextRoundAfterMs(), timer: { kind: "sync" } };
+  }
+
+  /** A round is due: one of these peers is compared with, unless a round is under way. */
+  onRoundDue(servers: readonly NodeId[], now: Now): ReplicaEffect[] {
+    const peer = this.#antiEntropy.pickPeer(servers, now);
+    return [this.wakeForRound(), ...(peer === undefined ? [] : [this.#sum(peer, false)])];
+  }
+
+  /** A peer became reachable, or caught up with its queue: compare with it now. */
+  compareWith(peer: NodeId, now: Now): ReplicaEffect[] {
+    this.#antiEntropy.begin(peer, now);
+    return [this.#sum(peer, false)];
+  }
+
+  forgetPeer(peer: NodeId): void {
+    this.#antiEntropy.forgetPeer(peer);
+  }
+
+  /** What the changes about to be applied depend on besides, for the store to note with them. */
+  get owed(): Heads {
+    return this.#owed;
+  }
+
+  /** The store has noted it. */
+  settleOwed(): void {
+    this.#owed = new Map();
+  }
+
+  onSum(from: NodeId, theirs: Extract<Frame, { kind: "sum" }>, now: Now): ReplicaEffect[] {
+    const holdings = this.#store.holdings();
+    if (holdingsHash(holdings) !== theirs.holdingsHash) {
+      if (!theirs.isReply) return [this.#tellHoldings(from, false)];
+      this.#antiEntropy.onAnswer(from, now);
+      return []; // One of us moved on in between. The next round will tell.
+    }
+    this.#antiEntropy.onAnswer(from, now);
+    if (theirs.isDurable) this.#collection.noteHeld(from, holdings);
+    const effects: ReplicaEffect[] = [event({ kind: "synced", peer: from })];
+    const ours = this.#store.comparableDigest();
+    const isProof = ours !== undefined && theirs.digest !== NOT_COMPARABLE;
+    if (isProof && ours !== theirs.digest) {
+      effects.push(event({ kind: "divergence", peer: from, ours, theirs: theirs.digest }));
+    }
+    return theirs.isReply ? effects : [...effects, this.#sum(from, true)];
+  }
+
+  onHoldings(
+    from: NodeId,
+    { holdings: theirs, isReply, isDurable }: Extract<Frame, { kind: "holdings" }>,
+    now: Now,
+  ): ReplicaEffect[] {
+    this.#antiEntropy.onAnswer(from, now);
+    if (isDurable) this.#collection.noteHeld(from, theirs);
+    const mine = this.#store.holdings();
+    const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
+    const effects = this.want(from, wants, now);
+    if (effects.length > 0) this.#heldWhenAsked = holdingsHash(mine);
+    const own = this.#store.origin;
+    if ((theirs.get(own)?.head ?? 0) > (mine.get(own)?.head ?? 0)) {
+      effects.push(event({ kind: "evicted", reason: ROLLED_BACK }));
+    }
+    return !isReply && canHelp(mine, theirs) ? [...effects, this.#tellHoldings(from, true)] : effects;
+  }
+
+  answerWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
+    try {
+      return this.#onWant(from, wants);
+    } catch (thrown) {
+      return storeEvents(asAppError(thrown, "store-failed")); // Nothing is said rather than half of it.
+    }
+  }
+
+  /** What comes next from a peer was read from rows that say no more than this. */
+  owe(basis: Heads): void {
+    for (const [origin, head] of basis) {
+      if (origin !== this.#store.origin) this.#owed.set(origin, Math.max(head, this.#owed.get(origin) ?? 0));
+    }
+  }
+
+  onRepaired(from: NodeId, { isComplete }: Extract<Frame, { kind: "repaired" }>, now: Now): ReplicaEffect[] {
+    this.#antiEntropy.forgetAsked(from);
+    return isComplete || !this.#hasAdvanced() ? [] : this.compareWith(from, now);
+  }
+
+  /** Asks a member for what is missing, but for what is on its way already. */
+  want(
+    from: NodeId,
+    gaps: readonly OriginRanges[],
+    now: Now,
+    timeoutMs = this.#config.gossip.wantTimeoutMs,
+  ): ReplicaEffect[] {
+    const wants: OriginRanges[] = [];
+    let left = this.#config.gossip.wantVersionsMax;
+    for (const { origin, versions } of gaps) {
+      if (this.#early.has(origin)) continue;
+      if (origin === this.#store.origin) continue; // What comes back of our own is not taken: asking would never end.
+      const missing = versions.subtract(this.#antiEntropy.asked(origin, now)).take(left);
+      if (missing.isEmpty) continue;
+      wants.push({ origin, versions: missing });
+      left -= missing.size;
+    }
+    if (wants.length === 0) return [];
+    this.#antiEntropy.noteAsked(from, wants, now, timeoutMs);
+    return [{ kind: "frame", to: from, frame: { kind: "want", wants } }];
+  }
+
+  #onWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
+    const { repairBytesMax, frameBytesMax, wantVersionsMax } = this.#config.gossip;
+    const basis = this.#store.basis();
+    const effects: ReplicaEffect[] = [{ kind: "frame", to: from, frame: { kind: "repairing", basis } }];
+    const empties: EmptyVersions[] = [];
+    let budget = repairBytesMax;
+    let versionsLeft = wantVersionsMax; // Looking for versions that say nothing costs time, too, and no bytes.
+    let isComplete = true;
+    for (const { origin, versions: wanted } of wants) {
+      const versions = wanted.take(versionsLeft);
+      if (versions.size < wanted.size) isComplete = false;
+      if (budget <= 0 || versionsLeft <= 0) {
+        isComplete = false;
+        break;
+      }
+      versionsLeft -= versions.size;
+      const { changes, empty } = this.#store.extract(origin, versions, budget);
+      if (!empty.isEmpty) empties.push({ origin, versions: empty });
+      if (changes.length + empty.size < versions.size) isComplete = false;
+      for (const batch of packChanges(changes, frameBytesMax)) {
+        effects.push({ kind: "frame", to: from, frame: { kind: "changes", changes: batch } });
+      }
+      for (const change of changes) budget -= change.body.length;
+    }
+    if (empties.length > 0) effects.push({ kind: "frame", to: from, frame: { kind: "empty", empties } });
+    return [...effects, { kind: "frame", to: from, frame: { kind: "repaired", isComplete } }];
+  }
+
+  /** Did what was asked for last change anything? If not, asking again at once would only turn in a circle. */
+  #hasAdvanced(): boolean {
+    return holdingsHash(this.#store.holdings()) !== this.#heldWhenAsked;
+  }
+
+  #onItsWay(origin: OriginId, now: Now): Ranges {
+    if (this.#early.has(origin)) return Ranges.of(1, VERSION_MAX);
+    return this.#inbox.parkedVersions(origin).union(this.#antiEntropy.asked(origin, now));
+  }
+
+  #tellHoldings(to: NodeId, isReply: boolean): ReplicaEffect {
+    const { isDurable } = this.#store;
+    return { kind: "frame", to, frame: { kind: "holdings", holdings: this.#store.holdings(), isReply, isDurable } };
+  }
+
+  #sum(to: NodeId, isReply: boolean): ReplicaEffect {
+    const frame = {
+      kind: "sum",
+      holdingsHash: holdingsHash(this.#store.holdings()),
+      digest: this.#store.comparableDigest() ?? NOT_COMPARABLE,
+      isReply,
+      isDurable: this.#store.isDurable,
+    } as const;
+    return { kind: "frame", to, frame };
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * One origin's versions that came before their predecessors, waiting for their turn: changes, and ranges known to be empty.
+ */
+import { type Change, changeBytes, type Hlc, type OriginId, type Range, Ranges } from "@patina/base";
+import type { OriginRanges } from "./frame.js";
+
+export type Arrival =
+  { readonly kind: "change"; readonly change: Change } | { readonly kind: "empty"; readonly empty: OriginRanges };
+
+/** What an origin gave when its turn came. */
+export interface Turn {
+  readonly arrivals: readonly Arrival[];
+  readonly bytes: number;
+  /** Its next change, stamped too late to be taken now. */
+  readonly early: Change | undefined;
+  /** There may be more that could be taken now. */
+  readonly more: boolean;
+}
+
+export class Parked {
+  readonly #origin: OriginId;
+  readonly #changes = new Map<number, Change>();
+  #versions = Ranges.empty;
+  #empties = Ranges.empty;
+  #bytes = 0;
+
+  constructor(origin: OriginId) {
+    this.#origin = origin;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get changeCount(): number {
+    return this.#changes.size;
+  }
+
+  get emptySpans(): number {
+    return this.#empties.spanCount;
+  }
+
+  get isEmpty(): boolean {
+    return this.#changes.size === 0 && this.#empties.isEmpty;
+  }
+
+  /** All that is here. */
+  get versions(): Ranges {
+    return this.#versions.union(this.#empties);
+  }
+
+  has(version: number): boolean {
+    return this.#changes.has(version);
+  }
+
+  add(change: Change): void {
+    this.#changes.set(change.version, change);
+    this.#versions = this.#versions.union(Ranges.of(change.version, change.version));
+    this.#bytes += changeBytes(change);
+  }
+
+  get empties(): Ranges {
+    return this.#empties;
+  }
+
+  setEmpties(empties: Ranges): void {
+    this.#empties = empties;
+  }
+
+  /** Everything before `version` is held by now. */
+  forgetBelow(version: number): void {
+    if (version <= 1) return;
+    const below = Ranges.of(1, version - 1);
+    for (const [low, high] of this.#versions.spans) {
+      if (low >= version) break;
+      for (let old = low; old <= Math.min(high, version - 1); old++) this.#drop(old);
+    }
+    this.#versions = this.#versions.subtract(below);
+    if ((this.#empties.spans[0]?.[0] ?? version) < version) this.#empties = this.#empties.subtract(below);
+  }
+
+  /** Takes out what follows on from `next`, about `bytesMax` of it and nothing stamped after `latest`. */
+  take(next: number, bytesMax: number, latest: Hlc): Turn {
+    const arrivals: Arrival[] = [];
+    let version = next;
+    let bytes = 0;
+    let early: Change | undefined;
+    for (;;) {
+      if (bytes >= bytesMax) break;
+      const change = this.#changes.get(version);
+      if (change !== undefined && change.hlc > latest) {
+        early = change;
+        break;
+      }
+      const arrival = change === undefined ? this.#emptyFrom(version) : ({ kind: "change", change } as const);
+      if (arrival === undefined) break;
+      arrivals.push(arrival);
+      if (arrival.kind === "change") {
+        bytes += changeBytes(arrival.change);
+        version++;
+      } else version = (arrival.empty.versions.spans.at(-1)?.[1] ?? version) + 1;
+    }
+    this.forgetBelow(version);
+    return { arrivals, bytes, early, more: bytes >= bytesMax && this.#follows(version) };
+  }
+
+  #follows(version: number): boolean {
+    return this.#changes.has(version) || this.#spanAt(version) !== undefined;
+  }
+
+  #emptyFrom(version: number): Arrival | undefined {
+    const span = this.#spanAt(version);
+    if (span === undefined) return undefined;
+    return { kind: "empty", empty: { origin: this.#origin, versions: Ranges.of(version, span[1]) } };
+  }
+
+  #spanAt(version: number): Range | undefined {
+    return this.#empties.spans.find(([low, high]) => low <= version && version <= high);
+  }
+
+  #drop(version: number): void {
+    const change = this.#changes.get(version);
+    if (change === undefined) return;
+    this.#changes.delete(version);
+    this.#bytes -= changeBytes(change);
+  }
+}

@@ -23,14 +23,11 @@ export class Budget {
     const seconds = (now.monotonicMs - (this.#atMs ?? now.monotonicMs)) / 1000;
     this.#atMs = now.monotonicMs;
     this.#left = Math.min(this.#burstBytes, this.#left + seconds * this.#bytesPerSecond);
-    if (this.#isOver) this.#isOver = this.#left < this.#burstBytes / 2;
-    else this.#isOver = this.#left < bytes && bytes <= this.#burstBytes;
+    // What is larger than the burst goes when all of that is there, and leaves a debt.
+    const isThere = this.#left >= Math.min(bytes, this.#burstBytes);
+    this.#isOver = !isThere || (this.#isOver && this.#left < this.#burstBytes / 2);
     if (this.#isOver) return false;
-    this.#left = Math.max(0, this.#left - bytes);
+    this.#left -= bytes;
     return true;
-  }
-
-  get isOver(): boolean {
-    return this.#isOver;
   }
 }

@@ -22,7 +22,7 @@ export function groupCount(members: number, current: number): number {
   return 2 ** Math.max(0, Math.round(Math.log2(Math.sqrt(Math.max(1, members)))));
 }
 
-export function placeOf(node: NodeId): number {
+function placeOf(node: NodeId): number {
   return hash32(node);
 }
 

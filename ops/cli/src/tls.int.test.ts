@@ -171,6 +171,10 @@ describe("in a running fleet", { timeout: 120_000 }, () => {
     await untilMetric(agent(0), "patina_security_files_good", 1);
     await tls("issue", "--ca", authority, "--out", agent(0).tls_dir, "--renew", "--days", "700");
     await until("the new one is in use", async () => ((await metric(agent(0), expires)) ?? 0) > (before ?? 0));
+    const log = (i: number): string => readFileSync(agent(i).log, "utf8");
+    expect(log(1)).not.toContain("expires soon");
+    await tls("issue", "--ca", authority, "--out", agent(1).tls_dir, "--renew", "--days", "29");
+    await until("it says so in time", async () => log(1).includes("the certificate expires soon"));
     await whole();
   });
 

@@ -56,7 +56,10 @@ export type MemberInput =
   | { readonly kind: "forgotten"; readonly node: NodeId }
   | { readonly kind: "fitness"; readonly node: NodeId; readonly isFit: boolean };
 
-/** The transport turned something away before it got here, so many times, the last time from there. Reasons are few and fixed. */
+/**
+ * The transport turned something away before it got here: so many times, the last time from there. Reasons are few and
+ * fixed.
+ */
 export interface RefusedInput {
   readonly kind: "refused";
   readonly transport: "datagram" | "stream";

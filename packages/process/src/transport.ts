@@ -45,12 +45,12 @@ export function watchSecurity(parts: {
 function checkPlaintext({ gossip }: AgentProcessConfig): void {
   if (!gossip.insecure) {
     throw new AppError("config-invalid", "gossip.tls: nothing secures what members say to each other", {
-      hint: "Set [gossip.tls] and keyring to what `patina tls issue` wrote; or, on loopback, insecure = true under [gossip].",
+      hint: "Set [gossip.tls] and gossip.keyring to what `patina tls issue` wrote; on loopback, insecure = true will do.",
     });
   }
   const { host } = parseAddress(gossip.address);
   if (isLoopback(host) || gossip.insecure_force) return;
   throw new AppError("config-invalid", `gossip.address: plaintext on ${host} would be open to the network`, {
-    hint: "Secure it with [gossip.tls] and keyring; or, where something else protects the network, set insecure_force = true.",
+    hint: "Set [gossip.tls] and gossip.keyring; where something else protects the network, insecure_force = true will do.",
   });
 }

@@ -120,7 +120,7 @@ function nextIdentity(path: string, wallMs: number, named: NodeId | undefined): 
   const before = readIdentity(path);
   if (before !== undefined && named !== undefined && before.nodeId !== named) {
     throw new AppError("config-invalid", `the certificate is for node ${named}, and ${path} is node ${before.nodeId}`, {
-      hint: "Issue a certificate for this node (`patina tls issue --node-dir DIR`), or give it the directory that is its own.",
+      hint: "Issue one for this node (`patina tls issue --node-dir DIR`), or give the certificate's node its own directory.",
     });
   }
   const identity = {

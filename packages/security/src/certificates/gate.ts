@@ -13,21 +13,19 @@ import type { NodeId } from "@patina/base";
 import type { Credentials } from "./credentials.js";
 import { type MemberName, memberNameOf } from "./member-name.js";
 
-export const STREAM_REFUSALS = [
-  "no-certificate",
+export type StreamRefusal =
+  | "no-certificate"
   /** Signed by nobody we trust, or by itself. */
-  "untrusted",
-  "expired",
+  | "untrusted"
+  | "expired"
   /** TLS older than 1.3. */
-  "old-tls",
+  | "old-tls"
   /** Another cluster's or another role's, or no member's at all. */
-  "foreign-member",
+  | "foreign-member"
   /** A member, but not the one we dialed. */
-  "wrong-node",
+  | "wrong-node"
   /** The handshake failed otherwise: noise, plaintext, or the other end gave up. */
-  "handshake-failed",
-] as const;
-export type StreamRefusal = (typeof STREAM_REFUSALS)[number];
+  | "handshake-failed";
 
 export type Admitted = { readonly node: NodeId } | { readonly refused: StreamRefusal };
 

@@ -1,8 +1,8 @@
 /**
  * A sealed datagram on the wire:
  *
- *   magic u8 · version u8 · key epoch u32 · cluster tag u32 · node 16 bytes · boot u64 · counter u64    (42 bytes, clear)
- *   ciphertext · tag 16 bytes                                                        (AES-256-GCM, the header as its AAD)
+ *   magic u8 · version u8 · key epoch u32 · cluster tag u32 · node 16 bytes · boot u64 · counter u64     (42 bytes, clear)
+ *   ciphertext · tag 16 bytes                                               (AES-256-GCM, with the header as its AAD)
  *
  * The header says which key opens it and nothing that an eavesdropper could not see from the addresses.
  */

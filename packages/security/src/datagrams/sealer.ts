@@ -6,7 +6,8 @@
  * with one shared key and random nonces, a thousand nodes would be at NIST's limit (SP 800-38D §8.3) within days.
  *
  * A replay is refused by the sender's window, for as long as the sender is remembered. Right after this node's own start
- * an old datagram may pass once: membership orders what it says by boot and incarnation, so it changes nothing.
+ * an old datagram may pass once. Membership orders what it says by boot and incarnation: at worst, somebody who is dead
+ * looks alive until probed.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
 import { assert, ByteWriter, type ClusterId, clusterTag, must, type NodeId } from "@patina/base";
@@ -28,28 +29,32 @@ export interface SealerOptions {
   readonly node: NodeId;
   readonly boot: number;
   readonly keyring: Keyring;
-  /** Where this node begins to count, drawn at random: so not even two copies of one node's disk, started in the same millisecond, share a nonce. */
+  /**
+   * Where this node begins to count, drawn at random: so not even two copies of one node's disk, started in the same
+   * millisecond, share a nonce.
+   */
   readonly firstCounter: number;
   /** Senders remembered. More than a cluster may have members, or replays of the forgotten ones pass. */
   readonly sendersMax: number;
-  /** How far a sender's boot (Unix ms) may be ahead of our clock, as membership has it. Beyond, nothing it sends later could get past it. */
+  /**
+   * How far a sender's boot (Unix ms) may be ahead of our clock, as membership has it. One from far beyond would put every
+   * later boot of its node out of reach.
+   */
   readonly bootAheadMs: number;
 }
 
-export const DATAGRAM_REFUSALS = [
+export type DatagramRefusal =
   /** Not a sealed datagram at all: plaintext, noise, another version. */
-  "not-sealed",
-  "foreign-cluster",
-  "unknown-epoch",
+  | "not-sealed"
+  | "foreign-cluster"
+  | "unknown-epoch"
   /** Sealed with another key than it says, or changed on its way. */
-  "forged",
+  | "forged"
   /** Seen before, or too old to know. */
-  "replayed",
+  | "replayed"
   /** Our own, sent back to us. */
-  "reflected",
-  "boot-ahead",
-] as const;
-export type DatagramRefusal = (typeof DATAGRAM_REFUSALS)[number];
+  | "reflected"
+  | "boot-ahead";
 
 export type Opened = { readonly bytes: Uint8Array } | { readonly refused: DatagramRefusal };
 

@@ -1,4 +1,4 @@
-/** The files of a member: read together, and not at all while one of them is missing, open to others or another cluster's. */
+/** A member's files: read together, and not at all while one of them is missing, open to others or another cluster's. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { readSecurity, type SecurityPaths } from "./security-files.js";
 const issuer = new Issuer(1_800_000_000_000);
 const authority = await issuer.authority("iad");
 const pair = await issuer.pair(authority, { node: "0a".repeat(16) });
-const ring = newKeyring(Buffer.alloc(32, 1));
+const ring = newKeyring(new Uint8Array(32).fill(1));
 
 let dir: string;
 let paths: SecurityPaths;

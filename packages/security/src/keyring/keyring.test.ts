@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { formatKeyring, installKey, newKeyring, parseKeyring, removeOldKeys, useNewestKey } from "./keyring.js";
 
-const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+const [one, two] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
 const text = (change: (ring: { primary: unknown; keys: Record<string, unknown>[] }) => void): string => {
   const ring = JSON.parse(formatKeyring(newKeyring(one))) as { primary: unknown; keys: Record<string, unknown>[] };
   change(ring);

@@ -38,8 +38,8 @@ export class Detail {
   /** The highest stamp of the app's own rows, deleted ones included: equal detail gives the equal number everywhere. */
   highWater(app: string): Hlc {
     let high = 0n;
-    for (const table of this.#store.appTables()) {
-      const stamp = this.#store.appHighWater(table, app);
+    for (const table of this.#store.apps.tables()) {
+      const stamp = this.#store.apps.highWater(table, app);
       if (stamp > high) high = stamp;
     }
     return high;
@@ -47,9 +47,9 @@ export class Detail {
 
   /** The app's rows, as JSON objects, from every table that names apps. */
   instances(app: string, limit: number): Record<string, unknown>[] {
-    return this.#store.appTables().flatMap((table) => {
+    return this.#store.apps.tables().flatMap((table) => {
       const columns = this.#store.columns(table);
-      const appColumn = quoteName(this.#store.appColumn(table) ?? "app");
+      const appColumn = quoteName(this.#store.apps.column(table) ?? "app");
       const sql = `SELECT * FROM ${quoteName(table)} WHERE ${appColumn} = ? LIMIT ?`;
       return this.#store.read(sql, [app, BigInt(limit)]).map((row) => toObject(columns, row));
     });

@@ -53,6 +53,7 @@ describe("a cluster", () => {
   });
 
   test("a long history that was all written again later is caught up with without being read twice", () => {
+    net.config = { ...config, gossip: { ...config.gossip, snapshotFromVersions: 1000 } };
     const old = new ModelStore(1);
     old.forget(old.origin, Ranges.of(1, 40));
     const [a, b] = [net.add(1, old), net.add(2)];
@@ -63,6 +64,7 @@ describe("a cluster", () => {
   });
 
   test("wants and what answers them stay within their limits however much is missing", () => {
+    net.config = { ...config, gossip: { ...config.gossip, snapshotFromVersions: 1000 } };
     const old = new ModelStore(1);
     old.forget(old.origin, Ranges.of(1, 500));
     net.add(1, old);

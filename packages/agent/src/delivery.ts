@@ -11,7 +11,7 @@ import type { Links } from "./links.js";
 import type { Effect } from "./protocol.js";
 
 /** Frames that answer a want: they stay in order among themselves. */
-const REPAIRS = new Set<Frame["kind"]>(["repairing", "changes", "empty", "repaired"]);
+const REPAIRS = new Set<Frame["kind"]>(["repairing", "changes", "empty", "repaired", "snapshot"]);
 
 export class Delivery {
   readonly #config: AgentConfig;

@@ -55,6 +55,22 @@ export interface StorePort {
     bytesMax: number,
   ): { readonly changes: readonly Change[]; readonly empty: Ranges };
   /**
+   * A piece of all rows, from a cursor on, by the version that wrote each. Whoever joins all pieces has what every version
+   * held at the beginning wrote, or what has overwritten it; versions in quarantine left out. Throws `MalformedError` for bytes
+   * that are no cursor.
+   */
+  snapshot(
+    after: Uint8Array | undefined,
+    bytesMax: number,
+  ): { readonly changes: readonly Change[]; readonly next: Uint8Array | undefined };
+  /**
+   * Joins a piece of a peer's snapshot and marks nothing as held; `owed` is what the peer's rows may depend on. What could
+   * not be joined is told as quarantined, and not kept.
+   */
+  join(changes: readonly Change[], owed: Heads): ApplyOutcome;
+  /** Versions of an origin that are held and could not be applied. */
+  quarantinedIn(origin: OriginId): Ranges;
+  /**
    * The state digest, 64 hex digits: equal holdings must mean equal digests. Undefined while something is owed, or some
    * change that is held could not be applied: then the states may differ, and it is known why.
    */

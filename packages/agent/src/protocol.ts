@@ -98,6 +98,8 @@ export type AgentEvent =
   | { readonly kind: "clock-ahead"; readonly origin: OriginId; readonly aheadMs: number }
   /** Compared equal with a peer: for the first time since the start, this node is as complete as anybody. */
   | { readonly kind: "synced"; readonly peer: NodeId }
+  /** So far behind that it takes a peer's rows one by one, and when that is done. */
+  | { readonly kind: "bootstrap"; readonly state: "begun" | "done"; readonly peer: NodeId }
   /** This database must not be used any more, for this reason: the driver must start over with an empty one. */
   | { readonly kind: "evicted"; readonly reason: string }
   /** More waits for this peer than may: it gets heads only, until it has caught up. */

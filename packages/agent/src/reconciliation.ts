@@ -24,6 +24,7 @@ import {
   type OriginRanges,
   packChanges,
 } from "@patina/gossip";
+import type { Bootstrap } from "./bootstrap.js";
 import type { Collection } from "./collection.js";
 import type { AgentConfig } from "./config.js";
 import type { EarlyChanges } from "./early-changes.js";
@@ -39,6 +40,7 @@ export interface ReconciliationParts {
   readonly inbox: Inbox;
   readonly collection: Collection;
   readonly early: EarlyChanges;
+  readonly bootstrap: Bootstrap;
   readonly rng: Rng;
 }
 
@@ -48,13 +50,15 @@ export class Reconciliation {
   readonly #inbox: Inbox;
   readonly #collection: Collection;
   readonly #early: EarlyChanges;
+  readonly #bootstrap: Bootstrap;
   readonly #antiEntropy: AntiEntropy;
   /** The basis of what is being read back from peers' rows, until the store has noted it. */
   #owed = new Map<OriginId, number>();
   /** Fingerprint of the holdings when a peer was last asked for all it can give. */
   #heldWhenAsked = "";
 
-  constructor({ store, config, inbox, collection, early, rng }: ReconciliationParts) {
+  constructor({ store, config, inbox, collection, early, bootstrap, rng }: ReconciliationParts) {
+    this.#bootstrap = bootstrap;
     this.#store = store;
     this.#config = config;
     this.#inbox = inbox;
@@ -70,7 +74,8 @@ export class Reconciliation {
   /** A round is due: one of these peers is compared with, unless a round is under way. */
   onRoundDue(servers: readonly NodeId[], now: Now): ReplicaEffect[] {
     const peer = this.#antiEntropy.pickPeer(servers, now);
-    return [this.wakeForRound(), ...(peer === undefined ? [] : [this.#sum(peer, false)])];
+    const pieces = this.#bootstrap.onRoundDue(servers, now);
+    return [this.wakeForRound(), ...pieces, ...(peer === undefined ? [] : [this.#sum(peer, false)])];
   }
 
   /** A peer became reachable, or caught up with its queue: compare with it now. */
@@ -118,6 +123,8 @@ export class Reconciliation {
   ): ReplicaEffect[] {
     this.#antiEntropy.onAnswer(from, now);
     if (isDurable) this.#collection.noteHeld(from, theirs);
+    const snapshot = this.#bootstrap.consider(from, theirs, now);
+    if (this.#bootstrap.isUnderWay) return snapshot;
     const mine = this.#store.holdings();
     const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
     const effects = this.want(from, wants, now);
@@ -156,6 +163,7 @@ export class Reconciliation {
     now: Now,
     timeoutMs = this.#config.gossip.wantTimeoutMs,
   ): ReplicaEffect[] {
+    if (this.#bootstrap.isUnderWay) return [];
     const wants: OriginRanges[] = [];
     let left = this.#config.gossip.wantVersionsMax;
     for (const { origin, versions } of gaps) {

@@ -62,6 +62,18 @@ class CountingStore implements StorePort {
     return new Map([...this.#holdings].map(([origin, { head }]) => [origin, head]));
   }
 
+  snapshot(): { changes: Change[]; next: undefined } {
+    return { changes: [], next: undefined };
+  }
+
+  join(): ApplyOutcome {
+    return { applied: 0, quarantined: [], forked: [], rows: [], conflicts: [] };
+  }
+
+  quarantinedIn(): Ranges {
+    return Ranges.empty;
+  }
+
   readonly members = new ModelStore(1).members;
   readonly isDurable = true;
   makeDurable(): void {}

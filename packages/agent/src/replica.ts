@@ -16,7 +16,8 @@ import {
   type Rng,
   type RowWrite,
 } from "@patina/base";
-import { type Frame, Inbox, type OriginRanges, type UnknownFrame } from "@patina/gossip";
+import { type Frame, Inbox, type OriginRanges, type SnapshotPiece, type UnknownFrame } from "@patina/gossip";
+import { Bootstrap } from "./bootstrap.js";
 import { Collection } from "./collection.js";
 import type { AgentConfig } from "./config.js";
 import { EarlyChanges } from "./early-changes.js";
@@ -40,6 +41,7 @@ export class Replica {
   readonly #reconciliation: Reconciliation;
   readonly #collection: Collection;
   readonly #early: EarlyChanges;
+  readonly #bootstrap: Bootstrap;
   #isApplyScheduled = false;
   #syncedMs = -Infinity;
 
@@ -50,8 +52,9 @@ export class Replica {
     this.#spread = new Spread(store, config);
     this.#collection = new Collection(store, config);
     this.#early = new EarlyChanges(config);
-    const [inbox, collection, early] = [this.#inbox, this.#collection, this.#early];
-    this.#reconciliation = new Reconciliation({ store, config, inbox, collection, early, rng });
+    this.#bootstrap = new Bootstrap(store, config, rng.fork());
+    const [inbox, collection, early, bootstrap] = [this.#inbox, this.#collection, this.#early, this.#bootstrap];
+    this.#reconciliation = new Reconciliation({ store, config, inbox, collection, early, bootstrap, rng });
   }
 
   get parkedBytes(): number {
@@ -131,6 +134,7 @@ export class Replica {
 
   forgetPeer(peer: NodeId): void {
     this.#reconciliation.forgetPeer(peer);
+    this.#bootstrap.forgetPeer(peer);
     this.#spread.forgetPeer(peer);
   }
 
@@ -155,6 +159,10 @@ export class Replica {
         return [];
       case "repaired":
         return this.#reconciliation.onRepaired(from, frame, now);
+      case "snapshot-want":
+        return this.#bootstrap.answer(from, frame);
+      case "snapshot":
+        return this.#onSnapshot(from, frame, now);
       case "unknown":
         return [];
     }
@@ -169,6 +177,13 @@ export class Replica {
     }
     const applied = this.#applyReady(now);
     return [...applied, ...this.#reconciliation.want(from, this.#inbox.knownGaps(this.#store.holdings()), now)];
+  }
+
+  /** After the last piece, what came meanwhile follows on from it, and the rest is compared. */
+  #onSnapshot(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
+    const effects = this.#bootstrap.onPiece(from, piece, now);
+    if (!effects.some((it) => it.kind === "event" && it.event.kind === "bootstrap")) return effects;
+    return [...effects, ...this.#applyReady(now), ...this.compareWith(from, now)];
   }
 
   #onPullDue(now: Now): ReplicaEffect[] {

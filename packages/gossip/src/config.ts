@@ -44,6 +44,10 @@ export interface GossipConfig {
   /** What this member broadcasts, at most. */
   readonly originBytesPerSecond: number;
   readonly originBurstBytes: number;
+  /** Lacking more versions than this, a member asks a peer for all its rows rather than for what happened to them. */
+  readonly snapshotFromVersions: number;
+  /** One piece of a snapshot: read, and joined, in one step of the thread. */
+  readonly snapshotBytes: number;
   /** A change stamped further ahead of here than this waits until it is due: one fast clock must not drag them all. */
   readonly aheadMaxMs: number;
   /** Further ahead than this, somebody has to look at that clock. */
@@ -79,6 +83,8 @@ export const defaultGossipConfig: GossipConfig = {
   lacksMax: 1024,
   originBytesPerSecond: 4 << 20,
   originBurstBytes: 16 << 20,
+  snapshotFromVersions: 50_000,
+  snapshotBytes: 64 << 10,
   aheadMaxMs: 500,
   aheadAlarmMs: 60_000,
   originsMax: 20_000,
@@ -101,4 +107,6 @@ export const testGossipConfig: GossipConfig = {
   lacksMax: 4,
   originBytesPerSecond: 8 << 10,
   originBurstBytes: 8 << 10,
+  snapshotFromVersions: 25,
+  snapshotBytes: 256,
 };

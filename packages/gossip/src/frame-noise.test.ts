@@ -22,6 +22,14 @@ const FRAMES: readonly Frame[] = [
   { kind: "repairing", basis: new Map([[origin, 7]]) },
   { kind: "repaired", isComplete: true },
   { kind: "heads", heads: new Map([[origin, 7]]) },
+  { kind: "snapshot-want", after: new Uint8Array(9) },
+  {
+    kind: "snapshot",
+    holdings: new Map([[origin, { head: 400, gaps: versions }]]),
+    basis: new Map([[origin, 401]]),
+    changes: [{ origin, version: 3, hlc: 5n, body: new Uint8Array(9) }],
+    next: new Uint8Array(30),
+  },
   {
     kind: "relay",
     interval: { low: 7, high: 900 },

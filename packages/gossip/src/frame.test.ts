@@ -67,6 +67,8 @@ describe("frames", () => {
     [{ kind: "repaired", isComplete: true }, "0601"],
     [{ kind: "relay", interval: { low: 0, high: 2 ** 32 }, changes: [] }, "080000" + "0000ffffffff00"],
     [{ kind: "heads", heads: new Map([[origin, 7]]) }, `0901${origin}07`],
+    [{ kind: "snapshot-want", after: new Uint8Array([1, 2]) }, "0a020102"],
+    [{ kind: "snapshot", holdings: new Map(), basis: new Map(), changes: [], next: new Uint8Array() }, "0b00000000"],
   ];
 
   test.each(golden.map(([it, bytes]) => ({ kind: it.kind, it, bytes })))(
@@ -108,7 +110,7 @@ describe("bytes that are no frame", () => {
   });
 
   test("unknown types, and counts beyond the limits, are refused", () => {
-    refuses(new Uint8Array([11]));
+    refuses(new Uint8Array([13]));
     refuses(new Uint8Array([127]));
     expect(decodeFrame(new Uint8Array([128, 1, 2]), config)).toEqual({ kind: "unknown" }); // Optional: it may be ignored.
     refuses(new ByteWriter().u8(1).varint(2 ** 40).done()); // prettier-ignore

@@ -13,6 +13,8 @@
  *   want ──►            send me these
  *   ◄── repairing       what follows is read from my rows, which say no more than I hold: this much
  *   ◄── changes, empty, repaired
+ *   snapshot-want ──►   I am so far behind that I would rather have all your rows, from here on
+ *   ◄── snapshot        a piece of them
  *   holdings ──►        and this is what I hold, so that you can ask for what you lack
  */
 import {
@@ -56,6 +58,17 @@ interface Report {
   readonly isDurable: boolean;
 }
 
+/** Some of a member's rows, and what they may depend on. */
+export interface SnapshotPiece {
+  /** What the member holds and has applied, now. */
+  readonly holdings: Holdings;
+  readonly basis: Heads;
+  /** Rows by the version that wrote them. Its others may be in another piece. */
+  readonly changes: readonly Change[];
+  /** Where the next piece begins, to be sent back as it is; empty after the last. */
+  readonly next: Uint8Array;
+}
+
 export type Frame =
   | { readonly kind: "hello"; readonly protocol: number; readonly cluster: ClusterId; readonly node: NodeId }
   | { readonly kind: "changes"; readonly changes: readonly Change[] }
@@ -66,7 +79,9 @@ export type Frame =
   | { readonly kind: "repaired"; readonly isComplete: boolean }
   | { readonly kind: "repairing"; readonly basis: Heads }
   | { readonly kind: "relay"; readonly interval: Interval; readonly changes: readonly Change[] }
-  | { readonly kind: "heads"; readonly heads: Heads };
+  | { readonly kind: "heads"; readonly heads: Heads }
+  | { readonly kind: "snapshot-want"; readonly after: Uint8Array }
+  | ({ readonly kind: "snapshot" } & SnapshotPiece);
 
 /** From a newer release, which does not expect it to be understood. */
 export interface UnknownFrame {
@@ -84,6 +99,8 @@ const KINDS = [
   "repairing",
   "relay",
   "heads",
+  "snapshot-want",
+  "snapshot",
 ] as const;
 const OPTIONAL_FROM = 128;
 
@@ -92,6 +109,7 @@ const DIGEST_HEX = 64;
 /** Stands for a digest in a sum whose sender has changes in quarantine. No state has it. */
 export const NOT_COMPARABLE = "0".repeat(DIGEST_HEX);
 const NAME_BYTES_MAX = 256;
+const CURSOR_BYTES_MAX = 2 << 20;
 /** Far above a transaction's limit, far below what would hurt: the store judges what is inside. */
 const CHANGE_BYTES_MAX = 16 << 20;
 
@@ -125,6 +143,12 @@ export function encodeFrame(frame: Frame): Uint8Array {
     case "heads":
       writeHeads(writer, frame.heads);
       return writer.done();
+    case "snapshot-want":
+      return writer.bytes(frame.after).done();
+    case "snapshot":
+      writeHoldings(writer, frame.holdings);
+      writeHeads(writer, frame.basis);
+      return writeChanges(writer, frame.changes).bytes(frame.next).done();
     case "repaired":
       return writer.u8(frame.isComplete ? 1 : 0).done();
     default:
@@ -155,6 +179,13 @@ function readBody(kind: (typeof KINDS)[number] | undefined, reader: ByteReader, 
       return { kind, interval: { low: reader.u32(), high: reader.u32() + 1 }, changes: readChanges(reader) };
     case "heads":
       return { kind, heads: readHeads(reader, config.originsMax) };
+    case "snapshot-want":
+      return { kind, after: reader.bytes(CURSOR_BYTES_MAX) };
+    case "snapshot": {
+      const holdings = readHoldings(reader, config.originsMax, config.spansMax);
+      const basis = readHeads(reader, config.originsMax);
+      return { kind, holdings, basis, changes: readChanges(reader), next: reader.bytes(CURSOR_BYTES_MAX) };
+    }
     case "sum":
       return { kind, holdingsHash: reader.hex(HASH_HEX), digest: reader.hex(DIGEST_HEX), ...readReport(reader) };
     case "holdings":

@@ -10,6 +10,7 @@ export {
   NOT_COMPARABLE,
   type OriginRanges,
   PROTOCOL_VERSION,
+  type SnapshotPiece,
   type UnknownFrame,
 } from "./frame.js";
 export type { Interval } from "./groups.js";

@@ -48,7 +48,7 @@ export interface MembershipConfig {
   readonly joinBackoffMaxMs: number;
   /** Addresses tried in one attempt; the next attempt goes on where this one ended. */
   readonly joinFanout: number;
-  /** One dead member is called in every such interval: the only way two halves of a healed partition meet. */
+  /** One dead member is called in every such interval: the only way two halves of a healed partition meet, and how soon. */
   readonly reconnectIntervalMs: number;
   /** How long dead and left nodes are remembered. Shorter, and a late rumour can bring one back. */
   readonly tombstoneMs: number;
@@ -102,7 +102,7 @@ export const defaultMembershipConfig: MembershipConfig = {
   joinBackoffMinMs: 1_000,
   joinBackoffMaxMs: 30_000,
   joinFanout: 8,
-  reconnectIntervalMs: 10_000,
+  reconnectIntervalMs: 1_000,
   tombstoneMs: 48 * 3_600_000,
   reapIntervalMs: 60_000,
   accusationIntervalMs: 1_000,
@@ -139,7 +139,7 @@ export const testMembershipConfig: MembershipConfig = {
   joinBackoffMinMs: 100,
   joinBackoffMaxMs: 3_000,
   joinFanout: 2,
-  reconnectIntervalMs: 1_000,
+  reconnectIntervalMs: 500,
   tombstoneMs: 60_000,
   reapIntervalMs: 1_000,
   accusationIntervalMs: 100,

@@ -51,6 +51,9 @@ function withBug(store: StorePort, bug: Partial<StorePort>): StorePort {
     highWater: bug.highWater ?? (() => store.highWater()),
     holdings: bug.holdings ?? (() => store.holdings()),
     extract: bug.extract ?? ((origin, wanted, bytesMax) => store.extract(origin, wanted, bytesMax)),
+    snapshot: bug.snapshot ?? ((after, bytesMax) => store.snapshot(after, bytesMax)),
+    join: bug.join ?? ((changes, owed) => store.join(changes, owed)),
+    quarantinedIn: bug.quarantinedIn ?? ((origin) => store.quarantinedIn(origin)),
     comparableDigest: bug.comparableDigest ?? (() => store.comparableDigest()),
     members: store.members,
     get isDurable() {

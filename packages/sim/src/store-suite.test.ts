@@ -139,6 +139,18 @@ class Restless implements StorePort {
     return this.fresh.extract(origin, wanted, bytesMax);
   }
 
+  snapshot(after: Uint8Array | undefined, bytesMax: number): ReturnType<StorePort["snapshot"]> {
+    return this.fresh.snapshot(after, bytesMax);
+  }
+
+  join(changes: readonly Change[], owed: Heads): ReturnType<StorePort["join"]> {
+    return this.fresh.join(changes, owed);
+  }
+
+  quarantinedIn(origin: OriginId): Ranges {
+    return this.fresh.quarantinedIn(origin);
+  }
+
   comparableDigest(): string | undefined {
     return this.fresh.comparableDigest();
   }

@@ -24,6 +24,7 @@ import { RemoteApplier, type RowWatch } from "./apply/remote-applier.js";
 import { rowsOf, type TableRows, type Waiting } from "./rows/rows.js";
 import type { Schema } from "./schema/schema.js";
 import { quoteName } from "./sql/tokens.js";
+import { SnapshotReader } from "./log/snapshot.js";
 import { StatementCache } from "./write/statement-cache.js";
 import { type SyncState, Transactions } from "./database/transactions.js";
 
@@ -49,6 +50,7 @@ export class Engine {
   readonly writer: LocalWriter;
   readonly applier: RemoteApplier;
   readonly extractor: Extractor;
+  readonly snapshot: SnapshotReader;
   readonly log: ChangeLog;
   readonly dropper: Dropper;
   /** Of the connection for everything but users' SQL. */
@@ -94,6 +96,8 @@ export class Engine {
       quarantine,
     });
     this.extractor = new Extractor(this.log, origins, quarantine);
+    const { rows } = plain;
+    this.snapshot = new SnapshotReader({ db, rows, waiting, marks: owners.marks, origins, schemaSql: schema.sql });
   }
 
   /** Tables of the schema, by the names it gives them. */

@@ -292,12 +292,12 @@ describe("replication", () => {
 
 test("an app's high-water is that of its own rows, the deleted ones included", () => {
   const store = node(1);
-  expect(store.appHighWater("machines", "web")).toBe(0n);
+  expect(store.apps.highWater("machines", "web")).toBe(0n);
   const first = exec(store, "INSERT INTO machines (id, app) VALUES ('m1', 'web')") as Change;
   exec(store, "INSERT INTO machines (id, app) VALUES ('m2', 'api')");
-  expect(store.appHighWater("machines", "web")).toBe(first.hlc);
+  expect(store.apps.highWater("machines", "web")).toBe(first.hlc);
   const gone = exec(store, "DELETE FROM machines WHERE app = 'web'") as Change;
-  expect(store.appHighWater("machines", "web")).toBe(gone.hlc);
+  expect(store.apps.highWater("machines", "web")).toBe(gone.hlc);
 });
 
 test("the log is swept of dead entries in slices, and what is read back stays the same", () => {

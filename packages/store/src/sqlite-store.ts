@@ -22,12 +22,13 @@ import {
   originId,
   originNode,
   type Ownership,
-  type Ranges,
+  Ranges,
   type SqlValue,
   type Write,
   type WriteOutcome,
 } from "@patina/base";
 import type Database from "better-sqlite3";
+import { Apps } from "./rows/apps.js";
 import { Aside } from "./rows/aside.js";
 import { Collector } from "./log/collector.js";
 import { Digest } from "./check/digest.js";
@@ -50,6 +51,7 @@ import { Repairs } from "./check/repair.js";
 import { parseSchema, type Schema } from "./schema/schema.js";
 import { schemaHistory, SCHEMAS_TABLE, schemaToOpen } from "./schema/schema-history.js";
 import { Schemas } from "./schema/schemas.js";
+import type { SnapshotPiece } from "./log/snapshot.js";
 import { quoteName } from "./sql/tokens.js";
 import { WriteGuard } from "./database/write-guard.js";
 
@@ -88,6 +90,8 @@ export class SqliteStore {
   readonly schemas: Schemas;
   /** Putting right what is wrong in this copy. */
   readonly repairs: Repairs;
+  /** Rows that belong to apps. */
+  readonly apps: Apps;
   readonly #reads = new Map<string, Database.Statement>();
   #engine: Engine;
 
@@ -127,6 +131,7 @@ export class SqliteStore {
       this.#parts = { sql, plain, ...shared, self: this.origin };
       this.#engine = new Engine(schema, droppedIn(sql), this.#parts);
       this.schemas = new Schemas(plain, originNode(this.origin), () => this.#engine.schema);
+      this.apps = new Apps({ tables: () => this.#engine.tables, read: (text, params) => this.read(text, params) });
       this.repairs = new Repairs(this.#parts, this.#guard, () => this.#engine);
       if (before !== schema.sql) this.#retryAll();
     } catch (thrown) {
@@ -155,6 +160,16 @@ export class SqliteStore {
     const outcome = this.#guard.write(() => this.#engine.applier.apply(changes, empties, owed));
     for (const change of changes) this.#recent.add(change);
     return this.#followed(outcome);
+  }
+
+  /** Joins a piece of a peer's snapshot; nothing of it counts as held. Throws like `commit`. */
+  join(changes: readonly Change[], owed: Heads): ApplyOutcome {
+    return this.#followed(this.#guard.write(() => this.#engine.applier.join(changes, owed)));
+  }
+
+  /** A piece of all rows, from `after` on, about `bytesMax` of it. Throws `store-failed`, and `MalformedError` for no cursor. */
+  snapshot(after: Uint8Array | undefined, bytesMax: number): SnapshotPiece {
+    return this.#guard.read(() => this.#engine.snapshot.piece(after, bytesMax));
   }
 
   /** Makes all that is held survive a loss of power. Call it before telling others what is held. Throws like `commit`. */
@@ -231,28 +246,6 @@ export class SqliteStore {
   /** The highest HLC issued or observed. */
   highWater(): Hlc {
     return this.#parts.clock.high;
-  }
-
-  /** The highest HLC of an app's own rows, tombstones included. `table` must name one with an app column. */
-  appHighWater(table: string, app: string): Hlc {
-    const { rowsTable, appColumn } = this.#engine.tables.get(table) ?? {};
-    if (rowsTable === undefined || appColumn === undefined) return 0n;
-    const sql = `SELECT max(
-      coalesce((SELECT max(_patina_hlc) FROM ${quoteName(rowsTable)} WHERE ${quoteName(appColumn)} = ?), 0),
-      coalesce((SELECT max(hlc) FROM _patina_tombstones WHERE tbl = ? AND app = ?), 0),
-      coalesce((SELECT hlc FROM _patina_app_high WHERE tbl = ? AND app = ?), 0))`;
-    const [row] = this.read(sql, [app, table, app, table, app]) as [bigint][];
-    return row?.[0] ?? 0n;
-  }
-
-  /** Tables whose rows belong to apps. */
-  appTables(): string[] {
-    return [...this.#engine.tables.values()].filter(({ appColumn }) => appColumn !== undefined).map(({ name }) => name);
-  }
-
-  /** The column that names a row's app, for tables that have one. */
-  appColumn(table: string): string | undefined {
-    return this.#engine.tables.get(table)?.appColumn;
   }
 
   /** A table's columns as `SELECT *` gives them. */
@@ -345,6 +338,12 @@ export class SqliteStore {
   /** Whose an owned row is, and since which epoch; undefined when it is not there. */
   ownership(table: string, key: readonly SqlValue[]): Ownership | undefined {
     return ownershipIn(this.#engine.rows.get(table), key);
+  }
+
+  /** Versions of an origin that are held and could not be applied. */
+  quarantinedIn(origin: OriginId): Ranges {
+    const index = this.#parts.origins.knownIndex(origin);
+    return index === undefined ? Ranges.empty : this.#parts.quarantine.versions(index);
   }
 
   quarantinedCount(): number {

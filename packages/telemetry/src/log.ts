@@ -51,6 +51,9 @@ export function logEvent(log: Logger, event: AgentEvent): void {
     case "over-budget":
       if (event.isOver) log.warn("this agent writes more than it may push: others fetch it, later");
       return;
+    case "bootstrap":
+      log.info({ peer: event.peer }, `catching up by snapshot: ${event.state}`);
+      return;
     case "peer-lagging":
     case "refused":
       log.debug(event, event.kind);

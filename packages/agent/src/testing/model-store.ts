@@ -137,6 +137,38 @@ export class ModelStore implements StorePort {
     return { changes, empty: bytes < bytesMax ? held.subtract(said) : Ranges.empty };
   }
 
+  /** Rows in the order of their keys, the living before the dead; a piece is a row. */
+  snapshot(after: Uint8Array | undefined): { changes: Change[]; next: Uint8Array | undefined } {
+    const cursor = after === undefined ? "" : new ByteReader(after).text(1 << 20);
+    const all: [string, Stamp & { text?: string }][] = [
+      ...[...this.rows].map(([key, row]): [string, typeof row] => [`a${key}`, row]),
+      ...[...this.#deleted].map(([key, row]): [string, typeof row] => [`b${key}`, row]),
+    ];
+    const [first, ...rest] = all.filter(([place]) => place > cursor).sort(([a], [b]) => (a < b ? -1 : 1));
+    if (first === undefined) return { changes: [], next: undefined };
+    const [place, { origin, version, hlc, epoch, text }] = first;
+    const body = encode([{ key: place.slice(1), epoch, hlc, text }]);
+    const next = rest.length === 0 ? undefined : new ByteWriter().text(place).done();
+    return { changes: [{ origin, version, hlc, body }], next };
+  }
+
+  join(changes: readonly Change[], owed: Heads): ApplyOutcome {
+    if (this.failure !== undefined) throw this.failure;
+    for (const change of changes) {
+      this.#joinRows(change);
+      const id = `${change.origin}:${change.version}`;
+      const others = this.#log.get(id);
+      const body = encode([...(others === undefined ? [] : decode(others.body)), ...decode(change.body)]);
+      this.#log.set(id, { ...change, body });
+    }
+    for (const [origin, head] of owed) this.#owed.set(origin, Math.max(head, this.#owed.get(origin) ?? 0));
+    return { applied: changes.length, quarantined: [], forked: [], rows: [], conflicts: [] };
+  }
+
+  quarantinedIn(): Ranges {
+    return Ranges.empty;
+  }
+
   highWater(): Hlc {
     return this.#clock.high;
   }
@@ -188,6 +220,13 @@ export class ModelStore implements StorePort {
   }
 
   #join(change: Change): void {
+    this.#joinRows(change);
+    this.#log.set(`${change.origin}:${change.version}`, change);
+    if (holds(this.#holdings.get(change.origin), change.version)) throw new Error("applied twice");
+    this.#hold(change.origin, Ranges.of(change.version, change.version));
+  }
+
+  #joinRows(change: Change): void {
     for (const { key, epoch, hlc, text } of decode(change.body)) {
       const stamp = { epoch, hlc, origin: change.origin, version: change.version };
       const last = this.rows.get(key) ?? this.#deleted.get(key);
@@ -198,9 +237,6 @@ export class ModelStore implements StorePort {
       else this.rows.set(key, { text, ...stamp });
     }
     this.#clock.observe(change.hlc);
-    this.#log.set(`${change.origin}:${change.version}`, change);
-    if (holds(this.#holdings.get(change.origin), change.version)) throw new Error("applied twice");
-    this.#hold(change.origin, Ranges.of(change.version, change.version));
   }
 
   #hold(origin: OriginId, versions: Ranges): void {

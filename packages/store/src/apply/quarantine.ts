@@ -4,7 +4,7 @@
  *
  *   apply fails ─► put ─► listed, passed on ─► tried again when the schema changes, or when somebody says so ─► dropped
  */
-import { type Change, type Hlc, type OriginId } from "@patina/base";
+import { type Change, type Hlc, type OriginId, type Range, Ranges } from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Origins } from "../log/origins.js";
 import { tablesNamed } from "../rows/row-codec.js";
@@ -36,6 +36,7 @@ export class Quarantine {
   readonly #list: Database.Statement;
   readonly #next: Database.Statement;
   readonly #count: Database.Statement;
+  readonly #versions: Database.Statement;
 
   constructor(db: Database.Database, origins: Origins) {
     this.#origins = origins;
@@ -50,6 +51,7 @@ export class Quarantine {
       `SELECT origin, version, hlc, reason, length(body), coalesce(substr(body, 1, ${LOOK_BYTES}), x'') ${after}`,
     );
     this.#next = raw(`SELECT origin, version, hlc, body ${after}`);
+    this.#versions = db.prepare("SELECT version FROM _patina_quarantine WHERE origin = ?").pluck();
     this.#count = db.prepare("SELECT count(*) FROM _patina_quarantine").pluck();
   }
 
@@ -64,6 +66,11 @@ export class Quarantine {
 
   get count(): number {
     return Number(this.#count.get());
+  }
+
+  /** Versions of an origin that are here. */
+  versions(index: number): Ranges {
+    return Ranges.from((this.#versions.all(index) as number[]).map((version): Range => [version, version]));
   }
 
   /** Versions `low` to `high` of an origin with their bytes, to be passed on. */

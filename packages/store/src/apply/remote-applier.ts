@@ -110,6 +110,25 @@ export class RemoteApplier {
     });
   }
 
+  /**
+   * Joins rows of a snapshot, without marking anything as held: a version's other rows may be in another piece. What cannot be
+   * joined is told and not kept. Throws like `apply`.
+   */
+  join(changes: readonly Change[], owed: Heads): ApplyOutcome {
+    const { origins, db, clock, transactions } = this.#parts;
+    return transactions.run("NORMAL", () => {
+      const found: Found = { rows: [], conflicts: [] };
+      const quarantined: { change: Change; reason: string }[] = [];
+      for (const [origin, head] of owed) origins.owe(origin, head, db);
+      for (const change of changes) {
+        const reason = this.#inSavepoint(change, found, "part");
+        if (reason === undefined) clock.observe(change.hlc);
+        else quarantined.push({ change, reason });
+      }
+      return { applied: changes.length - quarantined.length, quarantined, forked: [], ...found };
+    });
+  }
+
   /** Tries quarantined changes again: the schema may have changed. Those that apply now are let out. */
   retryQuarantined(changes: readonly Change[]): ApplyOutcome {
     const { db, origins, quarantine, transactions } = this.#parts;
@@ -138,13 +157,13 @@ export class RemoteApplier {
     return !isNext || chain === undefined || nextLink(before, change).chain === chain;
   }
 
-  /** Undefined when applied; otherwise why not, and the change is in quarantine. */
-  #inSavepoint(change: Change, out: Found): string | undefined {
+  /** Undefined when applied; otherwise why not, and a whole change is in quarantine. */
+  #inSavepoint(change: Change, out: Found, extent: "whole" | "part" = "whole"): string | undefined {
     const { db, digest, origins, clock, transactions } = this.#parts;
     const origin = origins.indexOf(change.origin, db); // Before the savepoint: a rollback must not take the number back.
     try {
       const steps: MemoryStep[] = [];
-      const found = transactions.inSavepoint(() => this.#applyRows(change, origin, steps));
+      const found = transactions.inSavepoint(() => this.#applyRows(change, origin, steps, extent));
       for (const { table, key, observed, difference } of steps) {
         clock.observe(observed);
         digest.add(table, key, difference);
@@ -155,12 +174,12 @@ export class RemoteApplier {
     } catch (thrown) {
       if (!transactions.isOpen || isFatal(thrown)) throw thrown;
       const reason = messageOf(thrown);
-      this.#parts.quarantine.put(origin, change, reason);
+      if (extent === "whole") this.#parts.quarantine.put(origin, change, reason);
       return reason;
     }
   }
 
-  #applyRows(change: Change, origin: number, steps: MemoryStep[]): Found {
+  #applyRows(change: Change, origin: number, steps: MemoryStep[], extent: "whole" | "part"): Found {
     const rows = decodeBody(change.body, change.hlc, this.#parts.limits.transactionRowsMax);
     const found: Found = { rows: [], conflicts: [] };
     for (const row of rows) {
@@ -168,7 +187,9 @@ export class RemoteApplier {
       if (outcome !== undefined) found.rows.push(outcome);
     }
     const keys = steps.map(({ table, key }) => ({ table, key }));
-    this.#parts.log.append(this.#parts.db, origin, change.version, keys);
+    const { log, db } = this.#parts;
+    if (extent === "whole") log.append(db, origin, change.version, keys);
+    else log.appendMore(db, origin, change.version, keys);
     return found;
   }
 

@@ -95,7 +95,8 @@ function repairRow(
     const clock = { ...theirs, origin: must(origins.knownIndex(theirs.origin), "an origin that is held") };
     const hash = rowHash(table.name, keyBytes, theirs, offered.state);
     const values = rows.putState(key, keyBytes, decodeState(table, offered.state, offered.state.length), { ...clock, hash }, here); // prettier-ignore
-    parts.log.restore(parts.db, clock.origin, theirs.version, { table: table.name, key: keyBytes });
+    // A sweep may have found it gone and dropped it from the log.
+    parts.log.appendMore(parts.db, clock.origin, theirs.version, [{ table: table.name, key: keyBytes }]);
     // A row that vanished or lost its clock is still counted as it was; another state takes the place of the counted one.
     digest.add(table.name, keyBytes, here?.clock === undefined ? 0n : hash - here.clock.hash);
     return { table: table.name, key, kind: "upsert", appBefore, app: rows.appOf(key, values) };

@@ -39,6 +39,9 @@ const NAME_BYTES_MAX = 1024;
 /** An entry's keys, about: in a table WITHOUT ROWID, a longer one would take a page of its own beside the tree's. */
 const ENTRY_BYTES_MAX = 900;
 
+/** Parts of a version from here on were noted one by one, not by the version itself. */
+const MORE_FROM = 1 << 20;
+
 const APPEND = new SharedStatement("INSERT OR REPLACE INTO _patina_log VALUES (?, ?, ?, ?, ?)");
 const writer = new ByteWriter(4096);
 
@@ -81,20 +84,27 @@ export class ChangeLog {
 
   /** Notes which rows a version wrote. Call it inside the transaction that wrote them. */
   append(db: Database.Database, origin: number, version: number, keys: readonly LoggedKey[]): void {
+    this.#appendFrom(0, db, origin, version, keys);
+  }
+
+  /**
+   * Notes more rows of a version, beside those noted before. They are numbered apart: the version as a whole may still come,
+   * and must not take their place.
+   */
+  appendMore(db: Database.Database, origin: number, version: number, keys: readonly LoggedKey[]): void {
+    if (keys.length === 0) return;
+    const part = Math.max(MORE_FROM, Number(this.#lastPart.get(origin, version)) + 1);
+    this.#appendFrom(part, db, origin, version, keys);
+  }
+
+  #appendFrom(first: number, db: Database.Database, origin: number, version: number, keys: readonly LoggedKey[]): void {
     const append = APPEND.on(db);
-    for (let part = 0, at = 0; at < keys.length; part++) {
+    for (let part = first, at = 0; at < keys.length; part++) {
       const end = entryEnd(keys, at);
       append.run(origin, version, part, end - at, encodeKeys(keys.slice(at, end)));
       at = end;
     }
     this.#keys += keys.length; // After a rollback it counts a few too many, which only makes a sweep come sooner.
-  }
-
-  /** Notes a row of a version again: a sweep may have found it gone and dropped it. */
-  restore(db: Database.Database, origin: number, version: number, key: LoggedKey): void {
-    const part = Number(this.#lastPart.get(origin, version)) + 1;
-    APPEND.on(db).run(origin, version, part, 1, encodeKeys([key]));
-    this.#keys++;
   }
 
   /** What versions `low` to `high` of an origin still say, by version. */

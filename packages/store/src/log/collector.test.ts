@@ -55,11 +55,11 @@ test("only tombstones of stable versions, and old enough, are forgotten", () => 
 test("an app's high-water stays where its deleted rows left it", () => {
   write(put("a"), put("b", "api"));
   const last = write(gone("a"));
-  const high = store.appHighWater("t", "web");
+  const high = store.apps.highWater("t", "web");
   expect(high).toBe(last.hlc);
   store.noteStable(new Map([[store.origin, last.version]]), LATER);
   finish();
-  expect(store.appHighWater("t", "web")).toBe(high);
+  expect(store.apps.highWater("t", "web")).toBe(high);
 });
 
 test("a hundred lives of every row leave no more than one", () => {

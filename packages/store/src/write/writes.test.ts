@@ -277,8 +277,8 @@ describe("what is read back", () => {
     sql(a, ["INSERT INTO t VALUES ('1', 'web', 1), ('2', 'web', 2)"]);
     sql(a, ["DELETE FROM t WHERE id = '2'"]);
     const [b, c] = [joiner(a, schema), joiner(joiner(a, schema), schema)];
-    expect(a.appHighWater("t", "web")).toBeGreaterThan(0n);
-    expect([b.appHighWater("t", "web"), c.appHighWater("t", "web")]).toEqual([a.appHighWater("t", "web"), a.appHighWater("t", "web")]); // prettier-ignore
+    expect(a.apps.highWater("t", "web")).toBeGreaterThan(0n);
+    expect([b.apps.highWater("t", "web"), c.apps.highWater("t", "web")]).toEqual([a.apps.highWater("t", "web"), a.apps.highWater("t", "web")]); // prettier-ignore
   });
 
   test("a row's app may be a part of its key", () => {
@@ -287,6 +287,6 @@ describe("what is read back", () => {
     const gone = put(a, row({ app: "web", id: "1" }, { deleted: true }));
     const apps = [born, gone].map((it) => (it.ok ? it.rows.map(({ appBefore, app }) => [appBefore, app]) : []));
     expect(apps).toEqual([[[undefined, "web"]], [["web", undefined]]]);
-    expect(a.appHighWater("t", "web")).toBe(changeOf(gone)?.hlc);
+    expect(a.apps.highWater("t", "web")).toBe(changeOf(gone)?.hlc);
   });
 });

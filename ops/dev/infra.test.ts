@@ -70,6 +70,24 @@ describe("compose", () => {
     }
   });
 
+  test("gives each agent what secures it, and nobody another's", { timeout: 60_000 }, () => {
+    const made = mkdtempSync(join(tmpdir(), "patina-compose-tls-"));
+    try {
+      execFileSync("sh", ["infra/compose/certificates.sh", made], { cwd: root, stdio: "pipe" });
+      for (const { name, body, cluster } of services) {
+        expect(body).toContain(`- tls-${name}:/etc/patina/tls:ro\n`);
+        expect(body.match(/- tls-/g)).toHaveLength(1);
+        expect(compose).toContain(`- tls-${name}:/tls/${name}\n`);
+        const { gossip } = parseToml(read(`infra/compose/${cluster}.toml`)) as { gossip: TomlTable };
+        const files = [gossip["keyring"], ...Object.values(gossip["tls"] as TomlTable)].map(String);
+        for (const file of files)
+          expect(existsSync(file.replace("/etc/patina/tls", join(made, name))), file).toBe(true);
+      }
+    } finally {
+      rmSync(made, { recursive: true });
+    }
+  });
+
   test("names only agents that it runs", () => {
     const names = new Set(services.map(({ name }) => name));
     const named = filesIn("infra/compose", ".toml").flatMap(
@@ -136,7 +154,7 @@ describe("systemd units", () => {
 });
 
 test("shell scripts are executable and parse", () => {
-  for (const path of [".ci/run", "ops/dev/debian-packages.sh"]) {
+  for (const path of [".ci/run", "ops/dev/debian-packages.sh", "infra/compose/certificates.sh"]) {
     execFileSync("bash", ["-n", join(root, path)]);
     execFileSync("test", ["-x", join(root, path)]);
   }

@@ -10,6 +10,7 @@ import { removeScratch, withScratch } from "./scratch.js";
 import { checkpointSuite } from "./suites/checkpoint.js";
 import { gossipSuite } from "./suites/gossip.js";
 import { routerSuite } from "./suites/router.js";
+import { securitySuite } from "./suites/security.js";
 import { storeLargeSuite } from "./suites/store/large.js";
 import { storeSuite } from "./suites/store/suite.js";
 import type { Suite } from "./suites/suite.js";
@@ -19,6 +20,7 @@ const SUITES: ReadonlyMap<string, Suite> = new Map([
   ["gossip", gossipSuite],
   ["router", routerSuite],
   ["checkpoint", checkpointSuite],
+  ["security", securitySuite],
   ["store-large", storeLargeSuite],
 ]);
 /** It takes a million rows and minutes: only when it is named. */

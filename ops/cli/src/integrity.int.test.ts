@@ -12,6 +12,9 @@ import { must } from "@patina/base";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { agentsOf } from "./fleet/fleet-file.js";
 import { digestsOf, isEqual } from "./fleet/settle.js";
+import { openAuthorityDir } from "./tls/authority-dir.js";
+import { authorityDirOf } from "./tls/fleet-security.js";
+import { issueMember, memberPathsIn } from "./tls/member-dir.js";
 import { freePorts, runCommand, startTestFleet, type TestFleet, until } from "./testing/fleet.js";
 
 const MAIN = fileURLToPath(new URL("../../../regional/dist/main.js", import.meta.url));
@@ -55,6 +58,10 @@ class Peer {
     const port = await freePorts(2);
     const api = `127.0.0.1:${port + 1}`;
     const config = join(dir, "agent.toml");
+    const tls = join(dir, "tls");
+    const authority = await openAuthorityDir(authorityDirOf(running.dir, "iad"));
+    await issueMember(tls, authority, { role: "regional", days: 1 });
+    const { ca, cert, key, keyring } = memberPathsIn(tls);
     writeFileSync(
       config,
       `node_dir = "${join(dir, "node")}"
@@ -62,8 +69,9 @@ class Peer {
 name = "iad"
 [gossip]
 address = "127.0.0.1:${port}"
-insecure = true
 seeds = ["${agent(0).gossip ?? ""}"]
+keyring = "${keyring}"
+tls = { ca = "${ca}", cert = "${cert}", key = "${key}" }
 [api]
 address = "${api}"
 [schema]

@@ -13,6 +13,7 @@ import { addQuarantine } from "./commands/quarantine.js";
 import { addRegion } from "./commands/region.js";
 import { addSchema } from "./commands/schema.js";
 import { addSql } from "./commands/sql.js";
+import { addTls } from "./commands/tls.js";
 import { addTour } from "./commands/tour.js";
 import { addVerify } from "./commands/verify.js";
 import { EXIT, exitStatusOf } from "./exit-status.js";
@@ -43,6 +44,7 @@ for (const add of [
   addQuarantine,
   addCheckpoint,
   addRegion,
+  addTls,
   addTour,
 ])
   add(program);

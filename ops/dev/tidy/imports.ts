@@ -8,7 +8,7 @@ import { type Finding, type Import, importsOf, type Rule, type Source } from "./
 /** From the ground up. A unit may import any unit of a lower layer. */
 const LAYERS: readonly (readonly string[])[] = [
   ["base"],
-  ["membership", "gossip", "summary", "router", "store"],
+  ["membership", "gossip", "summary", "router", "store", "security"],
   ["agent", "subscriptions"],
   ["runtime", "sim", "api", "checkpoint", "telemetry"],
   ["process"],

@@ -82,7 +82,7 @@ export class Agent {
       case "fitness":
         return this.#onMember(input);
       case "stream-opened":
-        return this.#links.onOpened(input.stream, input.direction);
+        return this.#links.onOpened(input.stream, input.direction, input.node);
       case "stream-frame":
         return this.#onFrame(input.stream, input.bytes, now);
       case "stream-flushed": {
@@ -92,6 +92,8 @@ export class Agent {
       }
       case "stream-closed":
         return this.#onClosed(input.stream);
+      case "refused":
+        return [refused(input.from, `${input.transport}: ${input.reason}, ${input.times}×`)];
       case "write":
         return this.#replicate(this.#replica.write(input.writes, now));
       case "wake":

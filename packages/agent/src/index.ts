@@ -2,5 +2,14 @@
 export { Agent, type AgentOptions } from "./agent.js";
 export { type AgentConfig, defaultAgentConfig, testAgentConfig } from "./config.js";
 export type { StorePort } from "./ports.js";
-export type { AgentEvent, AgentTimer, Effect, Input, MemberInput, StreamId, Ticketed } from "./protocol.js";
+export type {
+  AgentEvent,
+  AgentTimer,
+  Effect,
+  Input,
+  MemberInput,
+  RefusedInput,
+  StreamId,
+  Ticketed,
+} from "./protocol.js";
 export { type NodeEffect, type NodeInput, SingleThread } from "./single-thread.js";

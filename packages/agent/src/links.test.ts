@@ -139,6 +139,14 @@ describe("a stream that comes in", () => {
     expect([links.reachable(), links.nodeOf("in-1")]).toEqual([[], undefined]);
   });
 
+  test("is the node's that its certificate names, or nobody's", () => {
+    links.onOpened("in-1", "in", OTHER);
+    expect(links.onHello("in-1", hello(PEER)).refused).toBe("its certificate names another node");
+    expect(links.reachable()).toEqual([]);
+    links.onOpened("in-2", "in", PEER);
+    expect(links.onHello("in-2", hello(PEER)).node).toBe(PEER);
+  });
+
   test("may not greet twice, nor turn into somebody else", () => {
     links.onOpened("in-1", "in");
     links.onHello("in-1", hello(PEER));

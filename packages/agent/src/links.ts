@@ -17,6 +17,8 @@ interface Stream {
   readonly direction: "in" | "out";
   /** Whom we dialed, or who said hello. */
   node: NodeId | undefined;
+  /** Whom the transport has proved to be there, where it proves anything. */
+  proven: NodeId | undefined;
   isReady: boolean;
   readonly lanes: Lanes;
 }
@@ -76,13 +78,15 @@ export class Links {
     return address === undefined || this.#dialed.has(node) ? [] : this.#dial(node, address);
   }
 
-  onOpened(id: StreamId, direction: "in" | "out"): Effect[] {
+  onOpened(id: StreamId, direction: "in" | "out", proven?: NodeId): Effect[] {
     if (direction === "in") {
-      this.#streams.set(id, { id, direction, node: undefined, isReady: false, lanes: new Lanes(this.#config) });
+      this.#streams.set(id, { id, direction, node: undefined, proven, isReady: false, lanes: new Lanes(this.#config) });
       return [this.#awaitGreeting(id)];
     }
     const stream = this.#streams.get(id);
-    return stream === undefined ? [{ kind: "close-stream", stream: id, reason: "unwanted" }] : this.#greet(stream);
+    if (stream === undefined) return [{ kind: "close-stream", stream: id, reason: "unwanted" }];
+    stream.proven = proven;
+    return this.#greet(stream);
   }
 
   onGreetingDue(id: StreamId): Effect[] {
@@ -186,9 +190,16 @@ export class Links {
 
   #dial(node: NodeId, address: string): Effect[] {
     const id = `out-${++this.#opened}`;
-    this.#streams.set(id, { id, direction: "out", node, isReady: false, lanes: new Lanes(this.#config) });
+    this.#streams.set(id, {
+      id,
+      direction: "out",
+      node,
+      proven: undefined,
+      isReady: false,
+      lanes: new Lanes(this.#config),
+    });
     this.#dialed.set(node, id);
-    return [{ kind: "open-stream", stream: id, address }, this.#awaitGreeting(id)];
+    return [{ kind: "open-stream", stream: id, node, address }, this.#awaitGreeting(id)];
   }
 
   /** The other end may be wedged, or no member at all: without an end to waiting, nobody would be dialed again. */
@@ -206,6 +217,7 @@ export class Links {
     if (!sameCluster(hello.cluster, this.#cluster)) {
       return `cluster ${hello.cluster.name} generation ${hello.cluster.generation} is not ours`;
     }
+    if (stream.proven !== undefined && stream.proven !== hello.node) return "its certificate names another node";
     if (hello.node === this.#self) return "it is myself";
     if (stream.isReady) return "a second greeting";
     if (stream.direction === "out" && stream.node !== hello.node) return "another node answers at that address";

@@ -35,7 +35,14 @@ export type Input =
   | { readonly kind: "start" }
   /** What the node's membership found out: see `MembershipEffect`. */
   | MemberInput
-  | { readonly kind: "stream-opened"; readonly stream: StreamId; readonly direction: "in" | "out" }
+  | RefusedInput
+  | {
+      readonly kind: "stream-opened";
+      readonly stream: StreamId;
+      readonly direction: "in" | "out";
+      /** Whom the transport has proved to be at the other end; undefined where it proves nobody. */
+      readonly node?: NodeId;
+    }
   | { readonly kind: "stream-frame"; readonly stream: StreamId; readonly bytes: Uint8Array }
   /** So many of the bytes sent have left this process. */
   | { readonly kind: "stream-flushed"; readonly stream: StreamId; readonly bytes: number }
@@ -49,6 +56,18 @@ export type MemberInput =
   | { readonly kind: "forgotten"; readonly node: NodeId }
   | { readonly kind: "fitness"; readonly node: NodeId; readonly isFit: boolean };
 
+/**
+ * The transport turned something away before it got here: so many times, the last time from there. Reasons are few and
+ * fixed.
+ */
+export interface RefusedInput {
+  readonly kind: "refused";
+  readonly transport: "datagram" | "stream";
+  readonly from: string;
+  readonly reason: string;
+  readonly times: number;
+}
+
 export interface Ticketed {
   readonly ticket: number;
   readonly write: Write;
@@ -57,7 +76,7 @@ export interface Ticketed {
 export type Effect =
   /** For the node's membership: a frame came from this member, which is as good as an ack. */
   | { readonly kind: "heard"; readonly node: NodeId }
-  | { readonly kind: "open-stream"; readonly stream: StreamId; readonly address: string }
+  | { readonly kind: "open-stream"; readonly stream: StreamId; readonly node: NodeId; readonly address: string }
   | { readonly kind: "send"; readonly stream: StreamId; readonly bytes: Uint8Array }
   | { readonly kind: "close-stream"; readonly stream: StreamId; readonly reason: string }
   | { readonly kind: "wake"; readonly afterMs: number; readonly timer: AgentTimer }

@@ -37,7 +37,7 @@ export interface MembershipConfig {
   readonly retransmitFactor: number;
   /** Rumours waiting. When full the most transmitted goes: the roster exchange repairs what it did not reach. */
   readonly rumoursMax: number;
-  /** All of a datagram, before the transport seals it. 1,200 crosses every path without fragments. */
+  /** All of a datagram, before the transport seals it. 1,200 crosses every path without fragments, and a seal is 58. */
   readonly datagramBytesMax: number;
   readonly addressBytesMax: number;
   readonly apiBytesMax: number;
@@ -95,7 +95,7 @@ export const defaultMembershipConfig: MembershipConfig = {
   gossipFanout: 3,
   retransmitFactor: 4,
   rumoursMax: 1_024,
-  datagramBytesMax: 1_200,
+  datagramBytesMax: 1_142,
   addressBytesMax: 128,
   apiBytesMax: 256,
   membersMax: 5_000,

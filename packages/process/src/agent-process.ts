@@ -14,23 +14,23 @@ import {
   DataDir,
   defaultReaderPoolConfig,
   defaultWatchdogConfig,
-  isLoopback,
   listenError,
   LiveQueriesHost,
   Maintenance,
-  type MembershipStatus,
   newDbId,
   parseAddress,
   ReaderPool,
   systemNow,
 } from "@patina/runtime";
+import type { Security } from "@patina/security";
 import { SqliteStore } from "@patina/store";
 import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telemetry";
 import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints.js";
-import { Integrity } from "./integrity.js";
 import type { AgentProcessConfig } from "./config.js";
+import { Integrity } from "./integrity.js";
 import { SchemaWatch } from "./schema-watch.js";
+import { openTransport, watchSecurity } from "./transport.js";
 
 export interface Tier {
   readonly role: "regional" | "global";
@@ -157,23 +157,14 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const { config, tier, version, onFatal } = options;
   const { name } = config.cluster;
   const log = createLogger(config.log.level, `${tier.role}/${name}`);
-  checkPlaintext(config);
+  const security = await openTransport(config, tier.role);
   const objects = config.checkpoint === undefined ? undefined : openObjectStore(config.checkpoint.store);
 
   await completeRestore(config.node_dir); // A restore that was killed between its two renames ends here.
-  const dataDir = new DataDir(config.node_dir, systemNow().wallMs);
+  const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);
   closing.push(() => dataDir.close());
   const blackBox = new BlackBox();
-  const store = new SqliteStore({
-    path: dataDir.databasePath,
-    cluster: { name, generation: 1 },
-    node: dataDir.identity.nodeId,
-    worker: config.worker ?? dataDir.identity.nodeId,
-    newDbId,
-    schemaSql: tier.schemaSql,
-    walAutocheckpointPages: 0,
-    onRow: (table, key) => blackBox.noteRow(table, key),
-  });
+  const store = openStore(config, tier, dataDir, blackBox);
   closing.push(() => store.close());
   const maintenance = new Maintenance(dataDir.databasePath);
   closing.push(() => maintenance.close());
@@ -183,22 +174,20 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const liveQueries = new LiveQueriesHost(dataDir.databasePath);
   closing.push(() => liveQueries.close());
 
-  const { address, advertise = address, seeds } = config.gossip;
   const apiUrl = config.api.advertise ?? `http://${config.api.address}`;
-  const gossip = { address, advertise, seeds };
-  const runtime = await AgentRuntime.start({
-    dataDir,
-    store,
-    gossip,
-    api: apiUrl,
-    config: defaultAgentConfig,
-    blackBox,
-    watchdog: { ...defaultWatchdogConfig, abortAfterMs: config.watchdog.abort_after_ms },
-  });
+  const runtime = await startRuntime({ config, dataDir, store, apiUrl, blackBox, security });
   closing.push(() => runtime.stop());
-  const { agent } = runtime;
-  const membership = (): MembershipStatus => runtime.membership;
-  const metrics = new AgentMetrics({ cluster: store.cluster, role: tier.role, version, agent, membership, store });
+  const watch = security === undefined ? undefined : watchSecurity({ config, role: tier.role, runtime, security, log });
+  closing.push(() => watch?.close());
+  const metrics = new AgentMetrics({
+    cluster: store.cluster,
+    role: tier.role,
+    version,
+    agent: runtime.agent,
+    membership: () => runtime.membership,
+    store,
+    ...(watch === undefined ? {} : { security: watch }),
+  });
   runtime.observe((input, effects) => metrics.observe(input, effects));
   const schemas = new SchemaWatch(store, log);
   runtime.onEvent((event) => {
@@ -243,21 +232,38 @@ function abandon(dataDir: DataDir, reason: string): AppError {
   });
 }
 
-/** Plaintext has to be asked for, and asked for twice beyond this machine. */
-function checkPlaintext({ gossip }: AgentProcessConfig): void {
-  if (!gossip.insecure) {
-    throw new AppError(
-      "config-invalid",
-      "gossip.insecure: members speak plaintext in this version, and that must be asked for",
-      {
-        hint: "Set insecure = true under [gossip], on loopback or on a network that something else protects.",
-      },
-    );
-  }
-  const { host } = parseAddress(gossip.address);
-  if (isLoopback(host) || gossip.insecure_force) return;
-  throw new AppError("config-invalid", `gossip.address: plaintext on ${host} would be open to the network`, {
-    hint: "Listen on 127.0.0.1, or set insecure_force = true where something else protects the network.",
+function openStore(config: AgentProcessConfig, tier: Tier, dataDir: DataDir, blackBox: BlackBox): SqliteStore {
+  return new SqliteStore({
+    path: dataDir.databasePath,
+    cluster: { name: config.cluster.name, generation: 1 },
+    node: dataDir.identity.nodeId,
+    worker: config.worker ?? dataDir.identity.nodeId,
+    newDbId,
+    schemaSql: tier.schemaSql,
+    walAutocheckpointPages: 0,
+    onRow: (table, key) => blackBox.noteRow(table, key),
+  });
+}
+
+async function startRuntime(parts: {
+  readonly config: AgentProcessConfig;
+  readonly dataDir: DataDir;
+  readonly store: SqliteStore;
+  readonly apiUrl: string;
+  readonly blackBox: BlackBox;
+  readonly security: Security | undefined;
+}): Promise<AgentRuntime> {
+  const { config, dataDir, store, apiUrl, blackBox, security } = parts;
+  const { address, advertise = address, seeds } = config.gossip;
+  return AgentRuntime.start({
+    dataDir,
+    store,
+    gossip: { address, advertise, seeds },
+    api: apiUrl,
+    config: defaultAgentConfig,
+    blackBox,
+    watchdog: { ...defaultWatchdogConfig, abortAfterMs: config.watchdog.abort_after_ms },
+    ...(security === undefined ? {} : { security }),
   });
 }
 

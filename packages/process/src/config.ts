@@ -4,16 +4,31 @@ import { z } from "zod";
 const address = z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, "must be host:port");
 const url = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
 
-const gossip = z.strictObject({
+const file = z.string().min(1);
+
+const openGossip = z.strictObject({
   /** UDP and TCP on the same port. */
   address,
   /** Where the others reach it; the listening address unless that is a wildcard. */
   advertise: address.optional(),
   seeds: z.array(address).default([]),
-  /** Plaintext between members. There is no other transport yet, so it has to be asked for. */
+  /** This node's certificate and key, and the authorities of its cluster, as PEM. Read again when they change. */
+  tls: z.strictObject({ ca: file, cert: file, key: file }).optional(),
+  /** The keys that seal datagrams, the same on every member. Read again when it changes. */
+  keyring: file.optional(),
+  /** Plaintext between members, and no proof of who they are: only in place of the two above. */
   insecure: z.boolean().default(false),
   /** Plaintext beyond loopback: only where something else protects the network. */
   insecure_force: z.boolean().default(false),
+});
+
+const gossip = openGossip.superRefine(({ tls, keyring, insecure }, context) => {
+  const complain = (key: string, message: string): void => {
+    context.addIssue({ code: "custom", path: [key], message });
+  };
+  if (tls !== undefined && keyring === undefined) complain("keyring", "streams are secured and datagrams are not");
+  if (tls === undefined && keyring !== undefined) complain("tls", "datagrams are secured and streams are not");
+  if (insecure && (tls ?? keyring) !== undefined) complain("insecure", "members are secured and plaintext at once");
 });
 
 const api = z.strictObject({ address, advertise: url.optional() });

@@ -6,15 +6,16 @@
 import { AppError, asAppError, must, Rng, type Write, type WriteOutcome } from "@patina/base";
 import { Agent, type AgentConfig, type AgentEvent, type Effect, type Input, type Ticketed } from "@patina/agent";
 import type { Member } from "@patina/membership";
+import type { Credentials, Security, SealerOptions } from "@patina/security";
 import type { BucketRow, QuarantineCursor, Repaired, SqliteStore } from "@patina/store";
 import { systemNow } from "./clock.js";
 import type { DataDir } from "./data-dir.js";
-import { newSeed } from "./entropy.js";
+import { newCounter, newSeed } from "./entropy.js";
 import { BlackBox } from "./membership/black-box.js";
 import type { MembershipStatus } from "./membership/protocol.js";
 import { type MembershipListener, MembershipThread } from "./membership/thread.js";
 import { defaultWatchdogConfig, type WatchdogConfig } from "./membership/watchdog.js";
-import { Streams } from "./streams.js";
+import { type StreamEvents, Streams } from "./streams.js";
 
 export interface AgentRuntimeOptions {
   readonly dataDir: DataDir;
@@ -23,6 +24,8 @@ export interface AgentRuntimeOptions {
   /** Where others find this node's HTTP API. */
   readonly api: string;
   readonly config: AgentConfig;
+  /** Seals datagrams and guards streams. Without it members speak plaintext. */
+  readonly security?: Security;
   /** Where this thread notes what it is at; the store may have been given the same. */
   readonly blackBox?: BlackBox;
   readonly watchdog?: WatchdogConfig;
@@ -32,6 +35,8 @@ export interface AgentRuntimeOptions {
 const WRITES_QUEUED_MAX = 4096;
 /** Writes in one transaction: enough to share a sync to disk, few enough not to hold the thread. */
 const WRITES_PER_GROUP = 256;
+/** Twice the members a cluster may have: replays of senders that were forgotten would pass. */
+const SENDERS_REMEMBERED = 10_000;
 const REMEMBER_PEERS_EVERY_MS = 30_000;
 /** Log entries swept at a time, some two milliseconds of work, and how often: four thousand a second at most. */
 const MAINTAIN_ENTRIES = 200;
@@ -69,12 +74,7 @@ export class AgentRuntime {
   /** Listens and joins. Throws `port-in-use` or `config-invalid` when an address cannot be had. */
   static async start(options: AgentRuntimeOptions): Promise<AgentRuntime> {
     const runtime = new AgentRuntime(options);
-    runtime.#streams = await Streams.open(options.gossip.address, {
-      onOpened: (stream, direction) => runtime.#step({ kind: "stream-opened", stream, direction }),
-      onFrame: (stream, bytes) => runtime.#step({ kind: "stream-frame", stream, bytes }),
-      onFlushed: (stream, bytes) => runtime.#step({ kind: "stream-flushed", stream, bytes }),
-      onClosed: (stream, reason) => runtime.#step({ kind: "stream-closed", stream, reason }),
-    });
+    runtime.#streams = await runtime.#openStreams(options.gossip.address, options.security?.credentials);
     try {
       runtime.#membership = await startMembership(options, runtime.#blackBox, {
         onInput: (input) => runtime.#step(input),
@@ -101,6 +101,12 @@ export class AgentRuntime {
 
   members(): readonly Member[] {
     return this.#agent.members();
+  }
+
+  /** Seals with these keys and dials and listens with these certificates from now on. Open streams stay. */
+  replaceSecurity({ credentials, keyring }: Security): void {
+    this.#membership?.replaceKeys(keyring);
+    this.#streams?.replaceCredentials(credentials);
   }
 
   onEvent(listener: AgentListener): void {
@@ -163,6 +169,19 @@ export class AgentRuntime {
     await this.#streams?.stop();
   }
 
+  async #openStreams(address: string, credentials: Credentials | undefined): Promise<Streams> {
+    const events: StreamEvents = {
+      onOpened: (stream, direction, node) => {
+        this.#step({ kind: "stream-opened", stream, direction, ...(node === undefined ? {} : { node }) });
+      },
+      onFrame: (stream, bytes) => this.#step({ kind: "stream-frame", stream, bytes }),
+      onFlushed: (stream, bytes) => this.#step({ kind: "stream-flushed", stream, bytes }),
+      onClosed: (stream, reason) => this.#step({ kind: "stream-closed", stream, reason }),
+      onRefused: (from, reason) => this.#step({ kind: "refused", transport: "stream", from, reason, times: 1 }),
+    };
+    return Streams.open(address, events, credentials);
+  }
+
   #scheduleCommit(): void {
     if (this.#isCommitScheduled) return;
     this.#isCommitScheduled = true;
@@ -191,7 +210,7 @@ export class AgentRuntime {
       case "heard":
         return this.#membership?.heard(effect.node);
       case "open-stream":
-        return this.#streams?.dial(effect.stream, effect.address);
+        return this.#streams?.dial(effect.stream, effect.node, effect.address);
       case "send":
         return this.#streams?.send(effect.stream, effect.bytes);
       case "close-stream":
@@ -262,10 +281,11 @@ export class AgentRuntime {
 }
 
 async function startMembership(
-  { dataDir, store, gossip, api, config, watchdog = defaultWatchdogConfig }: AgentRuntimeOptions,
+  options: AgentRuntimeOptions,
   blackBox: BlackBox,
   listener: MembershipListener,
 ): Promise<MembershipThread> {
+  const { dataDir, store, gossip, api, config, watchdog = defaultWatchdogConfig } = options;
   return MembershipThread.start(
     {
       cluster: store.cluster,
@@ -274,6 +294,7 @@ async function startMembership(
       remembered: dataDir.rememberedPeers(),
       config: config.membership,
       address: gossip.address,
+      seal: sealOf(options),
       randomSeed: newSeed(),
       watchdog,
       recordDir: dataDir.path,
@@ -281,6 +302,20 @@ async function startMembership(
     blackBox,
     listener,
   );
+}
+
+function sealOf({ dataDir, store, config, security }: AgentRuntimeOptions): SealerOptions | undefined {
+  if (security === undefined) return undefined;
+  const { nodeId: node, boot } = dataDir.identity;
+  return {
+    cluster: store.cluster,
+    node,
+    boot,
+    keyring: security.keyring,
+    firstCounter: newCounter(),
+    sendersMax: SENDERS_REMEMBERED,
+    bootAheadMs: config.membership.bootAheadMs,
+  };
 }
 
 function seedsOf({ seeds, advertise }: AgentRuntimeOptions["gossip"]): string[] {

@@ -20,19 +20,27 @@ export interface Identity {
   readonly boot: number;
 }
 
+const IDENTITY_FILE = "node.json";
+
 export class DataDir {
   readonly path: string;
   readonly identity: Identity;
   readonly #lock: Database.Database;
 
   /**
-   * Takes the directory for this process. Throws `data-dir-in-use` when another process has it, and `store-failed` when
-   * it cannot be written.
+   * Takes the directory for this process. A certificate names its node beforehand: `nodeId` becomes a new directory's,
+   * and must be an old one's. Throws `data-dir-in-use` when another process has it, `config-invalid` when it is another
+   * node's, and `store-failed` when it cannot be written.
    */
-  constructor(path: string, wallMs: number) {
+  constructor(path: string, wallMs: number, nodeId?: NodeId) {
     this.path = path;
     this.#lock = takeLock(path);
-    this.identity = nextIdentity(join(path, "node.json"), wallMs);
+    try {
+      this.identity = nextIdentity(join(path, IDENTITY_FILE), wallMs, nodeId);
+    } catch (thrown) {
+      this.#lock.close();
+      throw thrown;
+    }
     if (existsSync(this.#abandonedPath)) this.#setDatabaseAside();
   }
 
@@ -73,6 +81,11 @@ export class DataDir {
     if (existsSync(path)) takeLock(path).close();
   }
 
+  /** Whose directory it is; undefined before its first start. */
+  static nodeIdIn(path: string): NodeId | undefined {
+    return readIdentity(join(path, IDENTITY_FILE))?.nodeId;
+  }
+
   /** Gives the directory up. */
   close(): void {
     this.#lock.close();
@@ -103,10 +116,15 @@ function takeLock(path: string): Database.Database {
   }
 }
 
-function nextIdentity(path: string, wallMs: number): Identity {
+function nextIdentity(path: string, wallMs: number, named: NodeId | undefined): Identity {
   const before = readIdentity(path);
+  if (before !== undefined && named !== undefined && before.nodeId !== named) {
+    throw new AppError("config-invalid", `the certificate is for node ${named}, and ${path} is node ${before.nodeId}`, {
+      hint: "Issue one for this node (`patina tls issue --node-dir DIR`), or give the certificate's node its own directory.",
+    });
+  }
   const identity = {
-    nodeId: before?.nodeId ?? newNodeId(),
+    nodeId: before?.nodeId ?? named ?? newNodeId(),
     boot: Math.max((before?.boot ?? 0) + 1, Math.floor(wallMs)),
   };
   writeDurably(path, JSON.stringify(identity));

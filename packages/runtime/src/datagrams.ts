@@ -1,22 +1,32 @@
-/** The UDP socket under membership. It moves bytes and decides nothing. */
+/** The UDP socket under membership, with its seal where there is one. It moves bytes and decides nothing. */
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
+import { type Keyring, Sealer, type SealerOptions } from "@patina/security";
 import { listenError, parseAddress } from "./address.js";
+import { systemNow } from "./clock.js";
 
-export type OnDatagram = (from: string, bytes: Uint8Array) => void;
+export interface DatagramEvents {
+  readonly onDatagram: (from: string, bytes: Uint8Array) => void;
+  /** It was not sealed by a member of this cluster, or not for the first time. */
+  readonly onRefused: (from: string, reason: string) => void;
+}
 
 export class Datagrams {
   readonly #socket: Socket;
+  readonly #events: DatagramEvents;
+  readonly #sealer: Sealer | undefined;
 
-  private constructor(socket: Socket, onDatagram: OnDatagram) {
+  private constructor(socket: Socket, events: DatagramEvents, sealer: Sealer | undefined) {
     this.#socket = socket;
-    socket.on("message", (bytes, from) => onDatagram(`${from.address}:${from.port}`, bytes));
+    this.#events = events;
+    this.#sealer = sealer;
+    socket.on("message", (bytes, from) => this.#receive(`${from.address}:${from.port}`, bytes));
     // A send to a port nobody has comes back as an error here. Membership finds out by silence, as on any network.
     socket.on("error", () => undefined);
   }
 
-  /** Binds. Throws `port-in-use` or `config-invalid`. */
-  static async open(address: string, onDatagram: OnDatagram): Promise<Datagrams> {
+  /** Binds. Without `seal` it speaks plaintext. Throws `port-in-use` or `config-invalid`. */
+  static async open(address: string, events: DatagramEvents, seal?: SealerOptions): Promise<Datagrams> {
     const { host, port } = parseAddress(address);
     const socket = createSocket(isIPv6(host) ? "udp6" : "udp4");
     await new Promise<void>((resolve, reject) => {
@@ -26,15 +36,25 @@ export class Datagrams {
         resolve();
       });
     });
-    return new Datagrams(socket, onDatagram);
+    return new Datagrams(socket, events, seal === undefined ? undefined : new Sealer(seal));
   }
 
   send(to: string, bytes: Uint8Array): void {
     const { host, port } = parseAddress(to);
-    this.#socket.send(bytes, port, host, () => undefined); // As above.
+    this.#socket.send(this.#sealer?.seal(bytes) ?? bytes, port, host, () => undefined); // As above.
+  }
+
+  replaceKeys(keyring: Keyring): void {
+    this.#sealer?.replaceKeys(keyring);
   }
 
   async close(): Promise<void> {
     await new Promise<void>((resolve) => this.#socket.close(resolve));
+  }
+
+  #receive(from: string, packet: Uint8Array): void {
+    const opened = this.#sealer?.open(packet, systemNow().wallMs) ?? { bytes: packet };
+    if ("refused" in opened) this.#events.onRefused(from, opened.refused);
+    else this.#events.onDatagram(from, opened.bytes);
   }
 }

@@ -10,6 +10,16 @@ export function newDbId(): DbId {
   return randomBytes(8).toString("hex");
 }
 
+/** A key of the cluster's, 256 bits. */
+export function newKey(): Uint8Array {
+  return randomBytes(32);
+}
+
+/** Where a sender begins to count: anywhere in the lower half of what a number can count to. */
+export function newCounter(): number {
+  return randomBytes(4).readUInt32LE() * 2 ** 20 + (randomBytes(4).readUInt32LE() >>> 12);
+}
+
 export function newSeed(): number {
   return randomBytes(4).readUInt32LE();
 }

@@ -1,10 +1,22 @@
-/** Streams between members, as WebSockets: ordered frames over TCP. It moves bytes and decides nothing. */
-import { type RawData, WebSocket, WebSocketServer } from "ws";
+/**
+ * Streams between members, as WebSockets: ordered frames over TCP, or over mutually authenticated TLS where there is a
+ * gate. It moves bytes and decides nothing.
+ */
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import type { NodeId } from "@patina/base";
+import { type Credentials, dialRefusalOf, Gate, refusalOf } from "@patina/security";
+import { type ClientOptions, type RawData, WebSocket, WebSocketServer } from "ws";
 import { listenError, parseAddress } from "./address.js";
 
 /** A frame is bounded by what anti-entropy packs into one, plus one oversized change. */
 const FRAME_BYTES_MAX = 32 << 20;
 const CONNECT_TIMEOUT_MS = 3000;
+/** More than the largest cluster opens, greeted or not. Beyond it a connection is closed at once. */
+const CONNECTIONS_MAX = 16_384;
 /**
  * One frame of a stream a turn of the event loop. Otherwise all that one read from the socket brings, dozens of frames, is
  * handled in a row, and timers, datagrams and writes wait for all of it. The socket is not read on meanwhile.
@@ -12,38 +24,59 @@ const CONNECT_TIMEOUT_MS = 3000;
 const FRAMES = { maxPayload: FRAME_BYTES_MAX, perMessageDeflate: false, allowSynchronousEvents: false } as const;
 
 export interface StreamEvents {
-  readonly onOpened: (stream: string, direction: "in" | "out") => void;
+  /** `node` is whom a certificate has proved to be at the other end. */
+  readonly onOpened: (stream: string, direction: "in" | "out", node: NodeId | undefined) => void;
   readonly onFrame: (stream: string, bytes: Uint8Array) => void;
   readonly onFlushed: (stream: string, bytes: number) => void;
   readonly onClosed: (stream: string, reason: string) => void;
+  /** The other end's certificate was not good enough, or there was none. */
+  readonly onRefused: (from: string, reason: string) => void;
 }
 
 export class Streams {
-  readonly #server: WebSocketServer;
+  readonly #listener: Server | SecureServer;
+  readonly #upgrades = new WebSocketServer({ noServer: true, ...FRAMES });
+  readonly #gate: Gate | undefined;
   readonly #events: StreamEvents;
   readonly #sockets = new Map<string, WebSocket>();
   #accepted = 0;
 
-  private constructor(server: WebSocketServer, events: StreamEvents) {
-    this.#server = server;
+  private constructor(listener: Server | SecureServer, gate: Gate | undefined, events: StreamEvents) {
+    this.#listener = listener;
+    this.#gate = gate;
     this.#events = events;
-    server.on("connection", (socket) => this.#adopt(`in-${++this.#accepted}`, socket, "in"));
-  }
-
-  /** Listens. Throws `port-in-use` or `config-invalid`. */
-  static async open(address: string, events: StreamEvents): Promise<Streams> {
-    const { host, port } = parseAddress(address);
-    const server = new WebSocketServer({ host, port, ...FRAMES });
-    await new Promise<void>((resolve, reject) => {
-      server.once("listening", resolve);
-      server.once("error", (thrown) => reject(listenError(thrown, "gossip", address)));
+    listener.on("upgrade", (request, socket, head) => this.#accept(request, socket, head));
+    listener.on("tlsClientError", (thrown: NodeJS.ErrnoException, socket: TLSSocket) => {
+      events.onRefused(addressOf(socket), refusalOf(thrown, socket));
     });
-    return new Streams(server, events);
   }
 
-  dial(stream: string, address: string): void {
-    const options = { ...FRAMES, handshakeTimeout: CONNECT_TIMEOUT_MS };
-    this.#adopt(stream, new WebSocket(`ws://${address}/`, options), "out");
+  /** Listens; without `credentials`, in plaintext. Throws `port-in-use` or `config-invalid`. */
+  static async open(address: string, events: StreamEvents, credentials?: Credentials): Promise<Streams> {
+    const { host, port } = parseAddress(address);
+    const gate = credentials === undefined ? undefined : new Gate(credentials);
+    const listener = createListener(gate);
+    listener.maxConnections = CONNECTIONS_MAX;
+    await new Promise<void>((resolve, reject) => {
+      listener.once("error", (thrown) => reject(listenError(thrown, "gossip", address)));
+      listener.listen(port, host, resolve);
+    });
+    return new Streams(listener, gate, events);
+  }
+
+  /** `node` is who must answer there, where certificates can tell. */
+  dial(stream: string, node: NodeId, address: string): void {
+    const options: ClientOptions = { ...FRAMES, handshakeTimeout: CONNECT_TIMEOUT_MS };
+    const gate = this.#gate;
+    if (gate === undefined) return this.#adopt(stream, new WebSocket(`ws://${address}/`, options), undefined);
+    let secured: TLSSocket | undefined;
+    const createConnection = () => (secured = gate.dial({ ...parseAddress(address), node }));
+    const socket = new WebSocket(`wss://${address}/`, { ...options, createConnection });
+    socket.on("error", (thrown) => {
+      const refused = dialRefusalOf(thrown, secured);
+      if (refused !== undefined) this.#events.onRefused(address, refused);
+    });
+    this.#adopt(stream, socket, node);
   }
 
   send(stream: string, bytes: Uint8Array): void {
@@ -56,16 +89,39 @@ export class Streams {
     this.#sockets.get(stream)?.close();
   }
 
-  async stop(): Promise<void> {
-    for (const socket of this.#sockets.values()) socket.terminate();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  /** For streams from now on: those that are open stay. */
+  replaceCredentials(credentials: Credentials): void {
+    const gate = this.#gate;
+    if (gate === undefined || !("setSecureContext" in this.#listener)) return;
+    gate.replace(credentials);
+    this.#listener.setSecureContext(gate.serverOptions());
   }
 
-  #adopt(stream: string, socket: WebSocket, direction: "in" | "out"): void {
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets.values()) socket.terminate();
+    this.#listener.closeAllConnections();
+    await new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+  }
+
+  #accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const admitted = this.#gate?.admit(socket) ?? { node: undefined };
+    if ("refused" in admitted) {
+      this.#events.onRefused(addressOf(request.socket), admitted.refused);
+      socket.on("error", () => undefined); // It may be gone before it has read the answer.
+      socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n", () => socket.destroy());
+      return;
+    }
+    this.#upgrades.handleUpgrade(request, socket, head, (accepted) => {
+      const stream = `in-${++this.#accepted}`;
+      this.#adopt(stream, accepted, admitted.node);
+      this.#events.onOpened(stream, "in", admitted.node);
+    });
+  }
+
+  #adopt(stream: string, socket: WebSocket, node: NodeId | undefined): void {
     this.#sockets.set(stream, socket);
     let reason = "closed";
-    if (direction === "in") this.#events.onOpened(stream, direction);
-    else socket.on("open", () => this.#events.onOpened(stream, direction));
+    socket.on("open", () => this.#events.onOpened(stream, "out", node)); // One that was accepted is open already.
     socket.on("message", (data: RawData) => this.#events.onFrame(stream, data as Buffer));
     socket.on("error", (thrown) => (reason = thrown.message)); // "close" follows and carries it on.
     socket.on("close", () => {
@@ -73,4 +129,19 @@ export class Streams {
       this.#events.onClosed(stream, reason);
     });
   }
+}
+
+function createListener(gate: Gate | undefined): Server | SecureServer {
+  /** Nothing is served here but streams. */
+  const refuse: RequestListener = (_request, response) => {
+    response.writeHead(426, { connection: "close" }).end();
+  };
+  const limits = { headersTimeout: CONNECT_TIMEOUT_MS, requestTimeout: CONNECT_TIMEOUT_MS };
+  if (gate === undefined) return createServer(limits, refuse);
+  const options = { ...gate.serverOptions(), ...limits, handshakeTimeout: CONNECT_TIMEOUT_MS };
+  return createSecureServer(options, refuse);
+}
+
+function addressOf({ remoteAddress, remotePort }: Socket): string {
+  return remoteAddress === undefined ? "a peer that is gone" : `${remoteAddress}:${remotePort}`;
 }

@@ -17,6 +17,19 @@ export interface MetricsSources {
     readonly owners: { doubtfulCount(): number };
     holdings(): ReadonlyMap<string, { readonly gaps: { readonly size: number } }>;
   };
+  /** Where members are secured. */
+  readonly security?: { status(): SecurityStatus };
+}
+
+export interface SecurityStatus {
+  /** When this node's certificate expires, and the first of the authorities it trusts; Unix ms. */
+  readonly memberExpiresMs: number;
+  readonly authorityExpiresMs: number;
+  /** Of the keyring. While they differ, a rotation is under way. */
+  readonly sealingEpoch: number;
+  readonly newestEpoch: number;
+  /** Whether the files could be used when they were last looked at. */
+  readonly areFilesGood: boolean;
 }
 
 export class AgentMetrics {
@@ -32,6 +45,12 @@ export class AgentMetrics {
     "patina_fenced_writes_total",
     "Writes lost to another owner's, by writer.",
     "writer",
+  );
+  readonly #refused = this.#counter(
+    "patina_refused_total",
+    "Datagrams and streams that no member of this cluster can have sent or opened, by reason.",
+    "transport",
+    "reason",
   );
   readonly #doubtful = this.#counter("patina_doubtful_rows_total", "Rows found to have two owners in one epoch.");
 
@@ -49,6 +68,7 @@ export class AgentMetrics {
       registers: [this.registry],
     }).set(info, 1);
     this.#addGauges(sources);
+    if (sources.security !== undefined) this.#addSecurityGauges(sources.security);
     this.#addProcessGauges();
     this.#divergence.inc(0);
     this.#doubtful.inc(0);
@@ -57,6 +77,10 @@ export class AgentMetrics {
 
   observe(input: Input, effects: readonly Effect[]): void {
     this.#inputs.inc({ kind: input.kind });
+    if (input.kind === "refused") {
+      const { transport, reason, times } = input;
+      this.#refused.inc({ transport, reason }, times);
+    }
     for (const effect of effects) {
       this.#effects.inc({ kind: effect.kind });
       if (effect.kind === "send") this.#sentBytes.inc({ transport: "stream" }, effect.bytes.length);
@@ -112,6 +136,40 @@ export class AgentMetrics {
       let gaps = 0;
       for (const holding of store.holdings().values()) gaps += holding.gaps.size;
       return gaps;
+    });
+  }
+
+  #addSecurityGauges(security: { status(): SecurityStatus }): void {
+    const registers = [this.registry];
+    new Gauge({
+      name: "patina_certificate_expires_timestamp_seconds",
+      help: "When the member's certificate expires, and the first of the authorities it trusts.",
+      labelNames: ["of"],
+      registers,
+      collect() {
+        const { memberExpiresMs, authorityExpiresMs } = security.status();
+        this.set({ of: "member" }, memberExpiresMs / 1000);
+        this.set({ of: "authority" }, authorityExpiresMs / 1000);
+      },
+    });
+    new Gauge({
+      name: "patina_key_epoch",
+      help: "The key that seals datagrams, and the newest that is accepted.",
+      labelNames: ["key"],
+      registers,
+      collect() {
+        const { sealingEpoch, newestEpoch } = security.status();
+        this.set({ key: "sealing" }, sealingEpoch);
+        this.set({ key: "newest" }, newestEpoch);
+      },
+    });
+    new Gauge({
+      name: "patina_security_files_good",
+      help: "1 unless the files of certificates and keys could not be used when last looked at.",
+      registers,
+      collect() {
+        this.set(security.status().areFilesGood ? 1 : 0);
+      },
     });
   }
 

@@ -48,6 +48,25 @@ describe("metrics", () => {
     return found === undefined ? undefined : Number(found.slice(line.length + 1));
   }
 
+  test("certificates and keys of a secured agent are as of the scrape, and nothing is said of them in plaintext", async () => {
+    const status = {
+      memberExpiresMs: 5000,
+      authorityExpiresMs: 9000,
+      sealingEpoch: 2,
+      newestEpoch: 3,
+      areFilesGood: false,
+    };
+    expect(await value('patina_key_epoch{key="sealing"}')).toBeUndefined();
+    const cluster = { name: "iad", generation: 3 };
+    const security = { status: () => status };
+    metrics = new AgentMetrics({ cluster, role: "regional", version: "1", agent, membership, store, security });
+    expect(await value('patina_certificate_expires_timestamp_seconds{of="member"}')).toBe(5);
+    expect(await value('patina_certificate_expires_timestamp_seconds{of="authority"}')).toBe(9);
+    expect(await value('patina_key_epoch{key="sealing"}')).toBe(2);
+    expect(await value('patina_key_epoch{key="newest"}')).toBe(3);
+    expect(await value("patina_security_files_good")).toBe(0);
+  });
+
   test("inputs, effects, events and bytes are counted by kind", async () => {
     const sends: Effect[] = [
       { kind: "send", stream: "s", bytes: new Uint8Array(10) },
@@ -57,6 +76,8 @@ describe("metrics", () => {
     ];
     metrics.observe({ kind: "start" }, [...sends, ...events.map((event): Effect => ({ kind: "event", event }))]);
     metrics.observe({ kind: "start" }, []);
+    metrics.observe({ kind: "refused", transport: "datagram", from: "h:9", reason: "replayed", times: 3 }, []);
+    expect(await value('patina_refused_total{transport="datagram",reason="replayed"}')).toBe(3);
     expect(await value('patina_inputs_total{kind="start"}')).toBe(2);
     expect(await value('patina_effects_total{kind="send"}')).toBe(2);
     expect(await value('patina_sent_bytes_total{transport="stream"}')).toBe(15);

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { must } from "@patina/base";
 import { stringify } from "smol-toml";
+import { memberPathsIn } from "../tls/member-dir.js";
 import type { Fleet, FleetAgent } from "./fleet-file.js";
 
 export interface FleetShape {
@@ -28,6 +29,7 @@ export interface PlacedAgent extends FleetAgent {
   readonly cluster: string;
   readonly gossip: string;
   readonly node_dir: string;
+  readonly tls_dir: string;
   readonly config: string;
   readonly log: string;
 }
@@ -55,6 +57,7 @@ export function layoutOf(shape: FleetShape): Layout {
         gossip,
         api: `http://${HOST}:${port++}`,
         node_dir: join(home, "node"),
+        tls_dir: join(home, "tls"),
         config: join(home, "agent.toml"),
         log: join(home, "agent.log"),
       };
@@ -77,11 +80,12 @@ export function writeLayout(layout: Layout, holdDownMs: number | undefined): voi
   for (const agent of layout.agents) {
     mkdirSync(join(agent.node_dir, ".."), { recursive: true });
     const peers = layout.agents.filter(({ cluster }) => cluster === agent.cluster);
+    const { keyring, ...tls } = memberPathsIn(agent.tls_dir);
     const config = {
       node_dir: agent.node_dir,
       worker: agent.name,
       cluster: { name: agent.cluster },
-      gossip: { address: agent.gossip, seeds: peers.map(({ gossip }) => gossip), insecure: true },
+      gossip: { address: agent.gossip, seeds: peers.map(({ gossip }) => gossip), keyring, tls },
       api: { address: agent.api.replace("http://", "") },
       checkpoint: { store: must(layout.fleet.checkpoints, "a checkpoint store") },
       query: { readers: 1 },

@@ -3,6 +3,7 @@ import { AppError } from "@patina/base";
 import type { HttpServer } from "@patina/api";
 import { serveControl } from "./control.js";
 import { listenError } from "@patina/runtime";
+import { secureFleet } from "../tls/fleet-security.js";
 import { type FleetShape, type Layout, layoutOf, writeLayout } from "./layout.js";
 import { Supervisor } from "./supervisor.js";
 
@@ -20,6 +21,7 @@ export class LocalFleet {
   /** Starts every agent and waits until all are ready. On failure everything started is stopped again. */
   static async start(shape: FleetShape, onReady: (name: string) => void): Promise<LocalFleet> {
     const layout = layoutOf(shape);
+    await secureFleet(layout);
     writeLayout(layout, shape.holdDownMs);
     const supervisor = new Supervisor(layout);
     const control = await openControl(supervisor, layout);

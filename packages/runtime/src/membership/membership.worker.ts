@@ -11,6 +11,7 @@ import { systemNow } from "../clock.js";
 import { Datagrams } from "../datagrams.js";
 import { BlackBox } from "./black-box.js";
 import type { FromMembership, MembershipThreadData, ToMembership } from "./protocol.js";
+import { Refusals } from "./refusals.js";
 import { Watchdog } from "./watchdog.js";
 import { recordWedge } from "./wedge-record.js";
 
@@ -24,6 +25,7 @@ const { cluster, self, seeds, remembered, config } = data;
 const membership = new Membership({ cluster, self, seeds, remembered, config, rng: new Rng(data.randomSeed) });
 const blackBox = new BlackBox(data.blackBox);
 const watchdog = new Watchdog(data.watchdog);
+const refusals = new Refusals((inputs) => tell({ kind: "inputs", inputs }));
 let datagrams: Datagrams | undefined;
 let received = 0;
 let receivedBytes = 0;
@@ -91,16 +93,22 @@ async function leave(): Promise<void> {
 
 port.on("message", (message: ToMembership) => {
   if (message.kind === "heard") step(message);
+  else if (message.kind === "keys") datagrams?.replaceKeys(message.keyring);
   else void leave();
 });
 
 let watching: NodeJS.Timeout | undefined;
 try {
-  datagrams = await Datagrams.open(data.address, (from, bytes) => {
+  const onDatagram = (from: string, bytes: Uint8Array): void => {
     received++;
     receivedBytes += bytes.length;
     step({ kind: "datagram", from, bytes });
-  });
+  };
+  const onRefused = (from: string, reason: string): void => {
+    received++; // It was read, which is what a wake waits for.
+    refusals.note(from, reason);
+  };
+  datagrams = await Datagrams.open(data.address, { onDatagram, onRefused }, data.seal);
   tell({ kind: "ready" });
   step({ kind: "start" });
   tellStatus();

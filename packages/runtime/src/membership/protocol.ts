@@ -1,7 +1,8 @@
 /** What the main thread and the membership thread say to each other. All of it survives a structured clone. */
 import type { ClusterId, NodeId } from "@patina/base";
-import type { AgentEvent, MemberInput } from "@patina/agent";
+import type { AgentEvent, MemberInput, RefusedInput } from "@patina/agent";
 import type { Member, MembershipConfig, MembershipOptions } from "@patina/membership";
+import type { Keyring, SealerOptions } from "@patina/security";
 import type { WatchdogConfig } from "./watchdog.js";
 
 export interface MembershipThreadData {
@@ -12,6 +13,8 @@ export interface MembershipThreadData {
   readonly config: MembershipConfig;
   /** Where its socket listens. */
   readonly address: string;
+  /** What its datagrams are sealed with; undefined for plaintext. */
+  readonly seal: SealerOptions | undefined;
   readonly randomSeed: number;
   readonly watchdog: WatchdogConfig;
   /** The main thread's black box, in memory that both see. */
@@ -22,6 +25,8 @@ export interface MembershipThreadData {
 
 export type ToMembership =
   | { readonly kind: "heard"; readonly node: NodeId }
+  /** From now on, these keys. */
+  | { readonly kind: "keys"; readonly keyring: Keyring }
   /** Say goodbye, close the socket, and end. */
   | { readonly kind: "leave" };
 
@@ -34,7 +39,7 @@ export type FromMembership =
       readonly hint: string | undefined;
     }
   /** What the agent must know, in order. */
-  | { readonly kind: "inputs"; readonly inputs: readonly MemberInput[] }
+  | { readonly kind: "inputs"; readonly inputs: readonly (MemberInput | RefusedInput)[] }
   | { readonly kind: "event"; readonly event: Extract<AgentEvent, { kind: "refused" }> }
   | ({ readonly kind: "status" } & MembershipStatus)
   | { readonly kind: "left" };

@@ -1,7 +1,8 @@
 /** The membership thread, seen from the main one. */
 import { Worker } from "node:worker_threads";
 import { AppError, type NodeId } from "@patina/base";
-import type { AgentEvent, MemberInput } from "@patina/agent";
+import type { AgentEvent, MemberInput, RefusedInput } from "@patina/agent";
+import type { Keyring } from "@patina/security";
 import type { BlackBox } from "./black-box.js";
 import type { FromMembership, MembershipStatus, MembershipThreadData, ToMembership } from "./protocol.js";
 
@@ -11,7 +12,7 @@ const BEAT_EVERY_MS = 100;
 export type MembershipSetup = Omit<MembershipThreadData, "blackBox">;
 
 export interface MembershipListener {
-  readonly onInput: (input: MemberInput) => void;
+  readonly onInput: (input: MemberInput | RefusedInput) => void;
   readonly onEvent: (event: AgentEvent) => void;
 }
 
@@ -57,6 +58,10 @@ export class MembershipThread {
 
   heard(node: NodeId): void {
     this.#post({ kind: "heard", node });
+  }
+
+  replaceKeys(keyring: Keyring): void {
+    this.#post({ kind: "keys", keyring });
   }
 
   /** Says goodbye to the cluster and ends the thread. */

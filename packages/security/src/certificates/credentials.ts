@@ -1,0 +1,66 @@
+/** What a node proves itself with and judges others by: its certificate and key, and the authorities it trusts. */
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { AppError, messageOf } from "@patina/base";
+import { type MemberName, memberNameOf } from "./member-name.js";
+
+/** PEM texts. The authorities may be several: the old one and the new, while one takes over. */
+export interface CredentialTexts {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Plain data: it may cross to another thread. */
+export interface Credentials extends CredentialTexts {
+  readonly self: MemberName;
+  /** When the certificate ends, and the first of the authorities; Unix ms. */
+  readonly expiresMs: number;
+  readonly authorityExpiresMs: number;
+}
+
+/**
+ * Throws `config-invalid` with what does not fit: no certificate in it, another's key, no member named, not signed by an
+ * authority in `ca`. An expired certificate is none of these: its node goes on, alone, until it is renewed.
+ */
+export function parseCredentials(texts: CredentialTexts): Credentials {
+  const authorities = certificatesIn(texts.ca, "ca");
+  const [leaf, ...intermediates] = certificatesIn(texts.certificate, "cert");
+  if (leaf === undefined) throw invalid("cert", "it holds no certificate");
+  if (!leaf.checkPrivateKey(privateKey(texts.key))) throw invalid("key", "it is not the key of the certificate");
+  const self = memberNameOf(leaf);
+  if (self === undefined) throw invalid("cert", "it names no member (patina://<cluster>/<role>/<node id>)");
+  if (![...intermediates, ...authorities].some((issuer) => leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey))) {
+    throw invalid("cert", "none of the authorities in gossip.tls.ca has signed it");
+  }
+  const authorityExpiresMs = Math.min(...authorities.map(expiryOf));
+  return { ...texts, self, expiresMs: expiryOf(leaf), authorityExpiresMs };
+}
+
+/** Unix ms. */
+export function expiryOf(certificate: X509Certificate): number {
+  return Date.parse(certificate.validTo);
+}
+
+function certificatesIn(pem: string, key: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw invalid(key, "it holds no certificate");
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch (cause) {
+    throw invalid(key, messageOf(cause));
+  }
+}
+
+function privateKey(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (cause) {
+    throw invalid("key", messageOf(cause));
+  }
+}
+
+function invalid(key: string, why: string): AppError {
+  return new AppError("config-invalid", `gossip.tls.${key}: ${why}`, {
+    hint: "`patina tls issue` writes the three files, and `patina tls show FILE` says what is in one.",
+  });
+}

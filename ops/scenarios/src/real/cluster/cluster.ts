@@ -1,0 +1,75 @@
+/** A region of real agents, each in its own corner of an enclosed network, secured like one on machines. */
+import { writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { must } from "@patina/base";
+import { stringify } from "smol-toml";
+import type { Network } from "../enclosure/network.js";
+import { ClusterAuthority } from "./authority.js";
+import { Member } from "./member.js";
+import { waitUntil } from "./wait-until.js";
+
+const CLUSTER = "iad";
+const GOSSIP_PORT = 7946;
+const API_PORT = 8080;
+const SEEDS = 3;
+const MEET_WITHIN_MS = 60_000;
+
+export class Cluster {
+  readonly members: readonly Member[];
+
+  private constructor(members: readonly Member[]) {
+    this.members = members;
+  }
+
+  /** Writes every member's files. Nothing runs yet. */
+  static async create(network: Network, size: number, dir: string): Promise<Cluster> {
+    const authority = await ClusterAuthority.create(CLUSTER);
+    const seeds = Array.from({ length: Math.min(SEEDS, size) }, (_, port) => `${network.hostOf(port)}:${GOSSIP_PORT}`);
+    const members: Member[] = [];
+    for (let port = 0; port < size; port++) {
+      const [name, host] = [`${CLUSTER}-${port + 1}`, network.hostOf(port)];
+      const home = join(dir, name);
+      await mkdir(home);
+      const config = {
+        node_dir: join(home, "disk", "node"), // `disk` is where a scenario may mount one.
+        worker: name,
+        cluster: { name: CLUSTER },
+        gossip: { address: `${host}:${GOSSIP_PORT}`, seeds, ...(await authority.issue(join(home, "tls"))) },
+        api: { address: `${host}:${API_PORT}` },
+        query: { readers: 1 },
+      };
+      writeFileSync(join(home, "agent.toml"), stringify(config));
+      const api = `http://${host}:${API_PORT}`;
+      members.push(new Member({ name, port, dir: home, api, within: network.within(port) }));
+    }
+    return new Cluster(members);
+  }
+
+  member(index: number): Member {
+    return must(this.members[index], "a member of the cluster");
+  }
+
+  others(than: Member): Member[] {
+    return this.members.filter((member) => member !== than);
+  }
+
+  get running(): Member[] {
+    return this.members.filter(({ isRunning }) => isRunning);
+  }
+
+  /** Starts all and waits until each is ready and knows all the others alive. */
+  async start(): Promise<void> {
+    for (const member of this.members) member.start();
+    await Promise.all(this.members.map((member) => member.ready()));
+    await this.met();
+  }
+
+  /** Waits until everyone knows everyone alive. */
+  async met(withinMs = MEET_WITHIN_MS): Promise<number> {
+    return waitUntil("everyone knows everyone alive", withinMs, async () => {
+      const views = await Promise.all(this.members.map((member) => member.members().catch(() => [])));
+      return views.every((known) => known.filter(({ state }) => state === "alive").length === this.members.length - 1);
+    });
+  }
+}

@@ -109,7 +109,13 @@ export class Agent {
         const { member, previous } = input;
         this.#members.set(member.nodeId, member);
         const closed = isUp(member) ? [] : this.#links.unwant(member.nodeId);
-        return [...closed, ...this.#relinkSoon(), { kind: "event", event: { kind: "member", member, previous } }];
+        const isHealed = previous === "dead" && isUp(member);
+        return [
+          ...closed,
+          ...(isHealed ? this.#links.redialAll() : []),
+          ...this.#relinkSoon(),
+          { kind: "event", event: { kind: "member", member, previous } },
+        ];
       }
       case "forgotten":
         this.#members.delete(input.node);
@@ -201,7 +207,7 @@ export class Agent {
     if (node === undefined || this.#links.reachable().includes(node)) return effects;
     this.#heardMs.delete(node);
     this.#replica.forgetPeer(node);
-    return effects;
+    return [...effects, { kind: "missed", node }];
   }
 
   /** A frame from a member is evidence of its life, as good as an ack; but a flood of frames is no more than one. */

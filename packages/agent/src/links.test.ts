@@ -75,6 +75,14 @@ describe("a stream we dial", () => {
     expect(links.onClosed(stream).effects).toMatchObject([{ kind: "wake", afterMs: redialMinMs }]);
   });
 
+  test("that waits for its redial is dialed at once when the path may be whole again, and no other", () => {
+    const stream = dial(PEER);
+    ready(OTHER);
+    links.onClosed(stream);
+    expect(links.redialAll()).toMatchObject([{ kind: "open-stream", node: PEER }, { kind: "wake" }]);
+    expect(links.redialAll()).toEqual([]);
+  });
+
   test("has one redial due at a time, even when the member is heard of in between", () => {
     let due = 0;
     let stream = dial(PEER);

@@ -78,6 +78,12 @@ export class Links {
     return address === undefined || this.#dialed.has(node) ? [] : this.#dial(node, address);
   }
 
+  /** A member is back from the dead: what kept it away may have kept others, too. No redial waits any longer. */
+  redialAll(): Effect[] {
+    this.#failures.clear();
+    return [...this.#wanted].flatMap(([node, address]) => (this.#dialed.has(node) ? [] : this.#dial(node, address)));
+  }
+
   onOpened(id: StreamId, direction: "in" | "out", proven?: NodeId): Effect[] {
     if (direction === "in") {
       this.#streams.set(id, { id, direction, node: undefined, proven, isReady: false, lanes: new Lanes(this.#config) });

@@ -76,6 +76,8 @@ export interface Ticketed {
 export type Effect =
   /** For the node's membership: a frame came from this member, which is as good as an ack. */
   | { readonly kind: "heard"; readonly node: NodeId }
+  /** For the same: the last stream to this member broke. */
+  | { readonly kind: "missed"; readonly node: NodeId }
   | { readonly kind: "open-stream"; readonly stream: StreamId; readonly node: NodeId; readonly address: string }
   | { readonly kind: "send"; readonly stream: StreamId; readonly bytes: Uint8Array }
   | { readonly kind: "close-stream"; readonly stream: StreamId; readonly reason: string }

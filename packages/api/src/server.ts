@@ -6,9 +6,12 @@ import type { Hono } from "hono";
 /** How long a client may take to send one request: as long as a large load may need. */
 const REQUEST_MS_MAX = 3_600_000;
 
+/** What was asked before the end is answered, within so long; a stream of events has no last answer. */
+const LAST_ANSWERS_MS = 500;
+
 export interface HttpServer {
   readonly port: number;
-  /** Stops accepting, ends idle and streaming connections, and returns when all are closed. */
+  /** Stops accepting, answers what was asked, ends streaming connections, and returns when all are closed. */
   close(): Promise<void>;
 }
 
@@ -26,7 +29,11 @@ export async function serveApi(app: Hono, { host, port }: { host: string; port: 
 
 async function closeServer(server: Server): Promise<void> {
   await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
+    const late = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS);
+    server.close(() => {
+      clearTimeout(late);
+      resolve();
+    });
+    server.closeIdleConnections();
   });
 }

@@ -27,6 +27,8 @@ export type MembershipInput =
   | { readonly kind: "leave" }
   /** An authenticated stream frame arrived from that node: as good as an ack. */
   | { readonly kind: "heard"; readonly node: NodeId }
+  /** The last stream to that node broke. It proves nothing, and is reason enough to ask. */
+  | { readonly kind: "missed"; readonly node: NodeId }
   /** For how long this node's own work has been waiting for its turn; told to the others with every ack. */
   | { readonly kind: "lag"; readonly lagMs: number };
 
@@ -127,6 +129,8 @@ export class Membership {
         return this.#onWake(input.timer, now);
       case "heard":
         return this.#onHeard(input.node, now);
+      case "missed":
+        return this.#probe.hurry(input.node);
       case "lag":
         this.#lagMs = Math.max(0, Math.round(input.lagMs));
         return;

@@ -280,6 +280,17 @@ describe("two halves whose seed is gone", () => {
   });
 });
 
+test("two halves of a large cluster meet again at once: each of the dead that answers has the next one called", () => {
+  const network = new Network(30, defaultMembershipConfig);
+  network.run(10_000);
+  network.connected = (from, to) => from < 15 === to < 15;
+  network.run(900_000); // Cut off from so many, they bury one in half a minute.
+  expect(network.beliefs().every((belief) => belief.split("d").length - 1 === 15)).toBe(true);
+  network.connected = () => true;
+  network.run(defaultMembershipConfig.reconnectIntervalMs + 1_000);
+  expect(network.beliefs().every((belief) => !belief.includes("d"))).toBe(true);
+});
+
 describe("a restarted node", () => {
   test("calls the members it remembers when its seed is gone", () => {
     const network = new Network(4, defaultMembershipConfig);

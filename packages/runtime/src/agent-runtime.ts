@@ -208,7 +208,8 @@ export class AgentRuntime {
   #perform(effect: Effect): void {
     switch (effect.kind) {
       case "heard":
-        return this.#membership?.heard(effect.node);
+      case "missed":
+        return this.#membership?.tell(effect);
       case "open-stream":
         return this.#streams?.dial(effect.stream, effect.node, effect.address);
       case "send":

@@ -1,11 +1,13 @@
 /** Streams on real sockets: members of one cluster find each other, and everybody else finds a closed door that says so. */
-import { connect as connectPlain } from "node:net";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, connect as connectPlain, createServer } from "node:net";
 import { type ConnectionOptions, connect } from "node:tls";
 import { parseCredentials, type Credentials } from "@patina/security";
 import { HOUR_MS, Issuer } from "@patina/security/testing";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { systemNow } from "./clock.js";
-import { Streams } from "./streams.js";
+import { type Patience, Streams } from "./streams.js";
 
 const idOf = (n: number): string => n.toString(16).padStart(32, "0");
 const [ALICE, BOB, CAROL] = [idOf(1), idOf(2), idOf(3)];
@@ -27,7 +29,7 @@ class End {
     this.address = address;
   }
 
-  static async open(credentials?: Credentials): Promise<End> {
+  static async open(credentials?: Credentials, patience?: Patience): Promise<End> {
     const told: string[] = [];
     for (let port = 24_000 + (process.pid % 500) * 8; ; port++) {
       const address = `127.0.0.1:${port}`;
@@ -43,7 +45,7 @@ class End {
       };
       let streams: Streams;
       try {
-        streams = await Streams.open(address, events, credentials);
+        streams = await Streams.open(address, events, credentials, patience);
       } catch {
         continue; // Somebody has that port.
       }
@@ -53,8 +55,12 @@ class End {
     }
   }
 
-  dial(to: End, node: string): void {
+  dial(to: { readonly address: string }, node: string): void {
     this.#streams.dial(`out-${++this.#dialed}`, node, to.address);
+  }
+
+  hangUp(): void {
+    this.#streams.close(`out-${this.#dialed}`);
   }
 
   replace(credentials: Credentials): void {
@@ -97,6 +103,46 @@ describe("between members of a cluster", () => {
     a.dial(b, BOB);
     await told(a, "frame hello");
     expect(b.told).toEqual(["in opened by 0"]);
+  });
+});
+
+describe("a peer that is out of reach, its stream still open", () => {
+  const IMPATIENT = { askEveryMs: 20, unansweredMax: 3 };
+
+  /** Takes a stream and never says anything on it: not even that it is closing. */
+  async function mute(): Promise<{ address: string; close: () => void }> {
+    const server = createServer((socket) => {
+      socket.once("data", (request) => {
+        const key = /sec-websocket-key: (\S+)/i.exec(request.toString())?.[1] ?? "";
+        const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+        const upgrade = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"];
+        socket.write(`${upgrade.join("\r\n")}\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+      });
+      socket.on("error", () => undefined);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
+  }
+
+  test("is found by its silence, and one that answers is not", async () => {
+    const [a, b, silent] = [await End.open(undefined, IMPATIENT), await End.open(undefined, IMPATIENT), await mute()];
+    a.dial(b, BOB);
+    await told(a, "frame hello");
+    const asked = a.told.length;
+    a.dial(silent, CAROL);
+    await told(a, "closed");
+    expect(a.told.slice(asked)).toEqual(["out opened by 0", "closed"]);
+    expect(b.told).not.toContain("closed");
+    silent.close();
+  });
+
+  test("is let go of within a second or so, though it does not close", async () => {
+    const [a, silent] = [await End.open(), await mute()];
+    a.dial(silent, CAROL);
+    await told(a, "out opened by 0");
+    a.hangUp();
+    await told(a, "closed");
+    silent.close();
   });
 });
 

@@ -1,6 +1,6 @@
 /** An agent as production runs it (data directory, store, maintenance thread, gossip on loopback), in this thread. */
 import { mkdirSync } from "node:fs";
-import { defaultAgentConfig } from "@patina/agent";
+import { type AgentConfig, defaultAgentConfig } from "@patina/agent";
 import { AppError } from "@patina/base";
 import { AgentRuntime, DataDir, Maintenance, newDbId, systemNow } from "@patina/runtime";
 import { SqliteStore } from "@patina/store";
@@ -17,18 +17,27 @@ export interface BenchAgent {
 const START_ATTEMPTS = 5;
 
 /** Another process may take the port between finding and binding it: then with another one. */
-export async function startAgent(path: string, seeds: readonly string[]): Promise<BenchAgent> {
+export async function startAgent(
+  path: string,
+  seeds: readonly string[],
+  config: AgentConfig = defaultAgentConfig,
+): Promise<BenchAgent> {
   for (let attempt = 1; ; attempt++) {
     const address = `127.0.0.1:${await freePort()}`;
     try {
-      return await startAgentAt(path, address, seeds);
+      return await startAgentAt(path, address, seeds, config);
     } catch (thrown) {
       if (!(thrown instanceof AppError) || thrown.code !== "port-in-use" || attempt === START_ATTEMPTS) throw thrown;
     }
   }
 }
 
-async function startAgentAt(path: string, address: string, seeds: readonly string[]): Promise<BenchAgent> {
+async function startAgentAt(
+  path: string,
+  address: string,
+  seeds: readonly string[],
+  config: AgentConfig,
+): Promise<BenchAgent> {
   mkdirSync(path, { recursive: true });
   const dataDir = new DataDir(path, systemNow().wallMs);
   const node = dataDir.identity.nodeId;
@@ -53,7 +62,7 @@ async function startAgentAt(path: string, address: string, seeds: readonly strin
       store,
       gossip,
       api: "http://127.0.0.1:0",
-      config: defaultAgentConfig,
+      config,
     });
     const stop = async (): Promise<void> => {
       await runtime.stop();

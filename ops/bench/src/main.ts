@@ -8,7 +8,7 @@ import { newSeed } from "@patina/runtime";
 import { jsonLine, table } from "./report.js";
 import { removeScratch, withScratch } from "./scratch.js";
 import { checkpointSuite } from "./suites/checkpoint.js";
-import { gossipSuite } from "./suites/gossip.js";
+import { gossipSuite } from "./suites/gossip/suite.js";
 import { routerSuite } from "./suites/router.js";
 import { securitySuite } from "./suites/security.js";
 import { storeLargeSuite } from "./suites/store/large.js";

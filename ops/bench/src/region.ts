@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { Effect } from "@patina/agent";
-import { must, type Write } from "@patina/base";
+import { type Change, must, type Write } from "@patina/base";
 import { type BenchAgent, startAgent } from "./agent.js";
 import { within } from "./pacing.js";
 
@@ -20,11 +20,12 @@ export class Region {
   #streamBytes = 0;
   #bodyBytes = 0;
 
-  /** Starts the agents and waits until each has a stream to every other. Throws with all of them stopped again. */
-  static async start(dir: string): Promise<Region> {
+  /** Starts the agents, gives the first a history of other origins, and waits until each has a stream to every other. Throws with all of them stopped again. */
+  static async start(dir: string, history: readonly Change[] = []): Promise<Region> {
     const region = new Region();
     try {
       for (let i = 0; i < SIZE; i++) region.#add(await startAgent(join(dir, `agent-${i}`), region.#addresses()));
+      region.#agent(0).runtime.store.apply(history);
       await region.#until(() => region.#agents.every(({ runtime }) => runtime.agent.reachable().length === SIZE - 1));
       return region;
     } catch (thrown) {
@@ -58,14 +59,16 @@ export class Region {
     return seen;
   }
 
-  /** Waits until every agent holds everything. */
+  /** Waits until every agent holds everything that the first holds. */
   async settle(): Promise<void> {
-    const { store } = this.#agent(0).runtime;
-    const head = store.holdings().get(store.origin)?.head ?? 0;
+    const wanted = [...this.#agent(0).runtime.store.holdings()];
     await this.#until(() =>
       this.#agents.every(({ runtime }) => {
-        const holding = runtime.store.holdings().get(store.origin);
-        return head === 0 || (holding?.head === head && holding.gaps.isEmpty);
+        const holdings = runtime.store.holdings();
+        return wanted.every(([origin, { head }]) => {
+          const holding = holdings.get(origin);
+          return head === 0 || (holding !== undefined && holding.head >= head && holding.gaps.isEmpty);
+        });
       }),
     );
   }

@@ -17,7 +17,9 @@ const LAYERS: readonly (readonly string[])[] = [
 ];
 
 /** Imports within one layer that were argued for, as `from → to`, each with its reason. */
-const SIDEWAYS: ReadonlyMap<string, string> = new Map([]);
+const SIDEWAYS: ReadonlyMap<string, string> = new Map([
+  ["ops/bench → ops/scenarios", "both start clusters of real agents, and what is measured is what is put to the test"],
+]);
 
 const PURE: ReadonlySet<string> = new Set(["base", "membership", "gossip", "summary", "router", "agent"]);
 
@@ -67,7 +69,7 @@ function check(source: Source, complain: (imported: Import) => string | undefine
 
 function unitNamed(module: string): string | undefined {
   const name = /^@patina\/([^/]+)/.exec(module)?.[1];
-  return name === "cli" || name === "bench" || name === "dashboard" ? `ops/${name}` : name;
+  return ["cli", "bench", "dashboard", "scenarios"].includes(name ?? "") ? `ops/${name}` : name;
 }
 
 function layerOf(unit: string): number {

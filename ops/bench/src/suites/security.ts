@@ -5,16 +5,8 @@
 import { createCipheriv, createDecipheriv, createSecretKey } from "node:crypto";
 import { assert } from "@patina/base";
 import { newCounter, newKey, newNodeId, systemNow } from "@patina/runtime";
-import {
-  createAuthority,
-  Gate,
-  issueCertificate,
-  newKeyring,
-  PACKET_BYTES_MAX,
-  parseCredentials,
-  SEAL_BYTES,
-  Sealer,
-} from "@patina/security";
+import { newKeyring, PACKET_BYTES_MAX, SEAL_BYTES, Sealer } from "@patina/security";
+import { ownGate } from "../own-gate.js";
 import { type Figure, figure } from "../report.js";
 import { interleave } from "../rounds.js";
 import { WsEcho } from "../ws-echo.js";
@@ -22,7 +14,6 @@ import type { SuiteOptions } from "./suite.js";
 
 const DATAGRAM_BYTES = PACKET_BYTES_MAX - SEAL_BYTES;
 const FRAME_BYTES = 300;
-const HOUR_MS = 3_600_000;
 
 const FULL = { rounds: 7, datagrams: 10_000, frames: 4000 };
 const QUICK = { rounds: 2, datagrams: 500, frames: 200 };
@@ -54,14 +45,6 @@ export async function securitySuite({ isQuick, rng }: SuiteOptions): Promise<Fig
     await plain.stop();
     await secured.stop();
   }
-}
-
-async function ownGate(node: string): Promise<Gate> {
-  const nowMs = systemNow().wallMs;
-  const validity = { fromMs: nowMs - HOUR_MS, untilMs: nowMs + HOUR_MS };
-  const authority = await createAuthority("bench", validity, newNodeId());
-  const pair = await issueCertificate(authority, { role: "regional", node }, validity, newNodeId());
-  return new Gate(parseCredentials({ ca: authority.certificate, ...pair }));
 }
 
 function sealAndOpen(node: string): () => void {

@@ -4,16 +4,21 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { must } from "@patina/base";
 import { stringify } from "smol-toml";
-import type { Network } from "../enclosure/network.js";
 import { ClusterAuthority } from "./authority.js";
 import { Member } from "./member.js";
 import { waitUntil } from "./wait-until.js";
 
 const CLUSTER = "iad";
-const GOSSIP_PORT = 7946;
-const API_PORT = 8080;
 const SEEDS = 3;
 const MEET_WITHIN_MS = 60_000;
+
+/** Where members live and listen. */
+export interface Places {
+  gossipOf(index: number): string;
+  apiOf(index: number): string;
+  /** The command that runs a program where a member lives; nothing when that is here. */
+  within(index: number): readonly string[];
+}
 
 export class Cluster {
   readonly members: readonly Member[];
@@ -23,25 +28,24 @@ export class Cluster {
   }
 
   /** Writes every member's files. Nothing runs yet. */
-  static async create(network: Network, size: number, dir: string): Promise<Cluster> {
+  static async create(places: Places, size: number, dir: string): Promise<Cluster> {
     const authority = await ClusterAuthority.create(CLUSTER);
-    const seeds = Array.from({ length: Math.min(SEEDS, size) }, (_, port) => `${network.hostOf(port)}:${GOSSIP_PORT}`);
+    const seeds = Array.from({ length: Math.min(SEEDS, size) }, (_, port) => places.gossipOf(port));
     const members: Member[] = [];
     for (let port = 0; port < size; port++) {
-      const [name, host] = [`${CLUSTER}-${port + 1}`, network.hostOf(port)];
+      const [name, api] = [`${CLUSTER}-${port + 1}`, places.apiOf(port)];
       const home = join(dir, name);
       await mkdir(home);
       const config = {
         node_dir: join(home, "disk", "node"), // `disk` is where a scenario may mount one.
         worker: name,
         cluster: { name: CLUSTER },
-        gossip: { address: `${host}:${GOSSIP_PORT}`, seeds, ...(await authority.issue(join(home, "tls"))) },
-        api: { address: `${host}:${API_PORT}` },
+        gossip: { address: places.gossipOf(port), seeds, ...(await authority.issue(join(home, "tls"))) },
+        api: { address: api },
         query: { readers: 1 },
       };
       writeFileSync(join(home, "agent.toml"), stringify(config));
-      const api = `http://${host}:${API_PORT}`;
-      members.push(new Member({ name, port, dir: home, api, within: network.within(port) }));
+      members.push(new Member({ name, port, dir: home, api: `http://${api}`, within: places.within(port) }));
     }
     return new Cluster(members);
   }

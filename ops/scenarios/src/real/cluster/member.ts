@@ -13,6 +13,8 @@ const PROGRAM = fileURLToPath(import.meta.resolve("@patina/regional/package.json
 );
 const ASK_TIMEOUT_MS = 3000;
 const READY_WITHIN_MS = 60_000;
+/** What Linux counts a process's time in. */
+const TICK_MS = 10;
 
 export interface MemberPlace {
   readonly name: string;
@@ -20,7 +22,7 @@ export interface MemberPlace {
   readonly dir: string;
   readonly api: string;
   /** Runs a program where it lives. */
-  readonly within: readonly [string, ...string[]];
+  readonly within: readonly string[];
 }
 
 /** What it holds, and that its content is what all of that comes to. */
@@ -50,7 +52,7 @@ export class Member {
   readonly port: number;
   readonly dir: string;
   readonly client: PatinaClient;
-  readonly #within: readonly [string, ...string[]];
+  readonly #within: readonly string[];
   #env: Readonly<Record<string, string>> = {};
   #process: ChildProcess | undefined;
   #node: string | undefined;
@@ -74,8 +76,8 @@ export class Member {
 
   start(): void {
     const log = openSync(this.#log, "a");
-    const [command, ...args] = this.#within;
-    const child = spawn(command, [...args, process.execPath, PROGRAM, "--config", join(this.dir, "agent.toml"), "--exit-with-parent"], {
+    const [command = process.execPath, ...args] = [...this.#within, process.execPath];
+    const child = spawn(command, [...args, PROGRAM, "--config", join(this.dir, "agent.toml"), "--exit-with-parent"], {
       stdio: ["pipe", log, log],
       env: { ...process.env, ...this.#env },
     }); // prettier-ignore
@@ -141,6 +143,16 @@ export class Member {
   logged(sinceMs = 0): Logged[] {
     const lines = existsSync(this.#log) ? readFileSync(this.#log, "utf8").split("\n") : [];
     return lines.filter((line) => line.startsWith("{") && line.endsWith("}")).map((line) => JSON.parse(line) as Logged).filter(({ time }) => time >= sinceMs); // prettier-ignore
+  }
+
+  /** What it has spent on the machine's cores so far. */
+  cpuMs(): number {
+    const stat = readFileSync(`/proc/${this.#process?.pid ?? "self"}/stat`, "utf8");
+    const [user, system] = stat
+      .slice(stat.lastIndexOf(")") + 2)
+      .split(" ")
+      .slice(11, 13);
+    return (Number(user) + Number(system)) * TICK_MS;
   }
 
   lastWords(): string {

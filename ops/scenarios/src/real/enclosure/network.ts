@@ -11,6 +11,8 @@ import { run } from "./command.js";
 
 const MEMBERS_MAX = 200;
 const FIRST_HOST = 10;
+const GOSSIP_PORT = 7946;
+const API_PORT = 8080;
 /** What may wait for a limited link: longer than that, packets are dropped, as by a router. */
 const LIMIT_QUEUE_MS = 400;
 
@@ -32,9 +34,12 @@ export class Network {
     for (const port of this.#drops.keys()) addMember(port);
   }
 
-  /** Where a member is reached. */
-  hostOf(port: Port): string {
-    return `10.77.0.${FIRST_HOST + port}`;
+  gossipOf(port: Port): string {
+    return `${hostOf(port)}:${GOSSIP_PORT}`;
+  }
+
+  apiOf(port: Port): string {
+    return `${hostOf(port)}:${API_PORT}`;
   }
 
   /** The command that runs a program where a member lives. */
@@ -44,7 +49,7 @@ export class Network {
 
   /** What these say no longer reaches those. The other way is open, as far as it is not cut, too. */
   cut(from: readonly Port[], to: readonly Port[]): void {
-    const hosts = from.map((port) => this.hostOf(port)).join(", ");
+    const hosts = from.map((port) => hostOf(port)).join(", ");
     for (const port of to) this.#drop(port, `ip saddr { ${hosts} } drop`);
   }
 
@@ -89,13 +94,17 @@ function addMember(port: Port): void {
   const [name, link] = [nameOf(port), linkOf(port)];
   run("ip", ["netns", "add", name]);
   run("ip", ["-batch", "-"], lines([`link add ${link} type veth peer name eth0 netns ${name}`, `link set ${link} master hub up`])); // prettier-ignore
-  const host = `addr add 10.77.0.${FIRST_HOST + port}/24 dev eth0`;
+  const host = `addr add ${hostOf(port)}/24 dev eth0`;
   run("ip", ["-n", name, "-batch", "-"], lines(["link set lo up", host, "link set eth0 up"]));
 }
 
 /** Both ends of a member's link: what leaves the one arrives at the other. */
 function ends(port: Port): [device: string, ...at: string[]][] {
   return [["eth0", "-n", nameOf(port)], [linkOf(port)]];
+}
+
+function hostOf(port: Port): string {
+  return `10.77.0.${FIRST_HOST + port}`;
 }
 
 function nameOf(port: Port): string {

@@ -8,7 +8,7 @@ import { mkdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { freePort } from "./loopback.js";
+import { freePort } from "../loopback.js";
 
 export const REDIS_SERVER = "redis-server";
 const CHANNEL = "seen";

@@ -1,20 +1,20 @@
 /**
- * Gossip: from a durable write on one agent to the row being readable on another, at a steady rate; how many writes a
+ * Three agents on one thread: from a durable write on one agent to the row being readable on another, at a steady rate; how many writes a
  * second an agent acknowledges; and what a change costs on the wire. Beside it a bare WebSocket round trip, a bare
  * durable upsert, and Redis where it is installed.
  */
 import { join } from "node:path";
 import { must } from "@patina/base";
-import { BareDatabase, rowsWrite } from "../databases.js";
-import { type Machine, Machines } from "../machines.js";
-import { blockingRate, closedLoopRate, type Delivery, pacedLatencies } from "../pacing.js";
-import { isOnPath } from "../programs.js";
-import { REDIS_SERVER, RedisPair } from "../redis.js";
-import { Region } from "../region.js";
-import { type Figure, figure, type Measured, unmeasured } from "../report.js";
-import { interleave, percentile, type RoundOptions, type Turn } from "../rounds.js";
-import { WsEcho } from "../ws-echo.js";
-import type { SuiteOptions } from "./suite.js";
+import { BareDatabase, rowsWrite } from "../../databases.js";
+import { type Machine, Machines } from "../../machines.js";
+import { blockingRate, closedLoopRate, type Delivery, pacedLatencies } from "../../pacing.js";
+import { isOnPath } from "../../programs.js";
+import { REDIS_SERVER, RedisPair } from "../../peers/redis.js";
+import { Region } from "../../region.js";
+import { type Figure, figure, type Measured, unmeasured } from "../../report.js";
+import { interleave, percentile, type RoundOptions, type Turn } from "../../rounds.js";
+import { WsEcho } from "../../ws-echo.js";
+import type { SuiteOptions } from "../suite.js";
 
 const AGENTS = "agent write → visible on another";
 /** Rows that are written again and again; more than are ever on their way at once. */
@@ -23,12 +23,11 @@ const RATES = [20, 200] as const;
 /** The rate at which bytes are counted: high enough that heartbeats and anti-entropy are shared by many changes. */
 const BYTES_AT_RATE = 200;
 const IN_FLIGHT = 64;
-const OTHER_PEERS = ["etcd", "nats-server", "serf"] as const;
 
 const FULL = { rounds: 5, pacedSeconds: 4, closedSeconds: 2 };
 const QUICK = { rounds: 2, pacedSeconds: 0.7, closedSeconds: 0.4 };
 
-export async function gossipSuite({ isQuick, dir, rng }: SuiteOptions): Promise<Figure[]> {
+export async function oneProcessFigures({ isQuick, dir, rng }: SuiteOptions): Promise<Figure[]> {
   const sizes = isQuick ? QUICK : FULL;
   const machines = new Machines(MACHINES, rng.fork());
   const closing: (() => Promise<void> | void)[] = [];
@@ -53,7 +52,7 @@ export async function gossipSuite({ isQuick, dir, rng }: SuiteOptions): Promise<
     const figures: Figure[] = [];
     for (const rate of RATES) figures.push(...(await latencyFigures(writer, peers, rate, sizes.pacedSeconds, options)));
     figures.push(...(await rateFigures(writer, bare, sizes.closedSeconds, options)));
-    return [...figures, ...peersNotMeasured(redis)];
+    return redis === undefined ? [...figures, unmeasured(`${REDIS_SERVER}: absent`)] : figures;
   } finally {
     for (const close of closing.reverse()) await close();
   }
@@ -164,12 +163,4 @@ async function rateFigures(
       { versus: limit, better: "more" },
     ),
   ];
-}
-
-/** What is not compared with is named all the same, so that nobody takes silence for a comparison. */
-function peersNotMeasured(redis: RedisPair | undefined): Figure[] {
-  const others = OTHER_PEERS.map((peer) =>
-    unmeasured(`${peer}: ${isOnPath(peer) ? "present, not measured" : "absent"}`),
-  );
-  return redis === undefined ? [unmeasured(`${REDIS_SERVER}: absent`), ...others] : others;
 }

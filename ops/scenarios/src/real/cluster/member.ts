@@ -76,7 +76,7 @@ export class Member {
 
   start(): void {
     const log = openSync(this.#log, "a");
-    const [command = process.execPath, ...args] = [...this.#within, process.execPath];
+    const [command, ...args] = [...this.#within, process.execPath];
     const child = spawn(command, [...args, PROGRAM, "--config", join(this.dir, "agent.toml"), "--exit-with-parent"], {
       stdio: ["pipe", log, log],
       env: { ...process.env, ...this.#env },

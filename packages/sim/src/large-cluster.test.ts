@@ -1,7 +1,7 @@
 /** How changes spread in large clusters, where every member is reached by way of relays: how fast, and at what cost. */
 import { defaultAgentConfig } from "@patina/agent";
 import { expect, test } from "vitest";
-import { LargeCluster } from "./large-cluster.js";
+import { LargeCluster } from "./testing/large-cluster.js";
 
 test("64 members and fewer are told directly, once each", () => {
   const figures = new LargeCluster({ nodes: 40, deadShare: 0, stallProbability: 0, seed: 1 }).run(20);

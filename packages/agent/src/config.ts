@@ -44,7 +44,8 @@ export const testAgentConfig: AgentConfig = {
   membership: testMembershipConfig,
   gossip: testGossipConfig,
   applyBytesMax: 1 << 10,
-  peerQueueBytesMax: 16 << 10,
+  peerQueueBytesMax: 2 << 10,
   syncEveryMs: 300,
   collectAfterMs: 200,
+  greetingTimeoutMs: 1000,
 };

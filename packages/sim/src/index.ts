@@ -1,3 +1,3 @@
 /** Whole clusters in virtual time, from a seed, on the production classes. */
-export { runSeed, type SeedResult } from "./run-seed.js";
-export type { WrapStore } from "./sim-node.js";
+export { runSeed, type RunOptions, type SeedResult } from "./run/run-seed.js";
+export type { WrapStore } from "./machine/process.js";

@@ -53,23 +53,27 @@ export function checkRows({ chronicle }: World, { index, store }: Machine): void
 export function checkConverged(world: World): string[] {
   const stores = world.core.map(({ store }) => must(store, "a running node's store"));
   const isForked = world.chronicle.forked.size > 0;
-  if (isForked && !isForkExcused(world)) return ["C1: two histories go by one name and nobody has said so"];
-  const mayDiffer = isForked || awaitsTheLost(world, stores);
-  const tables = ["machines", "ledger", "leases"].flatMap((table) =>
-    unequal(`table ${table}`, stores, (store) => rowsText(store.read(`SELECT * FROM ${table} ORDER BY id`))),
-  );
-  const same = [
-    ...unequal("the holdings", stores, (store) => textOf(store.holdings(), ":")),
-    ...(mayDiffer ? [] : [...unequal("the digest", stores, (store) => store.digest()), ...tables, ...chains(stores)]),
+  const states = [
+    ...unequal("the digest", stores, (store) => store.digest()),
+    ...["machines", "ledger", "leases"].flatMap((table) =>
+      unequal(`table ${table}`, stores, (store) => rowsText(store.read(`SELECT * FROM ${table} ORDER BY id`))),
+    ),
+    ...(isForked ? [] : chains(stores)),
   ];
-  return [...same, ...lostWrites(world, stores)];
+  const isExplained = awaitsTheLost(world, stores) || (isForked && isForkFound(world));
+  const holdings = unequal("the holdings", stores, (store) => textOf(store.holdings(), ":"));
+  const isNobodyLeft = world.core.every(({ wasGivenUp }) => wasGivenUp);
+  return [
+    ...holdings,
+    ...(isExplained ? [] : states),
+    ...lostWrites(world, stores),
+    ...(isNobodyLeft ? ["C4: everybody was given up by somebody, and all began with nothing"] : []),
+  ];
 }
 
-/** Where a node was copied or put back, its two histories differ for good: somebody must have found that out. */
-function isForkExcused({ coverage, chronicle }: World): boolean {
-  const isFound =
-    coverage.seen.has("two histories under one name were found") || coverage.seen.has("an old disk was found out");
-  return isFound || chronicle.forked.size === 0;
+/** Where a node was copied or put back, its two histories may differ for good: then somebody must have found that out. */
+function isForkFound({ coverage }: World): boolean {
+  return coverage.seen.has("two histories under one name were found") || coverage.seen.has("an old disk was found out");
 }
 
 /**

@@ -11,7 +11,7 @@ import type { Chronicle } from "./chronicle.js";
  * What makes a node seem dead to a detector without fault: then a false death is a loss of time, not an error. A clock that
  * is off by more than a minute belongs to it: boot numbers seem to be from the future, and nothing is believed of those.
  */
-const FOUL_WEATHER: readonly FaultClass[] = ["clock-step", "clock-drift", "loss", "reordering", "delay", "asymmetric-delay", "clog", "partition", "stall", "long-stall", "twin"]; // prettier-ignore
+const FOUL_WEATHER: readonly FaultClass[] = ["clock-step", "clock-drift", "loss", "reordering", "delay", "asymmetric-delay", "clog", "partition", "long-partition", "stall", "long-stall", "twin"]; // prettier-ignore
 
 /** A member that was seen in an event, and when. */
 interface Seen {

@@ -10,6 +10,9 @@ export function networkFaults(scene: Scene): TimedFault[] {
       at(atMs, { kind: "partition", cut: cutOf(rng, nodes) }),
       at(Math.min(endMs, atMs + rng.between(300, 5000)), { kind: "heal" }),
     ]),
+    ...occasions(scene, "long-partition", 1, () => [
+      at(scene.startMs + 200, { kind: "partition", cut: cutOf(rng, nodes) }), // To the end: others are given up meanwhile.
+    ]),
     ...occasions(scene, "clog", 3, (node, atMs) => [at(atMs, { kind: "clog", node, forMs: rng.between(50, 3000) })]),
     ...occasions(scene, "stream-reset", 6, (node, atMs) => [at(atMs, { kind: "reset-streams", node })]),
     ...occasions(scene, "slow-reader", 1, (node, atMs) => [

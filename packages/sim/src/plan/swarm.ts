@@ -12,6 +12,7 @@ const ODDS = {
   "asymmetric-delay": 0.3,
   clog: 0.3,
   partition: 0.4,
+  "long-partition": 0.1,
   "stream-reset": 0.4,
   "slow-reader": 0.3,
   crash: 0.4,

@@ -353,7 +353,8 @@ export class World {
 
   /** What a runtime does with a database that must not be used any more. */
   #startOver(machine: Machine, reason: string): void {
-    this.coverage.seen.add(/old copy/.test(reason) ? "an old disk was found out" : "a member was given up");
+    machine.wasGivenUp = !/old copy/.test(reason);
+    this.coverage.seen.add(machine.wasGivenUp ? "a member was given up" : "an old disk was found out");
     excuseLost(this, machine);
     this.#stopProcess(machine);
     machine.disk.abandon();

@@ -2,6 +2,8 @@
  * Bugs that a store could have, each a precise replacement in one file and the test that must fail with it. A test that
  * cannot fail proves nothing: this list shows that ours can. The text to replace must be there exactly once.
  */
+import { PLANTED_IN_CLUSTERS } from "./planted-in-clusters.mjs";
+
 const STORE = "packages/store/src";
 const FLEET = `${STORE}/proof/fleet.test.ts`;
 const SMALL = `${STORE}/proof/small-scope.test.ts`;
@@ -352,4 +354,5 @@ export const PLANTED = [
     to: "",
     test: "packages/gossip/src/stability.test.ts",
   },
+  ...PLANTED_IN_CLUSTERS,
 ];

@@ -3,7 +3,7 @@ export interface Scenario {
   readonly id: string;
   readonly title: string;
   /** What went wrong; nothing when it went well. */
-  play(seed: number): string[];
+  readonly play: (seed: number) => string[];
 }
 
 /** One finding, unless it is so. */

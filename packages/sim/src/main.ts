@@ -3,6 +3,7 @@
  *
  *   --seed N [--plan FILE]                one seed, or what a failed run of it was cut down to
  *   --seeds COUNT [--from N] [--jobs N]   many, over a few threads, and which rare paths they went down
+ *   --detection                           how fast the failure detector is, and how often wrong, in crowds of 10 to 1,000
  *   --twice                               each seed twice, to prove that it gives the same trace again
  *
  * Exits 1 when any run had findings.
@@ -11,12 +12,14 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { runSeeds } from "./campaign/campaign.js";
+import { printDetection } from "./crowd/report.js";
 import { Tally } from "./coverage/tally.js";
 import { parsePlan, planText } from "./plan/plan-text.js";
 import { failureText } from "./run/failure.js";
 import { runSeed, type SeedResult } from "./run/run-seed.js";
 
-const USAGE = "usage: npm run sim -- [--seed N [--plan FILE] | --seeds COUNT --from N --jobs N] [--twice]\n";
+const USAGE =
+  "usage: npm run sim -- [--seed N [--plan FILE] | --seeds COUNT --from N --jobs N] [--twice] | --detection\n";
 
 const { values } = parseArgs({
   options: {
@@ -25,6 +28,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "200" },
     from: { type: "string", default: "1" },
     jobs: { type: "string", default: String(Math.min(2, availableParallelism())) },
+    detection: { type: "boolean", default: false },
     twice: { type: "boolean", default: false },
   },
 });
@@ -35,7 +39,8 @@ if (!numbers.every((it) => Number.isSafeInteger(it) && it > 0)) {
   process.stderr.write(USAGE);
   process.exit(2);
 }
-process.exitCode = (values.seed === undefined ? await runMany() : runOne(from)) ? 0 : 1;
+if (values.detection) printDetection(say);
+else process.exitCode = (values.seed === undefined ? await runMany() : runOne(from)) ? 0 : 1;
 
 function runOne(seed: number): boolean {
   const plan = values.plan === undefined ? {} : { plan: parsePlan(readFileSync(values.plan, "utf8")) };

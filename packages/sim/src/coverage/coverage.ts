@@ -19,14 +19,8 @@ export class Coverage {
   }
 
   onStep(node: number, agent: Agent, input: Input, effects: readonly Effect[], nowMs: number): void {
-    switch (input.kind) {
-      case "wake":
-        this.#onWake(input.timer, agent, effects, nowMs);
-        break;
-      case "stream-frame":
-        this.#onFrame(input.bytes, agent);
-        break;
-    }
+    if (input.kind === "wake") this.#onWake(input.timer, agent, effects, nowMs);
+    if (input.kind === "stream-frame") this.#onFrame(input.bytes, agent);
     this.#messages.onStep(node, input, effects);
     for (const effect of effects) {
       if (effect.kind === "event") this.#onEvent(effect.event);

@@ -14,6 +14,7 @@ import {
   type Holdings,
   holds,
   type OriginId,
+  type Ownership,
   type Ranges,
   type Write,
   type WriteOutcome,
@@ -32,6 +33,9 @@ export interface WrittenRow {
   readonly owner: string | undefined;
   readonly text: string | undefined;
 }
+
+/** A row without owners, or none at all. */
+const NOBODYS: Ownership = { epoch: 0, owner: undefined };
 
 export interface WitnessReport {
   committed(change: Change, rows: readonly WrittenRow[]): void;
@@ -172,7 +176,7 @@ export class Witness implements StorePort {
     const row = this.#store.read(`SELECT ${columns} FROM ${table} WHERE id = ?`, key)[0];
     if ((row === undefined) !== (kind === "delete"))
       this.#report.broken("C5", `a commit of ${table} is not what is there`);
-    const { epoch = 0, owner = undefined } = table === "leases" ? (this.#store.ownership(table, key) ?? {}) : {};
+    const { epoch, owner } = table === "leases" ? (this.#store.ownership(table, key) ?? NOBODYS) : NOBODYS;
     return [{ table, key: String(key[0]), epoch, owner, text: row?.map(String).join("|") }];
   }
 }

@@ -39,7 +39,7 @@ const ODDS = {
 
 export type FaultClass = keyof typeof ODDS;
 
-export const FAULT_CLASSES = Object.keys(ODDS) as readonly FaultClass[];
+const FAULT_CLASSES = Object.keys(ODDS) as readonly FaultClass[];
 
 /** Now and then none at all: what is asserted of a quiet cluster is the strictest. */
 const QUIET = 0.03;

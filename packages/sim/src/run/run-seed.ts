@@ -4,6 +4,7 @@
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { assert } from "@patina/base";
 import { checkNow, checkQuiet } from "../checkers/check.js";
 import type { PathName } from "../coverage/paths.js";
 import type { WrapStore } from "../machine/process.js";
@@ -16,6 +17,8 @@ const CONVERGE_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 500;
 /** Steps between two looks at what must always hold. */
 const CHECK_EVERY_STEPS = 400;
+/** The largest runs take a tenth of it: beyond, the cluster turns in a circle. */
+const STEPS_MAX = 600_000;
 
 export interface SeedResult {
   readonly seed: number;
@@ -77,6 +80,7 @@ function play(world: World): { problems: readonly string[]; healedMs: number } {
   const { findings } = world.chronicle;
   const look = (): void => {
     if (world.steps % CHECK_EVERY_STEPS === 0) checkNow(world, world.steps / CHECK_EVERY_STEPS);
+    assert(world.steps < STEPS_MAX, "a run comes to an end");
   };
   world.start();
   world.runUntil(world.plan.faultsEndMs, look);

@@ -51,7 +51,7 @@ export const absurdIncarnation: Scenario = {
   play(seed) {
     const crowd = new Crowd({ size: 6, seed });
     crowd.run(5000);
-    for (const incarnation of [2 ** 32 - 1, Number.MAX_SAFE_INTEGER - 1]) {
+    for (const incarnation of [2 ** 32 - 1, Number.MAX_SAFE_INTEGER - 1, Number.MAX_SAFE_INTEGER]) {
       for (const observer of [0, 1, 2])
         tell(crowd, observer, recordOf(4, 1, 0, "alive"), recordOf(3, 1, incarnation, "dead"));
       crowd.run(40_000);

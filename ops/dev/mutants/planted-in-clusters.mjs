@@ -161,14 +161,7 @@ export const PLANTED_IN_CLUSTERS = [
     file: `${MEMBERSHIP}/membership.ts`,
     from: '    this.#outbox.arm("reconnect", this.#config.reconnectIntervalMs, now);\n    this.#outbox.arm("reap"',
     to: '    this.#outbox.arm("reap"',
-    test: SEEDS,
-  },
-  {
-    name: "membership: rosters that differ are left as they are",
-    file: `${MEMBERSHIP}/exchange.ts`,
-    from: "if (rosterHash === this.#roster.hash) return;",
-    to: "if (rosterHash !== -1) return;",
-    test: SCENARIOS,
+    test: `${MEMBERSHIP}/network.test.ts`,
   },
   {
     name: "membership: the dead are buried on hearsay",

@@ -38,6 +38,13 @@ export const PLANTED_IN_CLUSTERS = [
     test: SEEDS,
   },
   {
+    name: "gossip: one answer is taken for an answer to every request",
+    file: `${GOSSIP}/anti-entropy.ts`,
+    from: "this.#forgetAsked(peer, Math.min(...requests));",
+    to: "this.#forgetAsked(peer, Math.max(...requests));",
+    test: `${GOSSIP}/decide.test.ts`,
+  },
+  {
     name: "agent: anti-entropy begins one round and no more",
     file: `${AGENT}/replica.ts`,
     from: "return [this.#wakeForSync(), ...this.#collect(now),",

@@ -160,7 +160,7 @@ export class Replica {
         this.#owe(frame.basis);
         return [];
       case "repaired":
-        this.#antiEntropy.forgetAsked(from);
+        this.#antiEntropy.onRepaired(from);
         return frame.isComplete || !this.#hasAdvanced() ? [] : this.compareWith(from, now);
     }
   }

@@ -21,11 +21,11 @@ export class Chronicle {
   readonly acknowledged: Acknowledged[] = [];
   /** Acknowledged writes whose only copies were on disks that were lost. */
   readonly excused = new Set<string>();
-  /** Origins that issued a version twice: a disk was put back or copied. What they say is not one history. */
+  /** Origins that issued a version twice, or on two machines: a disk was put back or copied. What they say is not one history. */
   readonly forked = new Set<OriginId>();
   /** Rules that did not hold, each with its letter. */
   readonly findings: string[] = [];
-  readonly #lastStamp = new Map<OriginId, { version: number; hlc: bigint }>();
+  readonly #lastStamp = new Map<OriginId, { node: number; version: number; hlc: bigint }>();
   readonly #rows = new Map<string, RowState[]>();
 
   /** A rule did not hold. Only the first few are kept: the rest follows from them. */
@@ -34,12 +34,12 @@ export class Chronicle {
   }
 
   /** H1: an origin's stamps only grow, whatever its clock does. */
-  committed({ origin, version, hlc }: Change, rows: readonly WrittenRow[]): void {
+  committed(node: number, { origin, version, hlc }: Change, rows: readonly WrittenRow[]): void {
     const last = this.#lastStamp.get(origin);
-    if (last !== undefined && version <= last.version) this.forked.add(origin);
+    if (last !== undefined && (version <= last.version || last.node !== node)) this.forked.add(origin);
     else if (last !== undefined && hlc <= last.hlc)
       this.broken("H1", `${origin} stamped ${version} no later than the one before`);
-    if (last === undefined || version > last.version) this.#lastStamp.set(origin, { version, hlc });
+    if (last === undefined || version > last.version) this.#lastStamp.set(origin, { node, version, hlc });
     for (const row of rows) this.#note({ ...row, stamp: { epoch: row.epoch, hlc, origin, version } });
   }
 

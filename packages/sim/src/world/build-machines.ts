@@ -22,7 +22,7 @@ export function buildMachines(world: World, home: string, wrapStore: WrapStore |
         rng: rng.fork(),
         wrapStore,
         report: {
-          committed: (change, rows) => chronicle.committed(change, rows),
+          committed: (change, rows) => chronicle.committed(index, change, rows),
           broken: (rule, what) => chronicle.broken(rule, `node ${index}: ${what}`),
           passed: (path) => coverage.seen.add(path),
         },

@@ -2,6 +2,8 @@
  * Bugs that a store could have, each a precise replacement in one file and the test that must fail with it. A test that
  * cannot fail proves nothing: this list shows that ours can. The text to replace must be there exactly once.
  */
+import { PLANTED_IN_CLUSTERS } from "./planted-in-clusters.mjs";
+
 const STORE = "packages/store/src";
 const FLEET = `${STORE}/proof/fleet.test.ts`;
 const SMALL = `${STORE}/proof/small-scope.test.ts`;
@@ -357,14 +359,14 @@ export const PLANTED = [
     file: `${STORE}/log/change-log.ts`,
     from: "const part = Math.max(MORE_FROM, Number(this.#lastPart.get(origin, version)) + 1);",
     to: "const part = 0;",
-    test: "packages/sim/src/store-suite.test.ts",
+    test: "packages/sim/src/machine/store-suite.test.ts",
   },
   {
     name: "a snapshot leaves out the dead",
     file: `${STORE}/log/snapshot.ts`,
     from: "const [TABLES, ASIDE, END] = [0, 1, 3];",
     to: "const [TABLES, ASIDE, END] = [0, 1, 2];",
-    test: "packages/sim/src/store-suite.test.ts",
+    test: "packages/sim/src/machine/store-suite.test.ts",
   },
   {
     name: "a member counts as holding what a snapshot's sender holds before the last piece",
@@ -401,4 +403,5 @@ export const PLANTED = [
     to: "const isRepairDue = false && ",
     test: "packages/agent/src/links.test.ts",
   },
+  ...PLANTED_IN_CLUSTERS,
 ];

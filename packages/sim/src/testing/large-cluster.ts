@@ -7,7 +7,7 @@ import { Agent, type AgentConfig, defaultAgentConfig, type Effect, type Input } 
 import { cluster, idOf, ModelStore } from "@patina/agent/testing";
 import { type NodeId, type Now, Rng, type Write } from "@patina/base";
 import { decodeFrame } from "@patina/gossip";
-import { EventQueue } from "../event-queue.js";
+import { EventQueue } from "../world/event-queue.js";
 
 export interface LargeClusterOptions {
   readonly nodes: number;

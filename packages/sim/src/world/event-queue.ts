@@ -14,8 +14,12 @@ export class EventQueue<T> {
   }
 
   push(atMs: number, item: T): void {
+    this.pushBack({ atMs, order: this.#scheduled++, item });
+  }
+
+  /** Puts an entry back where it was. */
+  pushBack(entry: Entry<T>): void {
     const heap = this.#heap;
-    const entry = { atMs, order: this.#scheduled++, item };
     let at = heap.push(entry) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -27,7 +31,7 @@ export class EventQueue<T> {
     heap[at] = entry;
   }
 
-  pop(): { atMs: number; item: T } | undefined {
+  pop(): Entry<T> | undefined {
     const heap = this.#heap;
     const first = heap[0];
     const last = heap.pop();

@@ -1,6 +1,6 @@
 /** The membership thread, seen from the main one. */
 import { Worker } from "node:worker_threads";
-import { AppError, type NodeId } from "@patina/base";
+import { AppError } from "@patina/base";
 import type { AgentEvent, MemberInput, RefusedInput } from "@patina/agent";
 import type { Keyring } from "@patina/security";
 import type { BlackBox } from "./black-box.js";
@@ -56,8 +56,9 @@ export class MembershipThread {
     return this.#status;
   }
 
-  heard(node: NodeId): void {
-    this.#post({ kind: "heard", node });
+  /** What streams say of a member. */
+  tell(sign: Extract<ToMembership, { kind: "heard" | "unreachable" }>): void {
+    this.#post(sign);
   }
 
   replaceKeys(keyring: Keyring): void {

@@ -33,6 +33,10 @@ const EPOCH_MS = 1_790_000_000_000;
 /** Datagrams that libuv reads in one turn, between which timers run. */
 const READS_PER_TURN = 32;
 const TURN_MS = 0.1;
+/** Up to so many members, each has a stream to each; beyond, to its group and its contacts. */
+const DIRECT_MEMBERS_MAX = 64;
+/** How long after its end a process is redialed. */
+const REDIALED_MS = [100, 400] as const;
 
 type Due =
   | { readonly kind: "input"; readonly node: number; readonly life: number; readonly input: MembershipInput }
@@ -112,6 +116,18 @@ export class Crowd {
     const node = must(this.#nodes[index], "a node");
     node.membership = undefined;
     node.life++;
+  }
+
+  /** Its process is gone, its machine is not: members with a stream to it find it broken, redial, and are refused. */
+  kill(index: number): void {
+    this.crash(index);
+    const linked = this.#rng.shuffle(this.up).slice(0, this.size <= DIRECT_MEMBERS_MAX ? this.size : 3 * Math.sqrt(this.size)); // prettier-ignore
+    for (const by of linked) {
+      this.#schedule(by, this.nowMs + this.#rng.between(...REDIALED_MS), {
+        kind: "unreachable",
+        node: nodeIdOf(index),
+      });
+    }
   }
 
   /** Nothing runs until then; afterwards timers come first, then what has been received, a few datagrams a turn. */

@@ -17,8 +17,11 @@ export interface Detection {
 const JOIN_WITHIN_MS = 60_000;
 const DETECT_WITHIN_MS = 120_000;
 
-/** One node of `size` crashes, once for every seed. */
-export function measureDetection(size: number, seeds: number): Detection {
+/** `kill`: a process ends, and its machine refuses whoever redials. `power`: the machine is gone, too. */
+export type Ending = "kill" | "power";
+
+/** One node of `size` ends, once for every seed. */
+export function measureDetection(size: number, seeds: number, ending: Ending): Detection {
   const times: number[] = [];
   let joinedMs = 0;
   for (let seed = 1; seed <= seeds; seed++) {
@@ -26,7 +29,7 @@ export function measureDetection(size: number, seeds: number): Detection {
     crowd.runUntil(() => crowd.isOne, JOIN_WITHIN_MS);
     joinedMs = Math.max(joinedMs, crowd.nowMs);
     crowd.run(new Rng(seed).between(0, 2000));
-    times.push(...timesToBury(crowd, 2 + (seed % (size - 2))));
+    times.push(...timesToBury(crowd, 2 + (seed % (size - 2)), ending));
   }
   times.sort((a, b) => a - b);
   const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(share * times.length))] ?? Infinity;
@@ -34,10 +37,11 @@ export function measureDetection(size: number, seeds: number): Detection {
 }
 
 /** By observer; `Infinity` for one that has not found out in time. */
-function timesToBury(crowd: Crowd, victim: number): number[] {
+function timesToBury(crowd: Crowd, victim: number, ending: Ending): number[] {
   const crashedMs = crowd.nowMs;
   crowd.seen.length = 0;
-  crowd.crash(victim);
+  if (ending === "kill") crowd.kill(victim);
+  else crowd.crash(victim);
   const deaths = (): Map<number, number> =>
     new Map(
       crowd.seen.flatMap(({ by, of, member, atMs }) => (of === victim && member.state === "dead" ? [[by, atMs]] : [])),

@@ -1,5 +1,5 @@
 /** The failure detector's figures as a table, smallest crowd first, each line as soon as it is there. */
-import { countFalseDeaths, measureDetection, measureMassRestart, ROUGH_WEATHER } from "./detection.js";
+import { countFalseDeaths, type Ending, measureDetection, measureMassRestart, ROUGH_WEATHER } from "./detection.js";
 import { Crowd } from "./crowd.js";
 
 /** Crowds, and from how many seeds: the cost of one grows with the square of its size. */
@@ -8,7 +8,10 @@ const SIZES: readonly (readonly [size: number, seeds: number])[] = [
   [30, 20],
   [100, 5],
   [300, 1],
-  [1000, 1],
+];
+const ENDINGS: readonly (readonly [ending: Ending, what: string])[] = [
+  ["kill", "that a process has ended"],
+  ["power", "that a machine has ended"],
 ];
 const STALLS = { share: 0.08, forMs: 4000, everyMs: 12_000 };
 const RESTARTED = [10, 100, 300] as const;
@@ -24,13 +27,15 @@ export function printDetection(say: (line: string) => void): void {
   for (const size of RESTARTED) {
     say(`${size} nodes restarted within 5 s: one again after ${seconds(measureMassRestart(size, 1, 5000))}`);
   }
-  say("a crash is known to all observers after");
-  for (const [size, seeds] of SIZES) {
-    const { medianMs, p99Ms, slowestMs, joinedMs } = measureDetection(size, seeds);
-    const joined = `(joined within ${seconds(joinedMs)}; ${seeds} crashes)`;
-    say(
-      `  ${String(size).padStart(5)} nodes: median ${seconds(medianMs)}, p99 ${seconds(p99Ms)}, slowest ${seconds(slowestMs)} ${joined}`,
-    );
+  for (const [ending, what] of ENDINGS) {
+    say(`${what} is known to all observers after`);
+    for (const [size, seeds] of SIZES) {
+      const { medianMs, p99Ms, slowestMs, joinedMs } = measureDetection(size, seeds, ending);
+      const joined = `(joined within ${seconds(joinedMs)}; ${seeds} crashes)`;
+      say(
+        `  ${String(size).padStart(5)} nodes: median ${seconds(medianMs)}, p99 ${seconds(p99Ms)}, slowest ${seconds(slowestMs)} ${joined}`,
+      );
+    }
   }
 }
 

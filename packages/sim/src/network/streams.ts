@@ -54,6 +54,7 @@ export class Streams {
         kind: "stream-closed",
         stream,
         reason: "unreachable",
+        isRefused: to === undefined,
       });
     }
     const acceptor = { ...to, stream: `in-${++this.#accepted}` };

@@ -13,7 +13,8 @@ import { PLANTED } from "./planted.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 /** What the tests of the list need of the house. */
-const PACKAGES = ["base", "store", "gossip"];
+const PACKAGES = ["base", "store", "gossip", "membership", "agent", "sim"];
+const SCENARIOS = "ops/scenarios";
 const DEADLINE_MS = 300_000;
 
 /** A house of its own, whose packages are copies and whose other modules are ours. */
@@ -22,6 +23,7 @@ function copyHouse() {
   for (const path of ["package.json", "ops/dev/vitest.config.ts"]) cpSync(join(root, path), join(home, path));
   writeFileSync(join(home, "tsconfig.json"), JSON.stringify({ files: [], compilerOptions: readCompilerOptions() }));
   for (const name of PACKAGES) cpSync(join(root, "packages", name), join(home, "packages", name), { recursive: true });
+  cpSync(join(root, SCENARIOS), join(home, SCENARIOS), { recursive: true });
   mkdirSync(join(home, "node_modules/@patina"), { recursive: true });
   for (const name of readdirSync(join(root, "node_modules"))) {
     if (name !== "@patina" && name !== ".cache")

@@ -2,6 +2,8 @@
  * Bugs that a store could have, each a precise replacement in one file and the test that must fail with it. A test that
  * cannot fail proves nothing: this list shows that ours can. The text to replace must be there exactly once.
  */
+import { PLANTED_IN_CLUSTERS } from "./planted-in-clusters.mjs";
+
 const STORE = "packages/store/src";
 const FLEET = `${STORE}/proof/fleet.test.ts`;
 const SMALL = `${STORE}/proof/small-scope.test.ts`;
@@ -313,8 +315,8 @@ export const PLANTED = [
   {
     name: "of a large transaction only the first part is logged",
     file: `${STORE}/log/change-log.ts`,
-    from: "for (let part = 0, at = 0; at < keys.length; part++) {",
-    to: "for (let part = 0, at = 0; part < 1; part++) {",
+    from: "for (let part = first, at = 0; at < keys.length; part++) {",
+    to: "for (let part = first, at = 0; part < first + 1; part++) {",
     test: `${STORE}/log/change-log.test.ts`,
   },
   {
@@ -352,4 +354,54 @@ export const PLANTED = [
     to: "",
     test: "packages/gossip/src/stability.test.ts",
   },
+  {
+    name: "a snapshot's rows take the place of the version's own in the log",
+    file: `${STORE}/log/change-log.ts`,
+    from: "const part = Math.max(MORE_FROM, Number(this.#lastPart.get(origin, version)) + 1);",
+    to: "const part = 0;",
+    test: "packages/sim/src/machine/store-suite.test.ts",
+  },
+  {
+    name: "a snapshot leaves out the dead",
+    file: `${STORE}/log/snapshot.ts`,
+    from: "const [TABLES, ASIDE, END] = [0, 1, 3];",
+    to: "const [TABLES, ASIDE, END] = [0, 1, 2];",
+    test: "packages/sim/src/machine/store-suite.test.ts",
+  },
+  {
+    name: "a member counts as holding what a snapshot's sender holds before the last piece",
+    file: "packages/agent/src/bootstrap.ts",
+    from: "...(piece.next.length > 0 ? [this.#want(progress, now)] : this.#finish(progress)),",
+    to: "...(piece.next.length > 0 ? [this.#want(progress, now), ...this.#finish({ ...progress })] : []),",
+    test: "packages/agent/src/bootstrap.test.ts",
+  },
+  {
+    name: "a relay passes everything on again",
+    file: "packages/gossip/src/relayed.ts",
+    from: "if (this.#seen.has(id)) return false;",
+    to: "",
+    test: "packages/gossip/src/spread.test.ts",
+  },
+  {
+    name: "an origin's turn never ends",
+    file: "packages/gossip/src/inbox.ts",
+    from: "Math.min(this.#config.turnBytes, bytesMax - bytes)",
+    to: "bytesMax - bytes",
+    test: "packages/gossip/src/spread.test.ts",
+  },
+  {
+    name: "a lane that is full takes more",
+    file: "packages/agent/src/lanes.ts",
+    from: "if (isFull || (isChange && this.#isLagging)) return false;",
+    to: "",
+    test: "packages/agent/src/links.test.ts",
+  },
+  {
+    name: "repairs wait for everything else",
+    file: "packages/agent/src/lanes.ts",
+    from: "const isRepairDue = repair.bytes > 0 && ",
+    to: "const isRepairDue = false && ",
+    test: "packages/agent/src/links.test.ts",
+  },
+  ...PLANTED_IN_CLUSTERS,
 ];

@@ -1,46 +1,72 @@
 /**
- * `npm run scenarios [-- NAME…] [--short] [--members N] [--keep] [--list]` plays faults on real agents, each in namespaces of its own.
- * Exits 1 when one went wrong.
+ * `npm run scenarios [-- NAME…] [--list] [--seed N] [--short] [--members N] [--keep]`: plays accidents of other systems in
+ * simulation, and faults of real machines on real agents, each in namespaces of its own. Exits 1 when one went wrong.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { SCENARIOS } from "./list.js";
 import { runEnclosed, whyNotHere } from "./real/enclosure/enclosure.js";
 import { REAL_SCENARIOS } from "./real/list.js";
+import type { Scenario } from "./scenario.js";
 
 const ENCLOSED = fileURLToPath(new URL("./real/enclosed.js", import.meta.url));
 const INTERRUPTED = 130;
+const USAGE = "usage: npm run scenarios -- [NAME…] [--list] [--seed N] [--short] [--members N] [--keep]\n";
 
 const { values, positionals } = parseArgs({
   options: {
+    list: { type: "boolean", default: false },
+    seed: { type: "string", default: "1" },
     short: { type: "boolean", default: false },
     members: { type: "string" },
     keep: { type: "boolean", default: false },
-    list: { type: "boolean", default: false },
   },
   allowPositionals: true,
 });
-const chosen = REAL_SCENARIOS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-const size = Number(values.members ?? 2);
+
+const isChosen = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
+const simulated = SCENARIOS.filter(({ id }) => isChosen(id));
+const real = REAL_SCENARIOS.filter(({ name }) => isChosen(name));
+
 if (values.list) {
+  for (const { id, title } of SCENARIOS) process.stdout.write(`${id.padEnd(16)} ${title}\n`);
   for (const { name, title } of REAL_SCENARIOS) process.stdout.write(`${name.padEnd(16)} ${title}\n`);
-} else if (chosen.length < new Set(positionals).size || !Number.isInteger(size) || size < 2) {
-  const names = REAL_SCENARIOS.map(({ name }) => name).join(" | ");
-  process.stderr.write(`usage: npm run scenarios -- [${names}]… [--short] [--members N] [--keep] [--list]\n`);
-  process.exitCode = 2;
+} else if (isUnderstood()) {
+  const areGood = simulated.map(simulate);
+  process.exitCode = (await playAll()) || (areGood.includes(false) ? 1 : 0);
 } else {
-  process.exitCode = await playAll();
+  process.stderr.write(
+    `${USAGE}  NAME is one of ${[...SCENARIOS.map(({ id }) => id), ...REAL_SCENARIOS.map(({ name }) => name)].join(" ")}\n`,
+  );
+  process.exitCode = 2;
+}
+
+function isUnderstood(): boolean {
+  const members = Number(values.members ?? 2);
+  const areKnown = positionals.length === 0 || simulated.length + real.length === new Set(positionals).size;
+  return areKnown && Number.isSafeInteger(Number(values.seed)) && Number.isInteger(members) && members >= 2;
+}
+
+function simulate({ id, title, play }: Scenario): boolean {
+  const problems = play(Number(values.seed));
+  process.stdout.write(`${problems.length === 0 ? "ok    " : "FAILED"} ${id.padEnd(4)} ${title}\n`);
+  for (const problem of problems) process.stdout.write(`            ${problem}\n`);
+  return problems.length === 0;
 }
 
 async function playAll(): Promise<number> {
-  const cannot = whyNotHere();
+  const cannot = real.length === 0 ? undefined : whyNotHere();
+  const options = [
+    ...(values.short ? ["--short"] : []),
+    ...(values.members === undefined ? [] : ["--members", values.members]),
+  ];
   let status = 0;
-  for (const { name, whyNot } of chosen) {
+  for (const { name, whyNot } of real) {
     const reason = cannot ?? whyNot?.();
     if (reason !== undefined) {
       process.stdout.write(`${name}: skipped: ${reason}\n`);
       continue;
     }
-    const options = [...(values.short ? ["--short"] : []), ...(values.members === undefined ? [] : ["--members", values.members])]; // prettier-ignore
     const ended = await runEnclosed(ENCLOSED, [...options, name], values.keep);
     if (ended === INTERRUPTED) return ended;
     if (ended !== 0) status = 1;

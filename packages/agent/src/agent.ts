@@ -91,7 +91,7 @@ export class Agent {
         return [...effects, ...this.#replicate(this.#replica.compareWith(caughtUp, now))];
       }
       case "stream-closed":
-        return this.#onClosed(input.stream);
+        return this.#onClosed(input.stream, input.isRefused);
       case "refused":
         return [refused(input.from, `${input.transport}: ${input.reason}, ${input.times}×`)];
       case "write":
@@ -202,12 +202,12 @@ export class Agent {
     return [...this.#heard(from, now), ...this.#replicate(this.#replica.onFrame(from, frame, now))];
   }
 
-  #onClosed(stream: StreamId): Effect[] {
-    const { effects, node } = this.#links.onClosed(stream);
+  #onClosed(stream: StreamId, isRefused?: boolean): Effect[] {
+    const { effects, node } = this.#links.onClosed(stream, isRefused);
     if (node === undefined || this.#links.reachable().includes(node)) return effects;
     this.#heardMs.delete(node);
     this.#replica.forgetPeer(node);
-    return [...effects, { kind: "missed", node }];
+    return effects;
   }
 
   /** A frame from a member is evidence of its life, as good as an ack; but a flood of frames is no more than one. */

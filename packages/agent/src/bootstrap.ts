@@ -11,6 +11,8 @@ import {
   asAppError,
   type EmptyVersions,
   heldVersions,
+  holdAlso,
+  type Holding,
   type Holdings,
   NO_HOLDING,
   type NodeId,
@@ -21,6 +23,7 @@ import {
 } from "@patina/base";
 import type { Frame, SnapshotPiece } from "@patina/gossip";
 import type { AgentConfig } from "./config.js";
+import type { EarlyChanges } from "./early-changes.js";
 import type { StorePort } from "./ports.js";
 import { event, type ReplicaEffect, storeEvents } from "./replica-effect.js";
 
@@ -38,12 +41,14 @@ const START = new Uint8Array();
 export class Bootstrap {
   readonly #store: StorePort;
   readonly #config: AgentConfig["gossip"];
+  readonly #early: EarlyChanges;
   readonly #rng: Rng;
   #progress: Progress | undefined;
 
-  constructor(store: StorePort, config: AgentConfig, rng: Rng) {
+  constructor(store: StorePort, config: AgentConfig, early: EarlyChanges, rng: Rng) {
     this.#store = store;
     this.#config = config.gossip;
+    this.#early = early;
     this.#rng = rng;
   }
 
@@ -93,8 +98,14 @@ export class Bootstrap {
     const progress = this.#progress;
     if (progress?.peer !== from || this.#store.members.isNodeEvicted(from)) return [];
     try {
-      const { rows, quarantined, conflicts } = this.#store.join(piece.changes, piece.basis);
-      const unjoined = quarantined.map(({ change }) => change);
+      // What is stamped ahead of this clock comes by itself, later, and waits for its time as it always does.
+      const latest = this.#early.latestAccepted(now, this.#store.highWater());
+      const { rows, quarantined, conflicts } = this.#store.join(
+        piece.changes.filter(({ hlc }) => hlc <= latest),
+        piece.basis,
+      );
+      const early = piece.changes.filter(({ hlc }) => hlc > latest);
+      const unjoined = [...early, ...quarantined.map(({ change }) => change)];
       progress.held = intersect(progress.held, piece.holdings, unjoined);
       progress.after = piece.next;
       return [
@@ -110,11 +121,11 @@ export class Bootstrap {
   /** A peer wants a piece of what is here. */
   answer(to: NodeId, { after }: Extract<Frame, { kind: "snapshot-want" }>): ReplicaEffect[] {
     try {
-      const holdings = new Map(
-        [...this.#store.holdings()].map(([origin, { head, gaps }]) => {
-          return [origin, { head, gaps: gaps.union(this.#store.quarantinedIn(origin)) }] as const;
-        }),
-      );
+      const holdings = new Map<OriginId, Holding>();
+      for (const [origin, holding] of this.#store.holdings()) {
+        const applied = heldVersions(holding).subtract(this.#store.quarantinedIn(origin));
+        if (!applied.isEmpty) holdings.set(origin, holdAlso(NO_HOLDING, applied));
+      }
       const { changes, next } = this.#store.snapshot(
         after.length === 0 ? undefined : after,
         this.#config.snapshotBytes,

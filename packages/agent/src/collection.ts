@@ -32,13 +32,24 @@ export class Collection {
     if (heads !== undefined) this.#store.noteStable(heads, before);
   }
 
-  /** Enlisted nodes that have been gone for too long. One member, the first of those that are up, is to evict them. */
+  /**
+   * Enlisted nodes that have been gone for too long. One member, the first of those that are up, is to evict them, and only
+   * on behalf of most: two halves of a parted cluster that gave each other up would never take anything from each other again.
+   */
   overdue(up: readonly NodeId[], self: NodeId, now: Now): NodeId[] {
     for (const node of this.#goneSince.keys()) if (up.includes(node)) this.#goneSince.delete(node);
     const gone = this.#store.members.roster().filter((node) => node !== self && !up.includes(node));
     for (const node of gone) if (!this.#goneSince.has(node)) this.#goneSince.set(node, now.monotonicMs);
-    if (up.some((node) => node < self)) return [];
+    if (up.some((node) => node < self) || !this.#areMost(up, self)) return [];
     return gone.filter((node) => now.monotonicMs - (this.#goneSince.get(node) ?? Infinity) > this.#config.evictAfterMs);
+  }
+
+  /** Is this most of those enlisted, or just the half with the first of them? */
+  #areMost(up: readonly NodeId[], self: NodeId): boolean {
+    const roster = [...this.#store.members.roster()].sort();
+    const there = roster.filter((node) => node === self || up.includes(node));
+    const missing = roster.length - there.length;
+    return there.length > missing || (there.length === missing && there[0] === roster[0]);
   }
 
   /** From a member that was given up, only what it writes with a new database is taken. */

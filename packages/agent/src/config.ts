@@ -59,4 +59,5 @@ export const testAgentConfig: AgentConfig = {
   laneBytesMax: { control: 16 << 10, urgent: 8 << 10, own: 16 << 10, relayed: 8 << 10, repair: 8 << 10 },
   syncEveryMs: 300,
   collectAfterMs: 200,
+  greetingTimeoutMs: 1000,
 };

@@ -128,7 +128,7 @@ export class Links {
   }
 
   /** The stream is no more. Schedules a redial when it was ours and its member is still wanted. */
-  onClosed(id: StreamId): { effects: Effect[]; node: NodeId | undefined } {
+  onClosed(id: StreamId, isRefused = false): { effects: Effect[]; node: NodeId | undefined } {
     const stream = this.#streams.get(id);
     this.#streams.delete(id);
     const node = stream?.node;
@@ -140,11 +140,13 @@ export class Links {
     }
     const failures = this.#failures.get(node) ?? 0;
     this.#failures.set(node, failures + 1);
-    if (this.#redialing.has(node)) return { effects: [], node };
+    // Once for each time that it goes: how it was before says nothing, and the first redial found nobody.
+    const lost: Effect[] = isRefused && failures === 1 ? [{ kind: "unreachable", node }] : [];
+    if (this.#redialing.has(node)) return { effects: lost, node };
     this.#redialing.add(node);
     const { redialMinMs, redialMaxMs } = this.#config;
     const afterMs = Math.min(redialMaxMs, redialMinMs * 2 ** Math.min(failures, 16));
-    return { effects: [{ kind: "wake", afterMs, timer: { kind: "redial", node } }], node };
+    return { effects: [...lost, { kind: "wake", afterMs, timer: { kind: "redial", node } }], node };
   }
 
   /** So many bytes have left on a stream. Names its member when that lagged and has caught up. */

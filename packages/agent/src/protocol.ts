@@ -46,7 +46,13 @@ export type Input =
   | { readonly kind: "stream-frame"; readonly stream: StreamId; readonly bytes: Uint8Array }
   /** So many of the bytes sent have left this process. */
   | { readonly kind: "stream-flushed"; readonly stream: StreamId; readonly bytes: number }
-  | { readonly kind: "stream-closed"; readonly stream: StreamId; readonly reason: string }
+  /** `isRefused`: it never opened, since nothing listens at that address. */
+  | {
+      readonly kind: "stream-closed";
+      readonly stream: StreamId;
+      readonly reason: string;
+      readonly isRefused?: boolean;
+    }
   | { readonly kind: "wake"; readonly timer: AgentTimer }
   /** Writes that arrived together share one transaction. Each is answered by an `outcome` with its ticket. */
   | { readonly kind: "write"; readonly writes: readonly Ticketed[] };
@@ -76,8 +82,8 @@ export interface Ticketed {
 export type Effect =
   /** For the node's membership: a frame came from this member, which is as good as an ack. */
   | { readonly kind: "heard"; readonly node: NodeId }
-  /** For the same: the last stream to this member broke. */
-  | { readonly kind: "missed"; readonly node: NodeId }
+  /** For it, too: this member's stream broke, and nothing listens any more where it was. */
+  | { readonly kind: "unreachable"; readonly node: NodeId }
   | { readonly kind: "open-stream"; readonly stream: StreamId; readonly node: NodeId; readonly address: string }
   | { readonly kind: "send"; readonly stream: StreamId; readonly bytes: Uint8Array }
   | { readonly kind: "close-stream"; readonly stream: StreamId; readonly reason: string }

@@ -152,7 +152,7 @@ export class Reconciliation {
   }
 
   onRepaired(from: NodeId, { isComplete }: Extract<Frame, { kind: "repaired" }>, now: Now): ReplicaEffect[] {
-    this.#antiEntropy.forgetAsked(from);
+    this.#antiEntropy.onRepaired(from);
     return isComplete || !this.#hasAdvanced() ? [] : this.compareWith(from, now);
   }
 
@@ -168,7 +168,8 @@ export class Reconciliation {
     let left = this.#config.gossip.wantVersionsMax;
     for (const { origin, versions } of gaps) {
       if (this.#early.has(origin)) continue;
-      if (origin === this.#store.origin) continue; // What comes back of our own is not taken: asking would never end.
+      // What is not taken must not be asked for: the answer would leave the gap as it is, and asking would never end.
+      if (origin === this.#store.origin || this.#collection.isRefused(from, origin)) continue;
       const missing = versions.subtract(this.#antiEntropy.asked(origin, now)).take(left);
       if (missing.isEmpty) continue;
       wants.push({ origin, versions: missing });

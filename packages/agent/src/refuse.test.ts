@@ -158,6 +158,19 @@ describe("what is refused changes nothing", () => {
     expect(store.applied.length).toBe(1);
   });
 
+  test("a member that was given up is not asked for what would not be taken from it", () => {
+    const held = new Map([[originOf(9), { head: 5, gaps: Ranges.empty }]]);
+    const kindsAsked = (): string[] =>
+      feed({ kind: "holdings", holdings: held, isReply: true, isDurable: true }).flatMap((it) =>
+        it.kind === "send" ? [decodeFrame(it.bytes, config.gossip).kind] : [],
+      );
+    feed(hello);
+    Object.assign(store, { members: { ...store.members, isNodeEvicted: () => true, isEvicted: () => true } });
+    expect(kindsAsked()).toEqual([]);
+    Object.assign(store, { members: { ...store.members, isNodeEvicted: () => false } });
+    expect(kindsAsked()).toEqual(["want"]);
+  });
+
   test("a want for everything is answered up to the limit, and says that it is not complete", () => {
     const everything = { origin: originOf(7), versions: Ranges.of(1, 2 ** 50) };
     store.apply([], [everything]);

@@ -52,7 +52,7 @@ export class Replica {
     this.#spread = new Spread(store, config);
     this.#collection = new Collection(store, config);
     this.#early = new EarlyChanges(config);
-    this.#bootstrap = new Bootstrap(store, config, rng.fork());
+    this.#bootstrap = new Bootstrap(store, config, this.#early, rng.fork());
     const [inbox, collection, early, bootstrap] = [this.#inbox, this.#collection, this.#early, this.#bootstrap];
     this.#reconciliation = new Reconciliation({ store, config, inbox, collection, early, bootstrap, rng });
   }

@@ -43,7 +43,7 @@ export type NodeInput =
   | { readonly kind: "leave" };
 
 export type NodeEffect =
-  | Exclude<Effect, { kind: "wake" | "heard" | "missed" }>
+  | Exclude<Effect, { kind: "wake" | "heard" | "unreachable" }>
   | { readonly kind: "wake"; readonly afterMs: number; readonly timer: NodeTimer }
   | { readonly kind: "datagram"; readonly to: string; readonly bytes: Uint8Array };
 
@@ -120,7 +120,7 @@ export class SingleThread {
 
   #ofAgent(effects: readonly Effect[], now: Now): NodeEffect[] {
     return effects.flatMap((effect): NodeEffect[] => {
-      if (effect.kind !== "heard" && effect.kind !== "missed") return [effect];
+      if (effect.kind !== "heard" && effect.kind !== "unreachable") return [effect];
       return this.#ofMembership(this.#membership.handle(effect, now), now);
     });
   }

@@ -10,6 +10,8 @@ import type { OriginRanges } from "./frame.js";
 
 interface Asked {
   readonly peer: NodeId;
+  /** Counts requests: a peer answers them in order. */
+  readonly request: number;
   readonly versions: Ranges;
   readonly untilMs: number;
 }
@@ -19,6 +21,7 @@ export class AntiEntropy {
   readonly #rng: Rng;
   readonly #syncedMs = new Map<NodeId, number>();
   readonly #asked = new Map<OriginId, Asked[]>();
+  #requests = 0;
   #round: { readonly peer: NodeId; readonly untilMs: number } | undefined;
 
   constructor(config: GossipConfig, rng: Rng) {
@@ -54,16 +57,28 @@ export class AntiEntropy {
   /** Notes what is being asked of a peer, so that it is not asked of another at the same time. */
   noteAsked(peer: NodeId, wants: readonly OriginRanges[], now: Now, timeoutMs: number): void {
     const untilMs = now.monotonicMs + timeoutMs;
+    const request = ++this.#requests;
     for (const { origin, versions } of wants) {
       const asked = this.#asked.get(origin) ?? [];
-      this.#asked.set(origin, [...asked.filter((it) => it.untilMs > now.monotonicMs), { peer, versions, untilMs }]);
+      this.#asked.set(origin, [
+        ...asked.filter((it) => it.untilMs > now.monotonicMs),
+        { peer, request, versions, untilMs },
+      ]);
     }
   }
 
-  /** The peer has said all it will: what it did not send may be asked of others. */
-  forgetAsked(peer: NodeId): void {
+  /**
+   * The peer has said all it will to the first of our requests: what it did not send may be asked again. Later requests are
+   * still on their way; taken for answered, each would be made anew for every answer, without end.
+   */
+  onRepaired(peer: NodeId): void {
+    const requests = [...this.#asked.values()].flat().filter((it) => it.peer === peer).map(({ request }) => request); // prettier-ignore
+    this.#forgetAsked(peer, Math.min(...requests));
+  }
+
+  #forgetAsked(peer: NodeId, upTo: number): void {
     for (const [origin, asked] of this.#asked) {
-      const rest = asked.filter((it) => it.peer !== peer);
+      const rest = asked.filter((it) => it.peer !== peer || it.request > upTo);
       if (rest.length === 0) this.#asked.delete(origin);
       else this.#asked.set(origin, rest);
     }
@@ -80,7 +95,7 @@ export class AntiEntropy {
 
   /** The peer is gone: nothing of it is on its way any more. */
   forgetPeer(peer: NodeId): void {
-    this.forgetAsked(peer);
+    this.#forgetAsked(peer, Infinity);
     this.#syncedMs.delete(peer);
     if (this.#round?.peer === peer) this.#round = undefined;
   }

@@ -192,9 +192,19 @@ describe("anti-entropy", () => {
     expect(it.asked("a", at(config.wantTimeoutMs)).toString()).toBe("6-9");
     expect(it.asked("b", at(0)).isEmpty).toBe(true);
     ask("p3", 20, 20, 1000);
-    it.forgetAsked("p2");
+    it.onRepaired("p2");
     expect(it.asked("a", at(1000)).toString()).toBe("1-5,20");
     it.forgetPeer("p3");
     expect(it.asked("a", at(1000)).toString()).toBe("1-5");
+  });
+
+  test("an answer is one to the first request: later ones of the same peer are still on their way", () => {
+    const it = antiEntropy();
+    it.noteAsked("p1", [{ origin: "o1", versions: Ranges.of(1, 5) }], at(0), 500);
+    it.noteAsked("p1", [{ origin: "o1", versions: Ranges.of(6, 9) }], at(1), 500);
+    it.onRepaired("p1");
+    expect(it.asked("o1", at(2)).toString()).toBe(Ranges.of(6, 9).toString());
+    it.onRepaired("p1");
+    expect(it.asked("o1", at(2)).isEmpty).toBe(true);
   });
 });

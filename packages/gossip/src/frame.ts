@@ -156,6 +156,11 @@ export function encodeFrame(frame: Frame): Uint8Array {
   }
 }
 
+/** What a frame says it is, without reading the rest of it; undefined for what is no frame. */
+export function frameKind(bytes: Uint8Array): Frame["kind"] | undefined {
+  return KINDS[bytes[0] ?? -1];
+}
+
 /** Throws `MalformedError`, and nothing else, for bytes that are no frame. */
 export function decodeFrame(bytes: Uint8Array, config: GossipConfig): Frame | UnknownFrame {
   const reader = new ByteReader(bytes);

@@ -69,6 +69,17 @@ describe("order", () => {
     expect(inbox.parkedBytes).toBe(0);
   });
 
+  test("what is held after a gap is not taken again when the gap is filled", () => {
+    const inbox = new Inbox(defaultGossipConfig);
+    for (const version of [4, 5, 6, 7, 10]) inbox.offer(change("a", version), NOTHING);
+    const gappy = new Map([["a", { head: 7, gaps: Ranges.of(4, 5) }]]); // 6 and 7 came by snapshot meanwhile.
+    expect(inbox.knownGaps(gappy)).toEqual([{ origin: "a", versions: Ranges.of(8, 9) }]);
+    const { arrivals, more } = inbox.takeReady(gappy, 1000, LATEST);
+    expect([named(arrivals), more]).toEqual([["a4", "a5"], true]);
+    expect(named(inbox.takeReady(held(["a", 7]), 1000, LATEST).arrivals)).toEqual([]);
+    expect(inbox.parkedVersions("a").toString()).toBe("10");
+  });
+
   test("a slice ends at its bytes and says that there is more", () => {
     const inbox = new Inbox(defaultGossipConfig);
     for (let version = 1; version <= 5; version++) inbox.offer(change("a", version, 100), NOTHING);

@@ -8,6 +8,7 @@
 import {
   type Change,
   changeBytes,
+  heldVersions,
   type Hlc,
   type Holding,
   type Holdings,
@@ -17,7 +18,7 @@ import {
 } from "@patina/base";
 import type { GossipConfig } from "./config.js";
 import type { OriginRanges } from "./frame.js";
-import { type Arrival, Parked } from "./parked.js";
+import { type Arrival, Parked, type Turn } from "./parked.js";
 
 export interface Ready {
   readonly arrivals: Arrival[];
@@ -25,6 +26,13 @@ export interface Ready {
   readonly more: boolean;
   /** Of each origin that waits for the clock, its next change. */
   readonly early: readonly Change[];
+}
+
+interface Line {
+  readonly origin: OriginId;
+  readonly parked: Parked;
+  readonly next: number;
+  readonly last: number;
 }
 
 export class Inbox {
@@ -88,48 +96,49 @@ export class Inbox {
   takeReady(holdings: Holdings, bytesMax: number, latest: Hlc): Ready {
     const arrivals: Arrival[] = [];
     const early: Change[] = [];
-    const next = new Map<OriginId, number>();
     let bytes = 0;
-    let waiting = [...this.#byOrigin];
+    let more = false;
+    let waiting = [...this.#byOrigin].map(([origin, parked]) => ({ origin, parked, ...lineOf(holdings.get(origin)) }));
     while (waiting.length > 0) {
       const again: typeof waiting = [];
-      for (const [origin, parked] of waiting) {
+      for (const line of waiting) {
         if (bytes >= bytesMax) return { arrivals, more: true, early };
-        const from = next.get(origin) ?? nextVersion(holdings.get(origin) ?? NO_HOLDING);
-        const turn = this.#serve(origin, parked, from, Math.min(this.#config.turnBytes, bytesMax - bytes), latest);
+        const turn = this.#serve(line, Math.min(this.#config.turnBytes, bytesMax - bytes), latest);
         for (const arrival of turn.arrivals) arrivals.push(arrival);
         bytes += turn.bytes;
         if (turn.early !== undefined) early.push(turn.early);
         if (!turn.more) continue;
-        next.set(origin, from + turn.taken);
-        again.push([origin, parked]);
+        if (turn.next > line.last)
+          more = true; // What comes after the gap is held: the rest follows from the new holdings.
+        else again.push({ ...line, next: turn.next });
       }
       waiting = again;
     }
-    return { arrivals, more: false, early };
+    return { arrivals, more, early };
   }
 
   /** Versions missing before the last one parked, by origin: gaps that are known right now. */
   knownGaps(holdings: Holdings): OriginRanges[] {
     const gaps: OriginRanges[] = [];
     for (const [origin, { versions }] of this.#byOrigin) {
+      const holding = holdings.get(origin) ?? NO_HOLDING;
       const last = versions.spans.at(-1)?.[1] ?? 0;
-      const missing = Ranges.of(nextVersion(holdings.get(origin) ?? NO_HOLDING), last).subtract(versions);
+      const missing = Ranges.of(nextVersion(holding), last).subtract(versions).subtract(heldVersions(holding));
       if (!missing.isEmpty) gaps.push({ origin, versions: missing });
     }
     return gaps;
   }
 
-  #serve(origin: OriginId, parked: Parked, from: number, bytesMax: number, latest: Hlc) {
+  #serve({ origin, parked, next, last }: Line, bytesMax: number, latest: Hlc): Turn {
     const turn = this.#alter(parked, origin, () => {
-      parked.forgetBelow(from);
-      return parked.take(from, bytesMax, latest);
+      parked.forgetBelow(next);
+      return parked.take(next, last, bytesMax, latest);
     });
     if (turn.arrivals.length > 0 && !parked.isEmpty) {
       this.#byOrigin.delete(origin);
       this.#byOrigin.set(origin, parked);
     }
-    return { ...turn, taken: turn.arrivals.reduce((sum, arrival) => sum + sizeOf(arrival), 0) };
+    return turn;
   }
 
   /** Does it, and keeps count of what is parked in all. */
@@ -154,8 +163,9 @@ export class Inbox {
   }
 }
 
-function sizeOf(arrival: Arrival): number {
-  return arrival.kind === "change" ? 1 : arrival.empty.versions.size;
+/** Which versions are next: from the first that is not held to the last before one that is. */
+function lineOf(holding: Holding = NO_HOLDING): { next: number; last: number } {
+  return { next: nextVersion(holding), last: holding.gaps.spans[0]?.[1] ?? Infinity };
 }
 
 /** The first version of an origin that is not held. */

@@ -7,6 +7,7 @@ export {
   decodeFrame,
   encodeFrame,
   type Frame,
+  frameKind,
   NOT_COMPARABLE,
   type OriginRanges,
   PROTOCOL_VERSION,

@@ -13,7 +13,9 @@ export interface Turn {
   readonly bytes: number;
   /** Its next change, stamped too late to be taken now. */
   readonly early: Change | undefined;
-  /** There may be more that could be taken now. */
+  /** The version after those. */
+  readonly next: number;
+  /** There is more that follows on from them. */
   readonly more: boolean;
 }
 
@@ -79,20 +81,20 @@ export class Parked {
     if ((this.#empties.spans[0]?.[0] ?? version) < version) this.#empties = this.#empties.subtract(below);
   }
 
-  /** Takes out what follows on from `next`, about `bytesMax` of it and nothing stamped after `latest`. */
-  take(next: number, bytesMax: number, latest: Hlc): Turn {
+  /** Takes out what follows on from `next` up to `last`, about `bytesMax` of it and nothing stamped after `latest`. */
+  take(next: number, last: number, bytesMax: number, latest: Hlc): Turn {
     const arrivals: Arrival[] = [];
     let version = next;
     let bytes = 0;
     let early: Change | undefined;
     for (;;) {
-      if (bytes >= bytesMax) break;
+      if (bytes >= bytesMax || version > last) break;
       const change = this.#changes.get(version);
       if (change !== undefined && change.hlc > latest) {
         early = change;
         break;
       }
-      const arrival = change === undefined ? this.#emptyFrom(version) : ({ kind: "change", change } as const);
+      const arrival = change === undefined ? this.#emptyFrom(version, last) : ({ kind: "change", change } as const);
       if (arrival === undefined) break;
       arrivals.push(arrival);
       if (arrival.kind === "change") {
@@ -101,17 +103,23 @@ export class Parked {
       } else version = (arrival.empty.versions.spans.at(-1)?.[1] ?? version) + 1;
     }
     this.forgetBelow(version);
-    return { arrivals, bytes, early, more: bytes >= bytesMax && this.#follows(version) };
+    return {
+      arrivals,
+      bytes,
+      early,
+      next: version,
+      more: (bytes >= bytesMax || version > last) && this.#follows(version),
+    };
   }
 
   #follows(version: number): boolean {
     return this.#changes.has(version) || this.#spanAt(version) !== undefined;
   }
 
-  #emptyFrom(version: number): Arrival | undefined {
+  #emptyFrom(version: number, last: number): Arrival | undefined {
     const span = this.#spanAt(version);
     if (span === undefined) return undefined;
-    return { kind: "empty", empty: { origin: this.#origin, versions: Ranges.of(version, span[1]) } };
+    return { kind: "empty", empty: { origin: this.#origin, versions: Ranges.of(version, Math.min(span[1], last)) } };
   }
 
   #spanAt(version: number): Range | undefined {

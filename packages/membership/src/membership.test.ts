@@ -208,20 +208,6 @@ describe("a wake", () => {
   });
 });
 
-describe("a member whose last stream broke", () => {
-  test("is probed next, whoever's turn it was", () => {
-    for (const missed of [peer, third]) {
-      const talk = new Conversation();
-      talk.hear(peer);
-      talk.hear(third);
-      talk.handle({ kind: "missed", node: missed.nodeId });
-      talk.nowMs = 1_000;
-      const effects = talk.handle({ kind: "wake", timer: { kind: "probe", atMs: 1_000 } });
-      expect(messagesTo(missed.address, effects).map(({ kind }) => kind)).toContain("ping");
-    }
-  });
-});
-
 describe("a datagram that is refused", () => {
   const refusedAs = (bytes: Uint8Array): unknown => {
     const talk = new Conversation();

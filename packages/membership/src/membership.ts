@@ -27,8 +27,8 @@ export type MembershipInput =
   | { readonly kind: "leave" }
   /** An authenticated stream frame arrived from that node: as good as an ack. */
   | { readonly kind: "heard"; readonly node: NodeId }
-  /** The last stream to that node broke. It proves nothing, and is reason enough to ask. */
-  | { readonly kind: "missed"; readonly node: NodeId }
+  /** Its stream broke, and nothing listens any more where it was: its process is gone, or the way to it. */
+  | { readonly kind: "unreachable"; readonly node: NodeId }
   /** For how long this node's own work has been waiting for its turn; told to the others with every ack. */
   | { readonly kind: "lag"; readonly lagMs: number };
 
@@ -129,8 +129,8 @@ export class Membership {
         return this.#onWake(input.timer, now);
       case "heard":
         return this.#onHeard(input.node, now);
-      case "missed":
-        return this.#probe.hurry(input.node);
+      case "unreachable":
+        return this.#onUnreachable(input.node, now);
       case "lag":
         this.#lagMs = Math.max(0, Math.round(input.lagMs));
         return;
@@ -292,6 +292,12 @@ export class Membership {
     if (known === undefined) return;
     this.#noteLife(node, known.member.boot, now);
     if (known.member.state !== "alive") this.#outbox.accuse(node, this.#judge.accuserOf(node), now);
+  }
+
+  /** Suspicion begins at once, rather than with the next probe, and takes as long as any. */
+  #onUnreachable(node: NodeId, now: Now): void {
+    const known = this.#roster.get(node);
+    if (known !== undefined) this.#judge.accuse(known.member, now);
   }
 
   #noteLife(node: NodeId, boot: number, now: Now): void {

@@ -104,11 +104,6 @@ export class Probe {
     this.#health.probeAnswered();
   }
 
-  /** There is reason to doubt that it is there: it is probed next. */
-  hurry(node: NodeId): void {
-    if (this.#pending?.target.nodeId !== node) this.#rota.hurry(node);
-  }
-
   /** We stalled: that we heard nothing proves nothing. */
   void(): void {
     this.#pending = undefined;

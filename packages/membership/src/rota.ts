@@ -10,8 +10,6 @@ export class Rota {
   #order: NodeId[] = [];
   #next = 0;
   #inCycle = new Set<NodeId>();
-  #urgent: NodeId[] = [];
-  #hurried = new Set<NodeId>();
 
   constructor(rng: Rng) {
     this.#rng = rng;
@@ -22,26 +20,14 @@ export class Rota {
     if (present.length === 0) return undefined;
     const byNode = new Map(present.map((member) => [member.nodeId, member]));
     this.#admit(present);
-    for (let node = this.#urgent.shift(); node !== undefined; node = this.#urgent.shift()) {
-      const member = byNode.get(node);
-      if (member !== undefined) return member;
-    }
     while (this.#next < this.#order.length) {
       const member = byNode.get(this.#order[this.#next++] ?? "");
       if (member !== undefined) return member;
     }
     this.#order = this.#rng.shuffle(present).map(({ nodeId }) => nodeId);
     this.#inCycle = new Set(this.#order);
-    this.#hurried = new Set();
     this.#next = 1;
     return byNode.get(this.#order[0] ?? "");
-  }
-
-  /** It has an extra turn, and at once; but one a cycle, so that the others do not wait for ever. */
-  hurry(node: NodeId): void {
-    if (this.#hurried.has(node)) return;
-    this.#hurried.add(node);
-    this.#urgent.push(node);
   }
 
   /** A newcomer takes a random turn of those left, so that not everybody probes it last. */

@@ -176,7 +176,7 @@ export class AgentRuntime {
       },
       onFrame: (stream, bytes) => this.#step({ kind: "stream-frame", stream, bytes }),
       onFlushed: (stream, bytes) => this.#step({ kind: "stream-flushed", stream, bytes }),
-      onClosed: (stream, reason) => this.#step({ kind: "stream-closed", stream, reason }),
+      onClosed: (stream, reason, isRefused) => this.#step({ kind: "stream-closed", stream, reason, isRefused }),
       onRefused: (from, reason) => this.#step({ kind: "refused", transport: "stream", from, reason, times: 1 }),
     };
     return Streams.open(address, events, credentials);
@@ -208,7 +208,7 @@ export class AgentRuntime {
   #perform(effect: Effect): void {
     switch (effect.kind) {
       case "heard":
-      case "missed":
+      case "unreachable":
         return this.#membership?.tell(effect);
       case "open-stream":
         return this.#streams?.dial(effect.stream, effect.node, effect.address);

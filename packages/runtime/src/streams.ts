@@ -45,7 +45,8 @@ export interface StreamEvents {
   readonly onOpened: (stream: string, direction: "in" | "out", node: NodeId | undefined) => void;
   readonly onFrame: (stream: string, bytes: Uint8Array) => void;
   readonly onFlushed: (stream: string, bytes: number) => void;
-  readonly onClosed: (stream: string, reason: string) => void;
+  /** `isRefused`: nothing listens there. */
+  readonly onClosed: (stream: string, reason: string, isRefused: boolean) => void;
   /** The other end's certificate was not good enough, or there was none. */
   readonly onRefused: (from: string, reason: string) => void;
 }
@@ -165,17 +166,21 @@ export class Streams {
   #adopt(stream: string, socket: WebSocket, node: NodeId | undefined): void {
     this.#sockets.set(stream, socket);
     let reason = "closed";
+    let isRefused = false;
     socket.on("open", () => this.#events.onOpened(stream, "out", node)); // One that was accepted is open already.
     socket.on("message", (data: RawData) => {
       this.#unanswered.delete(socket);
       this.#events.onFrame(stream, data as Buffer);
     });
     socket.on("pong", () => this.#unanswered.delete(socket));
-    socket.on("error", (thrown) => (reason = thrown.message)); // "close" follows and carries it on.
+    socket.on("error", (thrown: NodeJS.ErrnoException) => {
+      reason = thrown.message; // "close" follows and carries it on.
+      isRefused = thrown.code === "ECONNREFUSED";
+    });
     socket.on("close", () => {
       this.#sockets.delete(stream);
       this.#unanswered.delete(socket);
-      this.#events.onClosed(stream, reason);
+      this.#events.onClosed(stream, reason, isRefused);
     });
   }
 }

@@ -103,7 +103,7 @@ export class SqliteStore {
     const limits = options.limits ?? defaultStoreLimits;
     const pages = options.walAutocheckpointPages ?? 1000;
     const shipped = parseSchema(options.schemaSql);
-    const [sql, plain] = openBoth(options.path, pages);
+    const [sql, plain] = openBoth(options.path, limits, pages);
     this.#sql = sql;
     this.#plain = plain;
     this.#guard = new WriteGuard(options.path, limits.walBytesMax);

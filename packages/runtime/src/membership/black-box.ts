@@ -6,6 +6,8 @@
  *
  * It is written without locks and read only when the writer stands still, or has; a torn record is possible and harmless.
  */
+import { machineNs } from "../clock.js";
+
 const TEXT_BYTES_MAX = 64;
 const INPUT_BYTES_MAX = 4096;
 const TABLE_BYTES_MAX = 256;
@@ -42,12 +44,12 @@ export class BlackBox {
 
   /** The main thread has come round. */
   beat(): void {
-    Atomics.store(this.#beat, 0, process.hrtime.bigint());
+    Atomics.store(this.#beat, 0, machineNs());
   }
 
   /** For how long it has not. The clock is the machine's: both threads read the same. */
   get silentMs(): number {
-    return Number(process.hrtime.bigint() - Atomics.load(this.#beat, 0)) / 1e6;
+    return Number(machineNs() - Atomics.load(this.#beat, 0)) / 1e6;
   }
 
   noteStep(text: string, input = NOTHING): void {

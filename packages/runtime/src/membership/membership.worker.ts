@@ -92,7 +92,7 @@ async function leave(): Promise<void> {
 }
 
 port.on("message", (message: ToMembership) => {
-  if (message.kind === "heard" || message.kind === "missed") step(message);
+  if (message.kind === "heard" || message.kind === "unreachable") step(message);
   else if (message.kind === "keys") datagrams?.replaceKeys(message.keyring);
   else void leave();
 });

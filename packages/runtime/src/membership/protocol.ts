@@ -24,7 +24,7 @@ export interface MembershipThreadData {
 }
 
 export type ToMembership =
-  | { readonly kind: "heard" | "missed"; readonly node: NodeId }
+  | { readonly kind: "heard" | "unreachable"; readonly node: NodeId }
   /** From now on, these keys. */
   | { readonly kind: "keys"; readonly keyring: Keyring }
   /** Say goodbye, close the socket, and end. */

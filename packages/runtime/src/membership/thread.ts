@@ -56,8 +56,9 @@ export class MembershipThread {
     return this.#status;
   }
 
-  tell(of: Extract<ToMembership, { kind: "heard" | "missed" }>): void {
-    this.#post(of);
+  /** What streams say of a member. */
+  tell(sign: Extract<ToMembership, { kind: "heard" | "unreachable" }>): void {
+    this.#post(sign);
   }
 
   replaceKeys(keyring: Keyring): void {

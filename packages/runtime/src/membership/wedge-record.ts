@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { decodeFrame, defaultGossipConfig } from "@patina/gossip";
 import { messageOf } from "@patina/base";
 import { decodeKey } from "@patina/store";
+import { systemNow } from "../clock.js";
 import type { LastAct } from "./black-box.js";
 
 const RECORDS_KEPT = 8;
@@ -24,7 +25,7 @@ interface CallFrame {
 /** Writes `wedged-TIME.json` into the directory, and one line that names it to standard error. Returns the path. */
 export async function recordWedge(dir: string, wedgedMs: number, act: LastAct): Promise<string> {
   const record = {
-    at: new Date().toISOString(),
+    at: new Date(systemNow().wallMs).toISOString(),
     wedgedMs: Math.round(wedgedMs),
     stack: await stackOfMain(),
     step: act.step,

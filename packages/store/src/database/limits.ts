@@ -19,6 +19,8 @@ export interface StoreLimits {
    * cut. It grows for as long as some reader keeps one snapshot open; users' queries end at their deadline long before.
    */
   readonly walBytesMax: number;
+  /** Pages the file may grow to, SQLite's own ceiling by default. A write beyond it fails as on a full disk. */
+  readonly pagesMax: number;
   /** Fenced writes, and doubtful rows, of which a record is kept: beyond it the oldest goes. */
   readonly contestsMax: number;
 }
@@ -33,5 +35,6 @@ export const defaultStoreLimits: StoreLimits = {
   statementsCachedMax: 256,
   recentBytesMax: 8 << 20,
   walBytesMax: 1 << 30,
+  pagesMax: 0xffff_fffe,
   contestsMax: 1000,
 };

@@ -1,0 +1,38 @@
+/** A few seeds and plans, quick enough for every change: the bugs that `npm run mutants` plants must not pass them. */
+import { expect, test } from "vitest";
+import type { Direction } from "../plan/fault.js";
+import { PERFECT_NETWORK, type Plan } from "../plan/plan.js";
+import { runSeed } from "./run-seed.js";
+
+const SEEDS = 30;
+
+test("the first seeds pass", { timeout: 120_000 }, () => {
+  for (let seed = 1; seed <= SEEDS; seed++) expect(runSeed(seed).problems).toEqual([]);
+});
+
+const isLeft = (node: number): boolean => node < 2;
+
+/** Two on one side, the rest on the other, for much longer than the dead keep their place. */
+function parted(nodes: number): Plan {
+  const all = Array.from({ length: nodes * nodes }, (_, i): Direction => [Math.floor(i / nodes), i % nodes]);
+  const cut = all.filter(([a, b]) => isLeft(a) !== isLeft(b));
+  return {
+    nodes,
+    classes: ["long-partition", "eviction"],
+    network: PERFECT_NETWORK,
+    faults: [{ atMs: 1500, fault: { kind: "partition", cut } }],
+    writes: 60,
+    faultsEndMs: 10_000,
+    clockOffsetsMs: Array.from({ length: nodes }, () => 0),
+    clockDrifts: Array.from({ length: nodes }, () => 0),
+    lost: [],
+    evictAfterMs: 500,
+    broadcasts: true,
+  };
+}
+
+test.each([4, 5])("two sides of %i, parted until one gives up the other, become one again", (nodes) => {
+  const { problems, paths } = runSeed(1, { plan: parted(nodes) });
+  expect(problems).toEqual([]);
+  expect(paths).toContain("a member was given up");
+});

@@ -19,7 +19,7 @@ export interface PlayOptions {
 
 /** True when all was as it must be. Prints a line a step, and the verdict. */
 export async function playScenario(scenario: Scenario, { dir, isShort, members }: PlayOptions): Promise<boolean> {
-  const { name, title, prepare, play } = scenario;
+  const { name, title, play } = scenario;
   const startMs = systemNow().monotonicMs;
   const size: Stage["size"] = ({ full, short }) => (isShort ? short : full);
   const say = (step: string): void => {
@@ -31,11 +31,11 @@ export async function playScenario(scenario: Scenario, { dir, isShort, members }
     const count = members ?? size(scenario.members);
     const network = new Network(count);
     const cluster = await Cluster.create(network, count, dir);
-    const stage = { cluster, network, writer, size, say };
-    prepare?.(stage);
-    await cluster.start();
-    say(`${count} members know each other`);
-    await play(stage);
+    const start = async (): Promise<void> => {
+      await cluster.start();
+      say(`${count} members know each other`);
+    };
+    await play({ cluster, network, writer, start, size, say });
     await expectWhole(cluster, writer, WHOLE_WITHIN_MS);
   } catch (thrown) {
     const why = thrown instanceof Unmet ? thrown.message : thrown instanceof Error ? (thrown.stack ?? "") : messageOf(thrown); // prettier-ignore

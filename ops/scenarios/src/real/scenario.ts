@@ -9,8 +9,6 @@ export interface Scenario {
   readonly members: Sizes;
   /** Why it cannot be played here. */
   readonly whyNot?: () => string | undefined;
-  /** Before the members start. */
-  readonly prepare?: (stage: Stage) => void;
   /** Throws `Unmet` when something is not as it must be. What must be so in every end is looked at afterwards. */
   readonly play: (stage: Stage) => Promise<void>;
 }
@@ -25,6 +23,8 @@ export interface Stage {
   readonly cluster: Cluster;
   readonly network: Network;
   readonly writer: Writer;
+  /** Starts the members and waits until all know each other. What must be there before them is made before. */
+  readonly start: () => Promise<void>;
   /** Of two sizes, the one of this run. */
   readonly size: (sizes: Sizes) => number;
   /** Tells a step. */

@@ -155,8 +155,10 @@ export class Member {
     return (Number(user) + Number(system)) * TICK_MS;
   }
 
+  /** What it said last that was not a line of its log: the reason it gave for ending. */
   lastWords(): string {
-    return existsSync(this.#log) ? readFileSync(this.#log, "utf8").trimEnd().split("\n").slice(-4).join("\n") : "";
+    const lines = existsSync(this.#log) ? readFileSync(this.#log, "utf8").trimEnd().split("\n") : [];
+    return lines.filter((line) => !line.startsWith("{")).at(-2) ?? lines.at(-1) ?? "(nothing)";
   }
 
   get #log(): string {

@@ -4,6 +4,8 @@ import { systemNow } from "@patina/runtime";
 import type { Member } from "./member.js";
 
 const IN_FLIGHT = 16;
+/** So many share a sync to disk: as fast as a history can be made. */
+const MANY_IN_FLIGHT = 256;
 const INSERT = "INSERT INTO machines (id, app, worker, address, updated_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET updated_ms = excluded.updated_ms"; // prettier-ignore
 const APPS = 100;
 
@@ -41,7 +43,7 @@ export class Writer {
     const inTurn = async (): Promise<void> => {
       while (left-- > 0) await this.#writeOne(pick(members, left), `again-${left % rows}`);
     };
-    await Promise.all(Array.from({ length: 4 * IN_FLIGHT }, inTurn));
+    await Promise.all(Array.from({ length: MANY_IN_FLIGHT }, inTurn));
   }
 
   /** Writes at a steady rate, whatever becomes of them, while `during` lasts. */

@@ -13,7 +13,8 @@ export const absence: Scenario = {
   name: "absence",
   title: "a member misses 200,000 versions: it catches up by snapshot",
   members: { full: 3, short: 3 },
-  async play({ cluster, writer, size, say }) {
+  async play({ cluster, start, writer, size, say }) {
+    await start();
     const away = cluster.member(2);
     const others = cluster.others(away);
     await away.stop();

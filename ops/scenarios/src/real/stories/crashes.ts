@@ -15,7 +15,8 @@ export const crash: Scenario = {
   name: "crash",
   title: "a member is killed with SIGKILL under writes: all others know within 8 s, and it catches up",
   members: { full: 10, short: 5 },
-  async play({ cluster, writer, say }) {
+  async play({ cluster, start, writer, say }) {
+    await start();
     const victim = cluster.member(cluster.members.length - 1);
     const others = cluster.others(victim);
     const load = { members: () => cluster.running, perSecond: WRITES_PER_SECOND };
@@ -41,7 +42,8 @@ export const rollingRestart: Scenario = {
   name: "rolling-restart",
   title: "every member is stopped and started in turn under writes: none that was acknowledged is lost",
   members: { full: 10, short: 3 },
-  async play({ cluster, writer, say }) {
+  async play({ cluster, start, writer, say }) {
+    await start();
     const load = { members: () => cluster.running.filter((member) => member !== next), perSecond: WRITES_PER_SECOND };
     let next: Member | undefined;
     const { latenciesMs, refused } = await writer.keepWriting(load, async () => {

@@ -19,8 +19,9 @@ export const partition: Scenario = {
   title:
     "the cluster falls in two halves that both go on writing: once it is healed, all are equal within 2 s beside the work of it",
   members: { full: 10, short: 6 },
-  async play({ cluster, network, writer, size, say }) {
-    const half = cluster.members.length / 2;
+  async play({ cluster, start, network, writer, size, say }) {
+    await start();
+    const half = Math.floor(cluster.members.length / 2);
     const [left, right] = [cluster.members.slice(0, half), cluster.members.slice(half)] as const;
     const [ports, others] = [left.map(({ port }) => port), right.map(({ port }) => port)] as const;
     const cutMs = systemNow();
@@ -49,7 +50,8 @@ export const oneWayCut: Scenario = {
   name: "one-way-cut",
   title: "one member no longer hears another: the others vouch for it, and pass on what it writes",
   members: { full: 10, short: 5 },
-  async play({ cluster, network, writer, size, say }) {
+  async play({ cluster, start, network, writer, size, say }) {
+    await start();
     const [deaf, unheard] = [cluster.member(0), cluster.member(1)];
     const { wallMs } = systemNow();
     network.cut([unheard.port], [deaf.port]);
@@ -69,7 +71,8 @@ export const loss: Scenario = {
   name: "loss",
   title: "one datagram in ten is lost, for everyone: nobody is taken for dead",
   members: { full: 10, short: 5 },
-  async play({ cluster, network, writer, size, say }) {
+  async play({ cluster, start, network, writer, size, say }) {
+    await start();
     const { wallMs } = systemNow();
     const lastsMs = size({ full: 60_000, short: 8000 });
     network.loseDatagrams(10);

@@ -13,35 +13,25 @@ const SETTLED_WITHIN_MS = 20_000;
 const ALARM_WITHIN_MS = 10_000;
 const CLOCK_AHEAD = "a clock is far ahead, and its changes wait";
 
-let disk: SmallDisk | undefined;
-
 export const fullDisk: Scenario = {
   name: "full-disk",
   title: "one member's disk is full: it ends rather than serve what it cannot keep, and the others go on",
   members: { full: 5, short: 3 },
-  prepare({ cluster }) {
-    disk = new SmallDisk(join(cluster.member(0).dir, "disk"), DISK_MEGABYTES);
-  },
-  async play({ cluster, writer, size, say }) {
+  async play({ cluster, start, writer, size, say }) {
     const full = cluster.member(0);
+    const disk = new SmallDisk(join(full.dir, "disk"), DISK_MEGABYTES);
+    await start();
     const others = cluster.others(full);
     const writes = size({ full: 5000, short: 500 });
     await writer.write(cluster.members, writes);
-    must(disk, "a small disk").fill();
+    disk.fill();
     await writer.write(others, writes);
     await full.ended(ENDS_WITHIN_MS);
-    say(
-      `${full.name} has ended: ${
-        full
-          .lastWords()
-          .split("\n")
-          .find((line) => !line.startsWith("{")) ?? "(no word)"
-      }`,
-    );
+    say(`${full.name} has ended: ${full.lastWords()}`);
     say(
       `the others took ${writes} more writes and are equal after ${seconds(await settled(others, SETTLED_WITHIN_MS))}`,
     );
-    must(disk, "a small disk").clear();
+    disk.clear();
     full.start();
     await full.ready();
     say(
@@ -50,21 +40,18 @@ export const fullDisk: Scenario = {
   },
 };
 
-const clocks: WrongClock[] = [];
-
 export const clockAhead: Scenario = {
   name: "clock-ahead",
   title: "one clock is an hour ahead: its changes wait, with an alarm, and nobody else is dragged along",
   members: { full: 5, short: 3 },
   whyNot: () => (isFakeTimeInstalled() ? undefined : "libfaketime is not installed"),
-  prepare({ cluster }) {
-    for (const member of cluster.members) {
+  async play({ cluster, start, writer, size, say }) {
+    const clocks = cluster.members.map((member) => {
       const clock = new WrongClock(member.dir);
-      clocks.push(clock);
       member.setEnvironment(clock.env);
-    }
-  },
-  async play({ cluster, writer, size, say }) {
+      return clock;
+    });
+    await start();
     const ahead = cluster.member(0);
     const others = cluster.others(ahead);
     const writes = size({ full: 2000, short: 200 });

@@ -21,7 +21,8 @@ export const pause: Scenario = {
   name: "pause",
   title: "a member is stopped for 12 s and goes on: it accuses nobody, and is back at once",
   members: { full: 10, short: 5 },
-  async play({ cluster, writer, say }) {
+  async play({ cluster, start, writer, say }) {
+    await start();
     const paused = cluster.member(0);
     const others = cluster.others(paused);
     const { wallMs } = systemNow();
@@ -47,7 +48,8 @@ export const slowLink: Scenario = {
   name: "slow-link",
   title: "one member is behind 1 Mbit/s while three times as much is written: the others do not wait for it",
   members: { full: 6, short: 4 },
-  async play({ cluster, network, writer, size, say }) {
+  async play({ cluster, start, network, writer, size, say }) {
+    await start();
     const slow = cluster.member(cluster.members.length - 1);
     const others = cluster.others(slow);
     const lastsMs = size({ full: 20_000, short: 5000 });

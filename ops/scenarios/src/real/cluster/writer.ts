@@ -5,7 +5,7 @@ import type { Member } from "./member.js";
 
 const IN_FLIGHT = 16;
 /** So many share a sync to disk: as fast as a history can be made. */
-const MANY_IN_FLIGHT = 256;
+const MANY_IN_FLIGHT = 128;
 const INSERT = "INSERT INTO machines (id, app, worker, address, updated_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET updated_ms = excluded.updated_ms"; // prettier-ignore
 const APPS = 100;
 
@@ -41,7 +41,13 @@ export class Writer {
   async overwrite(members: readonly Member[], count: number, rows: number): Promise<void> {
     let left = count;
     const inTurn = async (): Promise<void> => {
-      while (left-- > 0) await this.#writeOne(pick(members, left), `again-${left % rows}`);
+      while (left-- > 0) {
+        const at = left;
+        // A busy agent may close a connection that was just taken up again: the next try has another.
+        await this.#writeOne(pick(members, at), `again-${at % rows}`).catch(() => {
+          return this.#writeOne(pick(members, at), `again-${at % rows}`);
+        });
+      }
     };
     await Promise.all(Array.from({ length: MANY_IN_FLIGHT }, inTurn));
   }

@@ -11,7 +11,7 @@ const VERSIONS_PER_ROW = 10;
 
 export const absence: Scenario = {
   name: "absence",
-  title: "a member misses 200,000 versions: it catches up by snapshot",
+  title: "a member misses more versions (200,000) than it could ask for: it catches up by snapshot",
   members: { full: 3, short: 3 },
   async play({ cluster, start, writer, size, say }) {
     await start();

@@ -117,9 +117,7 @@ export class Judge {
       previous.address !== member.address ||
       previous.meta.api !== member.meta.api;
     if (isNews) this.#outbox.member(member, previous?.state);
-    if (previous?.state !== "dead" || isGone(member)) return;
-    this.#fitness.noteReturn(nodeId, now);
-    this.#outbox.arm("reconnect", 0, now); // What kept it from us may have kept others, too: the next is called at once.
+    if (previous?.state === "dead" && !isGone(member)) this.#fitness.noteReturn(nodeId, now);
   }
 
   /** True when it was about a member we take for present, and so became an accusation. */

@@ -280,7 +280,7 @@ describe("two halves whose seed is gone", () => {
   });
 });
 
-test("two halves of a large cluster meet again at once: each of the dead that answers has the next one called", () => {
+test("two halves of a large cluster meet again within a second or two: who is said to be back is asked at once", () => {
   const network = new Network(30, defaultMembershipConfig);
   network.run(10_000);
   network.connected = (from, to) => from < 15 === to < 15;

@@ -11,7 +11,7 @@ const PROGRAM = fileURLToPath(import.meta.resolve("@patina/regional/package.json
   "package.json",
   "dist/main.js",
 );
-const ASK_TIMEOUT_MS = 3000;
+const ASK_TIMEOUT_MS = 10_000;
 const READY_WITHIN_MS = 60_000;
 /** What Linux counts a process's time in. */
 const TICK_MS = 10;

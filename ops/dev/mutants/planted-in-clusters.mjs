@@ -184,4 +184,18 @@ export const PLANTED_IN_CLUSTERS = [
     to: "",
     test: SCENARIOS,
   },
+  {
+    name: "membership: a port that refuses says nothing of its member",
+    file: `${MEMBERSHIP}/membership.ts`,
+    from: "if (known !== undefined) this.#judge.accuse(known.member, now);",
+    to: "",
+    test: "packages/sim/src/crowd/detection.test.ts",
+  },
+  {
+    name: "gossip: what follows a filled gap waits for the next frame",
+    file: `${GOSSIP}/parked.ts`,
+    from: "const more = version > last ? !this.isEmpty :",
+    to: "const more = version > last ? false :",
+    test: `${GOSSIP}/inbox.test.ts`,
+  },
 ];

@@ -179,9 +179,14 @@ export class Replica {
     return [...applied, ...this.#reconciliation.want(from, this.#inbox.knownGaps(this.#store.holdings()), now)];
   }
 
+  /** What just came may say that the others have given this database up. */
+  #whetherEvicted(): ReplicaEffect[] {
+    return this.#store.members.isSelfEvicted ? [event({ kind: "evicted", reason: GIVEN_UP })] : [];
+  }
+
   /** After the last piece, what came meanwhile follows on from it, and the rest is compared. */
   #onSnapshot(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
-    const effects = this.#bootstrap.onPiece(from, piece, now);
+    const effects = [...this.#bootstrap.onPiece(from, piece, now), ...this.#whetherEvicted()];
     if (!effects.some((it) => it.kind === "event" && it.event.kind === "bootstrap")) return effects;
     return [...effects, ...this.#applyReady(now), ...this.compareWith(from, now)];
   }
@@ -229,7 +234,7 @@ export class Replica {
         ...conflicts.map(event),
         ...this.#spread.applied(changes),
         ...(rows.length > 0 ? [event({ kind: "changed", source: "remote", rows })] : []),
-        ...(this.#store.members.isSelfEvicted ? [event({ kind: "evicted", reason: GIVEN_UP })] : []),
+        ...this.#whetherEvicted(),
       ];
     } catch (thrown) {
       return storeEvents(asAppError(thrown, "store-failed")); // What was not applied is a gap, and fetched again.

@@ -78,6 +78,10 @@ describe("order", () => {
     expect([named(arrivals), more]).toEqual([["a4", "a5"], true]);
     expect(named(inbox.takeReady(held(["a", 7]), 1000, LATEST).arrivals)).toEqual([]);
     expect(inbox.parkedVersions("a").toString()).toBe("10");
+    const again = new Inbox(defaultGossipConfig);
+    for (const version of [4, 8]) again.offer(change("a", version), NOTHING);
+    const first = again.takeReady(new Map([["a", { head: 7, gaps: Ranges.of(4, 4) }]]), 1000, LATEST);
+    expect([named(first.arrivals), first.more]).toEqual([["a4"], true]); // 8 follows on from what is held now.
   });
 
   test("a slice ends at its bytes and says that there is more", () => {

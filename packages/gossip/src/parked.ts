@@ -15,7 +15,7 @@ export interface Turn {
   readonly early: Change | undefined;
   /** The version after those. */
   readonly next: number;
-  /** There is more that follows on from them. */
+  /** There is more that follows on from them, or, with a gap filled, that may. */
   readonly more: boolean;
 }
 
@@ -103,13 +103,8 @@ export class Parked {
       } else version = (arrival.empty.versions.spans.at(-1)?.[1] ?? version) + 1;
     }
     this.forgetBelow(version);
-    return {
-      arrivals,
-      bytes,
-      early,
-      next: version,
-      more: (bytes >= bytesMax || version > last) && this.#follows(version),
-    };
+    const more = version > last ? !this.isEmpty : bytes >= bytesMax && this.#follows(version);
+    return { arrivals, bytes, early, next: version, more };
   }
 
   #follows(version: number): boolean {

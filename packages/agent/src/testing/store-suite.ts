@@ -264,13 +264,31 @@ export const STORE_CASES: readonly StoreCase[] = [
     },
   },
   {
+    sentence: "a snapshot takes away what was deleted since, and brings back nothing that was",
+    run: (subject) => {
+      const [a, b] = [subject.open(1), subject.open(2)];
+      give(b, made(a, row("k", "1"), row("l", "1")));
+      made(a, gone("k"));
+      const late = made(b, row("m", "b"));
+      give(a, late, made(b, gone("m")));
+      bootstrapped(a, b, 1000);
+      const c = subject.open(3);
+      bootstrapped(b, c, 1000);
+      give(c, late);
+      equal([subject.rows(b), subject.rows(c)], [["l=1"], ["l=1"]], "rows");
+      equalStores(subject, a, b, c);
+    },
+  },
+  {
     sentence: "rows of a version that came in a snapshot stay its own when the version itself comes",
     run: (subject) => {
       const [a, b] = [subject.open(1), subject.open(2)];
-      const changes = [made(a, row("k", "1"), row("l", "1"), row("m", "1")), made(a, row("l", "2"))];
-      const { changes: piece } = a.snapshot(undefined, 1);
+      const rows = Array.from({ length: 150 }, (_, i) => row(`k${i}`, "1"));
+      const change = made(a, ...rows);
+      const { changes: piece, next } = a.snapshot(undefined, 1);
+      assert(next !== undefined, "some of the version's rows");
       b.join(piece, a.basis());
-      give(b, ...changes);
+      give(b, change);
       equalStores(subject, a, b);
       equalStores(subject, a, rebuilt(b, subject.open(3), 1000));
     },

@@ -131,7 +131,9 @@ export class World {
       this.paths.clog(node, this.#nowMs);
       inject(this, { kind: "read-slowly", node, bytesPerMs: 0 });
       inject(this, { kind: "speak-other-protocol", node, isOn: false });
-      machine.isRetired ||= !this.core.includes(machine);
+      const isLost = !machine.isRetired && !this.core.includes(machine);
+      if (isLost) inject(this, { kind: "restart", node }); // What is lost with its disk is known once it was read.
+      machine.isRetired ||= isLost;
       inject(this, { kind: machine.isRetired ? "end" : "restart", node });
     }
   }

@@ -58,7 +58,7 @@ export interface GossipConfig {
 }
 
 export const defaultGossipConfig: GossipConfig = {
-  coalesceMs: 5,
+  coalesceMs: 2,
   coalesceBytesMax: 64 << 10,
   syncIntervalMinMs: 500,
   syncIntervalMaxMs: 1500,

@@ -15,6 +15,8 @@ export class Datagrams {
   readonly #socket: Socket;
   readonly #events: DatagramEvents;
   readonly #sealer: Sealer | undefined;
+  #sending = 0;
+  #onSent: (() => void) | undefined;
 
   private constructor(socket: Socket, events: DatagramEvents, sealer: Sealer | undefined) {
     this.#socket = socket;
@@ -41,14 +43,20 @@ export class Datagrams {
 
   send(to: string, bytes: Uint8Array): void {
     const { host, port } = parseAddress(to);
-    this.#socket.send(this.#sealer?.seal(bytes) ?? bytes, port, host, () => undefined); // As above.
+    this.#sending++;
+    this.#socket.send(this.#sealer?.seal(bytes) ?? bytes, port, host, () => {
+      this.#sending--; // With an error or without: as above.
+      if (this.#sending === 0) this.#onSent?.();
+    });
   }
 
   replaceKeys(keyring: Keyring): void {
     this.#sealer?.replaceKeys(keyring);
   }
 
+  /** What was given to it goes out first: the last thing a member says is that it leaves. */
   async close(): Promise<void> {
+    if (this.#sending > 0) await new Promise<void>((resolve) => (this.#onSent = resolve));
     await new Promise<void>((resolve) => this.#socket.close(resolve));
   }
 

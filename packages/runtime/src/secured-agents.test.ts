@@ -303,6 +303,7 @@ test("an expired certificate opens no new stream, and nothing else stops: not an
 
   running.delete(alice);
   await alice.stop();
+  await eventually(() => expect(bob.runtime.members().find(({ nodeId }) => nodeId === alice.node)?.state).toBe("left"));
   const again = await start(1);
   await eventually(() => {
     expect(again.refusals().filter((it) => it === "stream: expired").length).toBeGreaterThan(4); // It keeps trying.

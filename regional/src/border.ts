@@ -3,10 +3,11 @@
  * detail; the one that comes first in rendezvous order publishes, and the next takes over when it is gone. `summary`
  * decides what is a transition; this drives it with the region's changes and carries its rows out.
  */
-import { hlcFromMs, rendezvous } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { rendezvous } from "@patina/base";
+import { PatinaClient, type Sign } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
 import { systemNow } from "@patina/runtime";
+import { signRequest } from "@patina/security";
 import { defaultSummaryConfig, Summary, type SummaryEffect, type SummaryInput } from "@patina/summary";
 import { Detail, type PlacementClass } from "./detail.js";
 import { Publisher } from "./publisher.js";
@@ -16,6 +17,8 @@ export interface BorderOptions {
   readonly process: AgentProcess;
   readonly globalApis: readonly string[];
   readonly holdDownMs: number;
+  /** Where the region is, for callers who want the nearest. */
+  readonly location: { readonly lat: number; readonly lon: number } | undefined;
 }
 
 export class Border {
@@ -23,6 +26,7 @@ export class Border {
   readonly #detail: Detail;
   readonly #summary: Summary;
   readonly #publisher: Publisher;
+  readonly #location: BorderOptions["location"];
   readonly #dirty = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #isGathering = false;
@@ -30,25 +34,39 @@ export class Border {
   #isLoaded = false;
   #isAuditDue = false;
   #isStopped = false;
+  #doubts = 0;
 
-  constructor({ process, globalApis, holdDownMs }: BorderOptions) {
+  constructor({ process, globalApis, holdDownMs, location }: BorderOptions) {
     this.#process = process;
+    this.#location = location;
     this.#detail = new Detail(process.store);
     this.#summary = new Summary({ ...defaultSummaryConfig, holdDownMs });
     // Every region has its own order of preference, so that the load spreads; all its borders share it.
     const apis = rendezvous(this.#region, globalApis);
     this.#publisher = new Publisher({
-      clients: apis.map((api) => new PatinaClient(api, { timeoutMs: 2000 })),
+      clients: apis.map((api) => new PatinaClient(api, { timeoutMs: 2000, sign: signer(process) })),
       region: this.#region,
       generation: process.store.cluster.generation,
       log: process.log,
     });
   }
 
-  /** Transitions of the region's rows since the start, and rows sent. */
-  get counts(): { readonly transitions: number; readonly published: number; readonly isPublishing: boolean } {
+  /** Since the start: transitions of the region's rows, rows sent, and rows that routers found doubtful. */
+  get counts(): Readonly<Record<"transitions" | "published" | "doubts", number>> & { readonly isPublishing: boolean } {
     const { transitions } = this.#summary.counts;
-    return { transitions, published: this.#publisher.rowsSent, isPublishing: this.#isPublishing };
+    const { rowsSent: published } = this.#publisher;
+    return { transitions, published, doubts: this.#doubts, isPublishing: this.#isPublishing };
+  }
+
+  /** What a router found wrong with this region's rows. The next audit repairs it, and comes soon. */
+  onDoubts(rows: readonly { readonly app: string | null; readonly reason: string }[]): boolean {
+    this.#doubts += rows.length;
+    const [first] = rows;
+    if (first === undefined || !this.#isPublishing) return false;
+    this.#process.log.warn({ rows: rows.length, first }, "a router doubts rows of this region");
+    if (rows.some(({ app }) => app === null)) this.#heartbeat();
+    this.#auditAfter(BORDER.auditRetryMs);
+    return true;
   }
 
   start(): void {
@@ -148,14 +166,12 @@ export class Border {
     if (!this.#isPublishing) return;
     const { runtime, store, apiUrl } = this.#process;
     const alive = runtime.members().filter(({ state }) => state === "alive");
-    const { wallMs } = systemNow();
     this.#publisher.heartbeat({
-      heartbeat_ms: Math.floor(wallMs),
-      stamp: String(hlcFromMs(wallMs)),
       high_water: String(store.highWater()),
       apis: [apiUrl, ...alive.map(({ meta }) => meta.api)].slice(0, BORDER.apisMax),
       agents: alive.length + 1,
       apps: this.#summary.published().size,
+      location: this.#location ?? null,
     });
   }
 
@@ -205,4 +221,12 @@ export class Border {
     }, delayMs);
     this.#timers.add(timer);
   }
+}
+
+/** Proves to the global tier which region this is, with the member's certificate of the moment. */
+function signer(process: AgentProcess): Sign {
+  return async (request) => {
+    const { credentials } = process;
+    return credentials === undefined ? undefined : signRequest(credentials, request, systemNow().wallMs);
+  };
 }

@@ -17,6 +17,7 @@ await runProgram({
       process: agent,
       globalApis: config.global.apis,
       holdDownMs: config.summary.hold_down_ms,
+      location: config.location,
     });
     try {
       await agent.serve(regionalRoutes(agent, border));

@@ -1,36 +1,71 @@
-/** What a regional agent answers beside what every agent does: which apps are here, and an app's machines. */
+/**
+ * What a regional agent answers beside what every agent does:
+ *
+ *   GET  /v1/apps                       which apps are here
+ *   GET  /v1/apps/:app/instances        an app's machines, or that it is not here; `wait=` for a write of one's own first
+ *   GET  /v1/border                     what this agent told the global tier
+ *   POST /v1/border/doubts              a router found rows of this region that are not true, or make no sense
+ */
 import { AppError } from "@patina/base";
-import { problemResponse } from "@patina/api";
+import { jsonBody, problemResponse } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
+import { z } from "zod";
 import type { Border } from "./border.js";
 import { Detail } from "./detail.js";
+import { parseToken, Waiting } from "./waiting.js";
 
 const INSTANCES_DEFAULT = 100;
 const INSTANCES_MAX = 10_000;
+const WAIT_DEFAULT_MS = 1000;
+const DOUBTS_MAX = 1000;
+
+const doubts = z.object({
+  rows: z.array(z.object({ app: z.string().max(1024).nullable(), reason: z.string().max(1024) })).max(DOUBTS_MAX),
+});
 
 export function regionalRoutes(process: AgentProcess, border: Border): Hono {
   const { name: region, generation } = process.store.cluster;
   const detail = new Detail(process.store);
+  const waiting = new Waiting(process);
   const app = new Hono();
 
   app.get("/v1/apps", (c) => c.json({ region, generation, apps: detail.apps() }));
   app.get("/v1/border", (c) => c.json({ region, generation, ...border.counts }));
-  app.get("/v1/apps/:app/instances", (c) => {
+  app.post("/v1/border/doubts", async (c) => {
+    const parsed = doubts.safeParse(await jsonBody(c));
+    if (!parsed.success) throw new AppError("bad-request", `these are no doubts: ${z.prettifyError(parsed.error)}`);
+    return c.json({ taken: border.onDoubts(parsed.data.rows) });
+  });
+  app.get("/v1/apps/:app/instances", async (c) => {
     const name = c.req.param("app");
-    const limit = Number(c.req.query("limit") ?? INSTANCES_DEFAULT);
-    if (!Number.isSafeInteger(limit) || limit < 1 || limit > INSTANCES_MAX) {
-      throw new AppError("bad-request", `limit=${c.req.query("limit")} is not a number from 1 to ${INSTANCES_MAX}`);
-    }
+    const limit = limitOf(c);
+    const waited = await waitedOf(c, waiting);
     const placement = detail.app(name);
     if (placement === undefined) {
       // The region is the authority on what is not here: the router takes this as an answer, with its generation.
       return problemResponse(new AppError("app-absent", `app ${name} is not in region ${region}`), {
         region,
         generation,
+        ...waited,
       });
     }
-    return c.json({ region, generation, ...placement, machines: detail.instances(name, limit) });
+    return c.json({ region, generation, ...placement, ...waited, machines: detail.instances(name, limit) });
   });
   return app;
+}
+
+function limitOf(c: Context): number {
+  const limit = Number(c.req.query("limit") ?? INSTANCES_DEFAULT);
+  if (Number.isSafeInteger(limit) && limit >= 1 && limit <= INSTANCES_MAX) return limit;
+  throw new AppError("bad-request", `limit=${c.req.query("limit")} is not a number from 1 to ${INSTANCES_MAX}`);
+}
+
+/** Nothing unless a write is waited for; then whether it is one of this region's, and here. */
+async function waitedOf(c: Context, waiting: Waiting): Promise<{ waited?: boolean }> {
+  const text = c.req.query("wait");
+  if (text === undefined) return {};
+  const withinMs = Number(c.req.query("wait_ms") ?? WAIT_DEFAULT_MS);
+  if (!(withinMs >= 0)) throw new AppError("bad-request", `wait_ms=${c.req.query("wait_ms")} is not a number`);
+  return { waited: await waiting.until(parseToken(text), withinMs) };
 }

@@ -22,13 +22,15 @@ import {
   ReaderPool,
   systemNow,
 } from "@patina/runtime";
-import type { Security } from "@patina/security";
+import type { Credentials, Security } from "@patina/security";
 import { SqliteStore } from "@patina/store";
 import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telemetry";
 import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints.js";
 import type { AgentProcessConfig } from "./config.js";
+import { refuseDerived } from "./derived-tables.js";
 import { Integrity } from "./integrity.js";
+import { Lag } from "./lag.js";
 import { SchemaWatch } from "./schema-watch.js";
 import { openTransport, watchSecurity } from "./transport.js";
 
@@ -36,6 +38,8 @@ export interface Tier {
   readonly role: "regional" | "global";
   /** The tables of a cluster of this tier, unless the configuration names others. */
   readonly schemaSql: string;
+  /** Tables that only the tier's own routes write: what is derived is never authored. */
+  readonly derivedTables?: readonly string[];
 }
 
 export interface AgentProcessOptions {
@@ -88,14 +92,22 @@ export class AgentProcess {
     return this.#dataDir.identity.nodeId;
   }
 
-  /** Serves the routes every agent has and `routes` beside them. Throws `port-in-use` or `config-invalid`. */
-  async serve(routes: Hono): Promise<void> {
+  /** What this node proves itself with, as it is now; undefined where members speak plaintext. */
+  get credentials(): Credentials | undefined {
+    return this.#parts.security?.credentials;
+  }
+
+  /**
+   * Serves the routes every agent has, and the tier's before them; `unready` gives the tier's own reasons for not being
+   * ready. Throws `port-in-use` or `config-invalid`.
+   */
+  async serve(tierRoutes: Hono, unready: () => readonly string[] = () => []): Promise<void> {
     const { address } = this.config.api;
     const { liveQueries, checkpoints, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
-    const ports = { agent: this.#agentPort(), liveQueries, checkpoints, integrity, owners: ownersPort(this.store) };
-    const app = agentRoutes({ ...ports, monotonicMs });
-    app.route("/", routes);
+    const agent = this.#agentPort(unready);
+    const ports = { agent, liveQueries, checkpoints, integrity, owners: ownersPort(this.store) };
+    const app = agentRoutes({ ...ports, monotonicMs, tierRoutes });
     try {
       const server = await serveApi(app, parseAddress(address));
       this.#closing.push(() => server.close());
@@ -109,14 +121,17 @@ export class AgentProcess {
     await closeAll(this.#closing);
   }
 
-  #agentPort(): AgentPort {
+  #agentPort(unready: () => readonly string[]): AgentPort {
     const { store, runtime, metrics } = this;
-    const { readers } = this.#parts;
+    const { readers, derivedTables, lag } = this.#parts;
     return {
       cluster: store.cluster,
       nodeId: this.nodeId,
       origin: store.origin,
-      write: (write) => runtime.write(write),
+      write: (write) => {
+        refuseDerived(write, derivedTables);
+        return runtime.write(write);
+      },
       object: (table, key) => store.readObject(table, key),
       query: (sql, params, deadlineMs) => readers.query(sql, params, deadlineMs),
       self: () => runtime.membership.self,
@@ -130,7 +145,8 @@ export class AgentProcess {
       planDrop: (names) => store.schemas.drop(names),
       eviction: (node) => store.members.eviction(node),
       readiness: () => {
-        const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
+        const unsynced = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
+        const reasons = [...unsynced, ...lag.reasons(), ...unready()];
         return { ready: reasons.length === 0, reasons };
       },
       metrics: () => metrics.text(),
@@ -150,6 +166,9 @@ interface ProcessParts {
   readonly integrity: Integrity;
   readonly metrics: AgentMetrics;
   readonly apiUrl: string;
+  readonly security: { readonly credentials: Credentials } | undefined;
+  readonly derivedTables: readonly string[];
+  readonly lag: Lag;
   readonly closing: (() => Promise<void> | void)[];
 }
 
@@ -199,6 +218,8 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     if (event.kind === "store-failed") onFatal(event.error);
     if (event.kind === "evicted") onFatal(abandon(dataDir, event.reason));
   });
+  const lag = new Lag(store, () => systemNow().monotonicMs);
+  closing.push(() => lag.close());
   const nodeDir = dataDir.path;
   const checkpoints = new Checkpoints({
     objects,
@@ -220,6 +241,9 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     integrity: new Integrity(runtime, maintenance),
     metrics,
     apiUrl,
+    security: watch,
+    derivedTables: tier.derivedTables ?? [],
+    lag,
     closing,
   };
 }

@@ -36,6 +36,8 @@ export interface PlacedAgent extends FleetAgent {
 
 export interface Layout {
   readonly dir: string;
+  /** Where the global agents find the regions' authorities. */
+  readonly bordersDir: string;
   readonly agents: readonly PlacedAgent[];
   readonly controlPort: number;
   readonly fleet: Fleet;
@@ -71,7 +73,8 @@ export function layoutOf(shape: FleetShape): Layout {
     regions: Object.fromEntries(regions),
     global,
   };
-  return { dir, agents: [...global, ...regions.flatMap(([, agents]) => agents)], controlPort, fleet };
+  const agents = [...global, ...regions.flatMap(([, placed]) => placed)];
+  return { dir, bordersDir: join(dir, "global", "regions"), agents, controlPort, fleet };
 }
 
 /** Writes every agent's configuration, and `fleet.json` last: when it is there, all of it is. */
@@ -89,7 +92,9 @@ export function writeLayout(layout: Layout, holdDownMs: number | undefined): voi
       api: { address: agent.api.replace("http://", "") },
       checkpoint: { store: must(layout.fleet.checkpoints, "a checkpoint store") },
       query: { readers: 1 },
-      ...(agent.role === "regional" ? { global: { apis: globalApis } } : {}),
+      ...(agent.role === "regional"
+        ? { global: { apis: globalApis } }
+        : { borders: { authorities: layout.bordersDir } }),
       ...(agent.role === "regional" && holdDownMs !== undefined ? { summary: { hold_down_ms: holdDownMs } } : {}),
     };
     writeFileSync(agent.config, stringify(config));

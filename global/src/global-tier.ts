@@ -1,0 +1,97 @@
+/** The parts of a global agent, put together: the map from the tables, the router over it, the door for the borders. */
+import type { AgentProcess } from "@patina/process";
+import { systemNow } from "@patina/runtime";
+import { RouterMetrics } from "@patina/telemetry";
+import { Hono } from "hono";
+import type { GlobalConfig } from "./config.js";
+import { Borders } from "./door/borders.js";
+import { Doubts } from "./regions/doubts.js";
+import { Resolver } from "./resolver.js";
+import { Rib } from "./rib/rib.js";
+import { RibFiles } from "./rib/rib-files.js";
+import { addIndexRoutes } from "./routes/index-routes.js";
+import { addMapRoutes } from "./routes/map-routes.js";
+import { addRouterRoutes } from "./routes/router-routes.js";
+
+export class GlobalTier {
+  readonly #closing: (() => Promise<void> | void)[] = [];
+
+  private constructor() {}
+
+  /** Serves. The agent is this one's to stop from now on, also when it throws `config-invalid` or `port-in-use`. */
+  static async start(agent: AgentProcess, config: GlobalConfig): Promise<GlobalTier> {
+    const tier = new GlobalTier();
+    try {
+      await tier.#start(agent, config);
+      return tier;
+    } catch (thrown) {
+      await agent.stop();
+      await tier.#close();
+      throw thrown;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#close();
+  }
+
+  async #start(agent: AgentProcess, config: GlobalConfig): Promise<void> {
+    const { log } = agent;
+    const files = new RibFiles(config.node_dir, log);
+    this.#closing.push(() => files.close());
+    const rib = openRib(agent, files, (region) => doubts.tell(region));
+    const doubts = new Doubts((region) => rib.regions.get(region)?.apis ?? [], log);
+    this.#closing.push(() => doubts.close());
+    const metrics = new RouterMetrics(agent.metrics.registry, {
+      apps: () => rib.fib.size,
+      quarantined: () => rib.quarantine.size,
+      watchers: () => 0,
+    });
+    const resolver = new Resolver({
+      view: () => ({ fib: rib.fib, regions: rib.regions, complete: agent.runtime.agent.hasSynced }),
+      switches: () => files.switches,
+      onDoubt: (doubt) => doubts.tell(doubt),
+      metrics,
+    });
+    rib.follow((app) => resolver.forget(app));
+    const authorities = config.borders.authorities;
+    const borders = await Borders.open({ authorities, isInsecure: config.gossip.insecure, log });
+    this.#closing.push(() => borders.close());
+    const routes = new Hono();
+    addIndexRoutes(routes, { process: agent, rib, borders, metrics });
+    addRouterRoutes(routes, rib, resolver);
+    addMapRoutes(routes, rib, files);
+    await agent.serve(routes);
+    this.#closing.push(() => agent.stop());
+  }
+
+  async #close(): Promise<void> {
+    for (;;) {
+      const close = this.#closing.pop();
+      if (close === undefined) return;
+      await close();
+    }
+  }
+}
+
+/** The map as the disk has it, and current from now on. */
+function openRib(agent: AgentProcess, files: RibFiles, tell: Doubts["tell"]): Rib {
+  const rib = new Rib({
+    store: agent.store,
+    journal: files.journal,
+    quarantine: files.quarantine,
+    switches: () => files.switches,
+    wallMs: () => systemNow().wallMs,
+    onQuarantined: (row) => {
+      const { table, app, region, reason, origin } = row;
+      agent.log.error({ table, app, region, reason, origin }, "a row is kept out of the map");
+      files.saveQuarantine();
+      setImmediate(() => tell({ region, reason, ...(app === undefined ? {} : { app }) }));
+    },
+  });
+  files.onSwitched(() => rib.reload());
+  agent.runtime.onEvent((event) => {
+    if (event.kind === "changed") rib.onChanged(event.rows);
+  });
+  return rib;
+}

@@ -54,12 +54,13 @@ export class GlobalTier {
       metrics,
     });
     rib.follow((app) => resolver.forget(app));
+    rib.reload();
     const authorities = config.borders.authorities;
     const borders = await Borders.open({ authorities, isInsecure: config.gossip.insecure, log });
     this.#closing.push(() => borders.close());
     const routes = new Hono();
     addIndexRoutes(routes, { process: agent, rib, borders, metrics });
-    addRouterRoutes(routes, rib, resolver);
+    addRouterRoutes(routes, { process: agent, rib, resolver });
     addMapRoutes(routes, rib, files);
     await agent.serve(routes);
     this.#closing.push(() => agent.stop());
@@ -74,7 +75,7 @@ export class GlobalTier {
   }
 }
 
-/** The map as the disk has it, and current from now on. */
+/** The map, empty yet, and current once it is loaded. */
 function openRib(agent: AgentProcess, files: RibFiles, tell: Doubts["tell"]): Rib {
   const rib = new Rib({
     store: agent.store,

@@ -3,7 +3,7 @@
  * detail; the one that comes first in rendezvous order publishes, and the next takes over when it is gone. `summary`
  * decides what is a transition; this drives it with the region's changes and carries its rows out.
  */
-import { rendezvous } from "@patina/base";
+import { type Hlc, hlcToMs, rendezvous } from "@patina/base";
 import { PatinaClient, type Sign } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
 import { systemNow } from "@patina/runtime";
@@ -56,6 +56,11 @@ export class Border {
     const { transitions } = this.#summary.counts;
     const { rowsSent: published } = this.#publisher;
     return { transitions, published, doubts: this.#doubts, isPublishing: this.#isPublishing };
+  }
+
+  /** What this border's summary says of the app, told or not: undefined for one it does not have. */
+  advertised(app: string): PlacementClass | undefined {
+    return this.#summary.published().get(app);
   }
 
   /** What a router found wrong with this region's rows. The next audit repairs it, and comes soon. */
@@ -192,10 +197,23 @@ export class Border {
         if (this.#isStopped || !this.#isPublishing) return;
         if (rows === "unreachable") return this.#auditAfter(BORDER.retryMaxMs);
         if (rows === undefined) return this.#auditAfter(BORDER.auditRetryMs);
-        const withDetail = rows.map((row) => ({ ...row, detailHighWater: this.#detail.highWater(row.app) }));
+        const withDetail = rows.map((row) => ({ ...row, detailHighWater: this.#heardOf(row.app, row.highWater) }));
         this.#step({ kind: "index", rows: withDetail });
       })
       .catch((thrown: unknown) => this.#process.log.error({ err: thrown }, "the audit failed"));
+  }
+
+  /**
+   * How new this border's detail of the app is: as its rows are stamped. But when the region has gone on for a while since
+   * the index row, and nothing of it is missing here, then there is nothing more to hear, and the row is merely wrong.
+   */
+  #heardOf(app: string, rowHighWater: Hlc): Hlc {
+    const detailHighWater = this.#detail.highWater(app);
+    const { store } = this.#process;
+    if (detailHighWater > rowHighWater) return detailHighWater;
+    const isOld = hlcToMs(rowHighWater) + BORDER.settledMs < hlcToMs(store.highWater());
+    const isWhole = (): boolean => [...store.holdings().values()].every(({ gaps }) => gaps.size === 0);
+    return isOld && isWhole() ? rowHighWater + 1n : detailHighWater;
   }
 
   #auditAfter(delayMs: number): void {

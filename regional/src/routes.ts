@@ -3,6 +3,7 @@
  *
  *   GET  /v1/apps                       which apps are here
  *   GET  /v1/apps/:app/instances        an app's machines, or that it is not here; `wait=` for a write of one's own first
+ *   GET  /v1/explain/:app               what this agent believes of an app, and why
  *   GET  /v1/border                     what this agent told the global tier
  *   POST /v1/border/doubts              a router found rows of this region that are not true, or make no sense
  */
@@ -13,6 +14,7 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { Border } from "./border.js";
 import { Detail } from "./detail.js";
+import { explainApp } from "./explain.js";
 import { parseToken, Waiting } from "./waiting.js";
 
 const INSTANCES_DEFAULT = 100;
@@ -31,6 +33,7 @@ export function regionalRoutes(process: AgentProcess, border: Border): Hono {
   const app = new Hono();
 
   app.get("/v1/apps", (c) => c.json({ region, generation, apps: detail.apps() }));
+  app.get("/v1/explain/:app", (c) => c.json(explainApp(process, border, detail, c.req.param("app"))));
   app.get("/v1/border", (c) => c.json({ region, generation, ...border.counts }));
   app.post("/v1/border/doubts", async (c) => {
     const parsed = doubts.safeParse(await jsonBody(c));

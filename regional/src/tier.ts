@@ -19,6 +19,8 @@ export const BORDER = {
   auditMs: 15_000,
   /** When an audit could not be made, since rows were under way. */
   auditRetryMs: 300,
+  /** By then a row's own change has reached every agent of the region. */
+  settledMs: 30_000,
   retryMinMs: 200,
   retryMaxMs: 5000,
   /** Agents named in the heartbeat as places to ask. */

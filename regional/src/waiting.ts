@@ -58,7 +58,7 @@ export class Waiting {
 /** Throws `bad-request` for what is not a token. */
 export function parseToken(text: string): Token {
   const [, origin, version] = /^([0-9a-f]{48}):(\d{1,15})$/.exec(text) ?? [];
-  if (origin !== undefined) return { origin: origin as OriginId, version: Number(version) };
+  if (origin !== undefined) return { origin, version: Number(version) };
   throw new AppError("bad-request", `wait=${text} names no write`, {
     hint: "Write ?wait=ACTOR_ID:VERSION with what /v1/transactions answered.",
   });

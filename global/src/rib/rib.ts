@@ -12,7 +12,7 @@ import {
   type Judged,
   judgePlacement,
   judgeRegion,
-  Quarantine,
+  type Quarantine,
   type QuarantinedRow,
   type RegionState,
   type Route,
@@ -58,7 +58,6 @@ export class Rib {
   constructor(options: RibOptions) {
     this.#options = options;
     this.quarantine = options.quarantine;
-    this.reload();
   }
 
   /** Told of every app whose routes changed, in the middle of the change: what it throws ends the process. */
@@ -67,7 +66,7 @@ export class Rib {
     return () => this.#followers.delete(onApp);
   }
 
-  /** Takes every row anew, e.g. after something was switched on again. */
+  /** Takes every row: at the start, once those who follow are there, and anew after something was switched on again. */
   reload(): void {
     const toldByApp = new Map<string, Told<Route>[]>();
     for (const row of this.#options.store.read(`${ROUTES} ORDER BY app, region`)) {

@@ -3,16 +3,18 @@
  *
  *   GET /v1/apps                   the map, a page at a time     GET /v1/apps/:app/placement   where an app is, now
  *   GET /v1/regions                every region, and how fresh what is known of it is
+ *   GET /v1/explain/:app           what every tier believes of an app, and why
  */
 import { AppError } from "@patina/base";
 import { gradeOf, type Near, type Placement, type ResolveOptions, type Token } from "@patina/router";
 import { systemNow } from "@patina/runtime";
 import type { Context, Hono } from "hono";
-import type { Resolver } from "../resolver.js";
-import type { Rib } from "../rib/rib.js";
+import { explainApp, type ExplainParts } from "../explain.js";
 import { INDEX } from "../tier.js";
 
-export function addRouterRoutes(app: Hono, rib: Rib, resolver: Resolver): void {
+export function addRouterRoutes(app: Hono, parts: ExplainParts): void {
+  const { rib, resolver } = parts;
+  app.get("/v1/explain/:app", async (c) => c.json(await explainApp(parts, c.req.param("app"))));
   app.get("/v1/regions", (c) => {
     const now = systemNow();
     const regions = [...rib.regions.values()].map((region) => ({
@@ -46,7 +48,7 @@ function statusOf({ result }: Placement): 200 | 404 | 503 {
 }
 
 /** Throws `bad-request` for what it does not understand: a bound that is ignored is worse than none. */
-export function resolveOptions(c: Context): ResolveOptions {
+function resolveOptions(c: Context): ResolveOptions {
   const near = c.req.query("near");
   const regions = c.req.query("regions")?.split(",");
   const maxAge = c.req.query("max_age");

@@ -13,7 +13,7 @@ import { PLANTED } from "./planted.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 /** What the tests of the list need of the house. */
-const PACKAGES = ["base", "store", "gossip"];
+const PACKAGES = ["base", "store", "gossip", "router"];
 const DEADLINE_MS = 300_000;
 
 /** A house of its own, whose packages are copies and whose other modules are ours. */

@@ -2,6 +2,8 @@
  * Bugs that a store could have, each a precise replacement in one file and the test that must fail with it. A test that
  * cannot fail proves nothing: this list shows that ours can. The text to replace must be there exactly once.
  */
+import { PLANTED_ROUTER } from "./planted-router.mjs";
+
 const STORE = "packages/store/src";
 const FLEET = `${STORE}/proof/fleet.test.ts`;
 const SMALL = `${STORE}/proof/small-scope.test.ts`;
@@ -9,6 +11,7 @@ const OWNERS = `${STORE}/owners/owners.test.ts`;
 const SCHEMAS = `${STORE}/schema/schema-replication.test.ts`;
 
 export const PLANTED = [
+  ...PLANTED_ROUTER,
   {
     name: "memory adopts a holding although the commit failed",
     file: `${STORE}/database/transactions.ts`,

@@ -198,16 +198,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   closing.push(() => runtime.stop());
   const watch = security === undefined ? undefined : watchSecurity({ config, role: tier.role, runtime, security, log });
   closing.push(() => watch?.close());
-  const metrics = new AgentMetrics({
-    cluster: store.cluster,
-    role: tier.role,
-    version,
-    agent: runtime.agent,
-    membership: () => runtime.membership,
-    store,
-    ...(watch === undefined ? {} : { security: watch }),
-  });
-  runtime.observe((input, effects) => metrics.observe(input, effects));
+  const metrics = openMetrics({ store, runtime, role: tier.role, version, watch });
   const schemas = new SchemaWatch(store, log);
   runtime.onEvent((event) => {
     logEvent(log, event);
@@ -246,6 +237,27 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     lag,
     closing,
   };
+}
+
+function openMetrics(parts: {
+  readonly store: SqliteStore;
+  readonly runtime: AgentRuntime;
+  readonly role: Tier["role"];
+  readonly version: string;
+  readonly watch: ReturnType<typeof watchSecurity> | undefined;
+}): AgentMetrics {
+  const { store, runtime, role, version, watch } = parts;
+  const metrics = new AgentMetrics({
+    cluster: store.cluster,
+    role,
+    version,
+    agent: runtime.agent,
+    membership: () => runtime.membership,
+    store,
+    ...(watch === undefined ? {} : { security: watch }),
+  });
+  runtime.observe((input, effects) => metrics.observe(input, effects));
+  return metrics;
 }
 
 /** The next start begins with an empty database; this one is kept beside it. */

@@ -22,7 +22,7 @@ export interface QuarantinedRow<T = Route | RegionState> {
 }
 
 /** Rows listed; of more, only the number is known, and their last good states stay in the map until a restart. */
-export const QUARANTINED_MAX = 1000;
+const QUARANTINED_MAX = 1000;
 
 export class Quarantine {
   readonly #rows = new Map<string, QuarantinedRow>();

@@ -1,0 +1,126 @@
+/** Bugs that a router could have, like those of the store beside this file. */
+const ROUTER = "packages/router/src";
+const RESOLUTION = `${ROUTER}/resolution/resolution.test.ts`;
+const RESOLVE = `${ROUTER}/resolve.test.ts`;
+
+export const PLANTED_ROUTER = [
+  {
+    name: "an agent of a region is asked twice",
+    file: `${ROUTER}/resolution/leg.ts`,
+    from: "if (api !== undefined) this.#askedMs.set(api, nowMs);",
+    to: "if (api !== undefined && this.#askedMs.size === 0) this.#askedMs.set(api, nowMs);",
+    test: RESOLUTION,
+  },
+  {
+    name: "a region is given up while an agent may still answer",
+    file: `${ROUTER}/resolution/leg.ts`,
+    from: "this.#failures.size < this.#askedMs.size",
+    to: "this.#failures.size === 0 && this.#askedMs.size > 0",
+    test: RESOLUTION,
+  },
+  {
+    name: "the only candidate is not asked while its circuit is open",
+    file: `${ROUTER}/resolution/resolution.ts`,
+    from: "else if (answer === undefined && isAnybodyLeft && !admitted.includes(leg)) {",
+    to: "else if (answer === undefined && !admitted.includes(leg)) {",
+    test: RESOLUTION,
+  },
+  {
+    name: "a kept denial is believed although nobody else is left to ask",
+    file: `${ROUTER}/resolution/resolution.ts`,
+    from: 'if (answer !== undefined && (isAnybodyLeft || answer.outcome === "here")) leg.onAnswer(answer);',
+    to: "if (answer !== undefined) leg.onAnswer(answer);",
+    test: RESOLUTION,
+  },
+  {
+    name: "a kept answer of a generation that was rolled back counts",
+    file: `${ROUTER}/resolution/resolution.ts`,
+    from: "kept === undefined || kept.generation < generation ? undefined : kept",
+    to: "kept === undefined ? undefined : kept",
+    test: RESOLUTION,
+  },
+  {
+    name: "the fallback is asked although somebody has the app",
+    file: `${ROUTER}/resolution/resolution.ts`,
+    from: "if (!isHere && !this.#isFallback && this.#plan.fallback.length > 0) {",
+    to: "if (!this.#isFallback && this.#plan.fallback.length > 0) {",
+    test: RESOLUTION,
+  },
+  {
+    name: "an app is absent while the write that is waited for has not arrived",
+    file: `${ROUTER}/merge.ts`,
+    from: "&& waited.hasWaited !== false",
+    to: "",
+    test: RESOLUTION,
+  },
+  {
+    name: "an app is absent from a map that is not complete",
+    file: `${ROUTER}/merge.ts`,
+    from: "const complete = plan.complete && missing.length === 0",
+    to: "const complete = missing.length === 0",
+    test: RESOLVE,
+  },
+  {
+    name: "a region of an older generation is believed",
+    file: `${ROUTER}/merge.ts`,
+    from: "if (answer.generation < ask.generation) {",
+    to: "if (answer.generation < 0) {",
+    test: RESOLVE,
+  },
+  {
+    name: "a silent region without a route is taken for one that has nothing",
+    file: `${ROUTER}/plan.ts`,
+    from: '!view.complete || grade !== "fresh" || wait !== undefined',
+    to: "!view.complete || wait !== undefined",
+    test: RESOLVE,
+  },
+  {
+    name: "kept answers live for ever",
+    file: `${ROUTER}/resolution/answers.ts`,
+    from: "if (ageMs > Math.min(maxAgeMs, this.#config.answerMaxMs)) return undefined;",
+    to: "if (ageMs > maxAgeMs) return undefined;",
+    test: `${ROUTER}/resolution/answers.test.ts`,
+  },
+  {
+    name: "kept answers are not bounded",
+    file: `${ROUTER}/resolution/answers.ts`,
+    from: "while (this.#size > this.#config.answersMax) {",
+    to: "while (this.#keptByApp.size > this.#config.answersMax) {",
+    test: `${ROUTER}/resolution/answers.test.ts`,
+  },
+  {
+    name: "an open circuit never closes again",
+    file: `${ROUTER}/regions/breaker.ts`,
+    from: 'return nowMs < this.#openUntilMs ? "open" : "half-open";',
+    to: 'return "open";',
+    test: `${ROUTER}/regions/region-health.test.ts`,
+  },
+  {
+    name: "everybody tries a region whose circuit is half open",
+    file: `${ROUTER}/regions/breaker.ts`,
+    from: 'if (state === "open" || nowMs < this.#trialUntilMs) return false;',
+    to: 'if (state === "open") return false;',
+    test: `${ROUTER}/regions/region-health.test.ts`,
+  },
+  {
+    name: "a region writes another region's rows",
+    file: `${ROUTER}/door/door.ts`,
+    from: "if (holder !== undefined && holder !== region) {",
+    to: "if (holder === undefined && holder !== region) {",
+    test: `${ROUTER}/door/door.test.ts`,
+  },
+  {
+    name: "a region's budget has no burst limit",
+    file: `${ROUTER}/door/door.ts`,
+    from: "Math.min(rowsBurst, before.tokens + ((nowMs - before.atMs) / 1000) * rowsPerSecond)",
+    to: "before.tokens + ((nowMs - before.atMs) / 1000) * rowsPerSecond",
+    test: `${ROUTER}/door/door.test.ts`,
+  },
+  {
+    name: "a row stamped in the future is let in",
+    file: `${ROUTER}/door/door.ts`,
+    from: "Math.max(latest, hlcToMs(stamp)), 0)",
+    to: "Math.min(latest, hlcToMs(stamp)), Infinity)",
+    test: `${ROUTER}/door/door.test.ts`,
+  },
+];

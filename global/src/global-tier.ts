@@ -11,7 +11,10 @@ import { Rib } from "./rib/rib.js";
 import { RibFiles } from "./rib/rib-files.js";
 import { addIndexRoutes } from "./routes/index-routes.js";
 import { addMapRoutes } from "./routes/map-routes.js";
+import { addQueryRoutes } from "./routes/query-routes.js";
 import { addRouterRoutes } from "./routes/router-routes.js";
+import { addWatchRoutes, watchSocket } from "./routes/watch-routes.js";
+import { Watches } from "./watch/watches.js";
 
 export class GlobalTier {
   readonly #closing: (() => Promise<void> | void)[] = [];
@@ -42,10 +45,10 @@ export class GlobalTier {
     const rib = openRib(agent, files, (region) => doubts.tell(region));
     const doubts = new Doubts((region) => rib.regions.get(region)?.apis ?? [], log);
     this.#closing.push(() => doubts.close());
-    const metrics = new RouterMetrics(agent.metrics.registry, {
+    const metrics: RouterMetrics = new RouterMetrics(agent.metrics.registry, {
       apps: () => rib.fib.size,
       quarantined: () => rib.quarantine.size,
-      watchers: () => 0,
+      watchers: () => watches.watchers,
     });
     const resolver = new Resolver({
       view: () => ({ fib: rib.fib, regions: rib.regions, complete: agent.runtime.agent.hasSynced }),
@@ -53,6 +56,12 @@ export class GlobalTier {
       onDoubt: (doubt) => doubts.tell(doubt),
       metrics,
     });
+    const watches: Watches = new Watches({
+      rib,
+      config: resolver.config,
+      isOff: () => files.switches.features.includes("watch"),
+    });
+    this.#closing.push(() => watches.close());
     rib.follow((app) => resolver.forget(app));
     rib.reload();
     const authorities = config.borders.authorities;
@@ -62,7 +71,9 @@ export class GlobalTier {
     addIndexRoutes(routes, { process: agent, rib, borders, metrics });
     addRouterRoutes(routes, { process: agent, rib, resolver });
     addMapRoutes(routes, rib, files);
-    await agent.serve(routes);
+    addQueryRoutes(routes, { rib, resolver, isOff: () => files.switches.features.includes("query") });
+    addWatchRoutes(routes, watches);
+    await agent.serve(routes, new Map([["/v1/watch", watchSocket(watches)]]));
     this.#closing.push(() => agent.stop());
   }
 

@@ -3,6 +3,7 @@
  *
  *   GET  /v1/apps                       which apps are here
  *   GET  /v1/apps/:app/instances        an app's machines, or that it is not here; `wait=` for a write of one's own first
+ *   GET  /v1/apps/:app/watch            an app's machines, and again whenever they change
  *   GET  /v1/explain/:app               what this agent believes of an app, and why
  *   GET  /v1/border                     what this agent told the global tier
  *   POST /v1/border/doubts              a router found rows of this region that are not true, or make no sense
@@ -11,11 +12,13 @@ import { AppError } from "@patina/base";
 import { jsonBody, problemResponse } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
 import { type Context, Hono } from "hono";
+import { stream } from "hono/streaming";
 import { z } from "zod";
 import type { Border } from "./border.js";
 import { Detail } from "./detail.js";
 import { explainApp } from "./explain.js";
 import { parseToken, Waiting } from "./waiting.js";
+import { Watches } from "./watches.js";
 
 const INSTANCES_DEFAULT = 100;
 const INSTANCES_MAX = 10_000;
@@ -30,6 +33,7 @@ export function regionalRoutes(process: AgentProcess, border: Border): Hono {
   const { name: region, generation } = process.store.cluster;
   const detail = new Detail(process.store);
   const waiting = new Waiting(process);
+  const watches = new Watches(process, detail);
   const app = new Hono();
 
   app.get("/v1/apps", (c) => c.json({ region, generation, apps: detail.apps() }));
@@ -39,6 +43,15 @@ export function regionalRoutes(process: AgentProcess, border: Border): Hono {
     const parsed = doubts.safeParse(await jsonBody(c));
     if (!parsed.success) throw new AppError("bad-request", `these are no doubts: ${z.prettifyError(parsed.error)}`);
     return c.json({ taken: border.onDoubts(parsed.data.rows) });
+  });
+  app.get("/v1/apps/:app/watch", (c) => {
+    const gone = new AbortController();
+    const lines = watches.open(c.req.param("app"), { instancesMax: limitOf(c), signal: gone.signal });
+    c.header("content-type", "application/x-ndjson");
+    return stream(c, async (out) => {
+      out.onAbort(() => gone.abort());
+      for await (const line of lines) await out.write(line);
+    });
   });
   app.get("/v1/apps/:app/instances", async (c) => {
     const name = c.req.param("app");

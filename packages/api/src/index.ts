@@ -20,3 +20,4 @@ export type {
 } from "./ports.js";
 export { errorOf, type Problem, problemOf, problemResponse } from "./problem.js";
 export { type HttpServer, serveApi } from "./server.js";
+export type { ApiSocket, SocketHandler } from "./sockets.js";

@@ -3,7 +3,7 @@
  * together in the one order that leaves nothing half open when a step fails. Both tiers are this, with tables and
  * routes of their own.
  */
-import type { AgentPort, LiveQueriesPort, OwnersPort } from "@patina/api";
+import type { AgentPort, LiveQueriesPort, OwnersPort, SocketHandler } from "@patina/api";
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
 import { AppError } from "@patina/base";
@@ -97,19 +97,16 @@ export class AgentProcess {
     return this.#parts.security?.credentials;
   }
 
-  /**
-   * Serves the routes every agent has, and the tier's before them; `unready` gives the tier's own reasons for not being
-   * ready. Throws `port-in-use` or `config-invalid`.
-   */
-  async serve(tierRoutes: Hono, unready: () => readonly string[] = () => []): Promise<void> {
+  /** Serves the routes every agent has, and the tier's before them. Throws `port-in-use` or `config-invalid`. */
+  async serve(tierRoutes: Hono, sockets?: ReadonlyMap<string, SocketHandler>): Promise<void> {
     const { address } = this.config.api;
     const { liveQueries, checkpoints, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
-    const agent = this.#agentPort(unready);
+    const agent = this.#agentPort();
     const ports = { agent, liveQueries, checkpoints, integrity, owners: ownersPort(this.store) };
     const app = agentRoutes({ ...ports, monotonicMs, tierRoutes });
     try {
-      const server = await serveApi(app, parseAddress(address));
+      const server = await serveApi(app, parseAddress(address), sockets);
       this.#closing.push(() => server.close());
     } catch (thrown) {
       throw listenError(thrown as NodeJS.ErrnoException, "the API", address);
@@ -121,7 +118,7 @@ export class AgentProcess {
     await closeAll(this.#closing);
   }
 
-  #agentPort(unready: () => readonly string[]): AgentPort {
+  #agentPort(): AgentPort {
     const { store, runtime, metrics } = this;
     const { readers, derivedTables, lag } = this.#parts;
     return {
@@ -146,7 +143,7 @@ export class AgentProcess {
       eviction: (node) => store.members.eviction(node),
       readiness: () => {
         const unsynced = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
-        const reasons = [...unsynced, ...lag.reasons(), ...unready()];
+        const reasons = [...unsynced, ...lag.reasons()];
         return { ready: reasons.length === 0, reasons };
       },
       metrics: () => metrics.text(),

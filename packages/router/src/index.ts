@@ -44,3 +44,5 @@ export type { BreakerState } from "./regions/breaker.js";
 export { RegionHealth } from "./regions/region-health.js";
 export { Answers, type GivenAnswer } from "./resolution/answers.js";
 export { Resolution, type ResolutionEffect, type ResolutionInput } from "./resolution/resolution.js";
+export { AppWatch, defaultWatchConfig, type WatchConfig, type WatchEvent } from "./watch/app-watch.js";
+export { WatcherQueue } from "./watch/watcher-queue.js";

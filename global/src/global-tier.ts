@@ -4,6 +4,7 @@ import { systemNow } from "@patina/runtime";
 import { RouterMetrics } from "@patina/telemetry";
 import { Hono } from "hono";
 import type { GlobalConfig } from "./config.js";
+import { DnsServer } from "./dns/dns-server.js";
 import { Borders } from "./door/borders.js";
 import { Doubts } from "./regions/doubts.js";
 import { Resolver } from "./resolver.js";
@@ -15,6 +16,15 @@ import { addQueryRoutes } from "./routes/query-routes.js";
 import { addRouterRoutes } from "./routes/router-routes.js";
 import { addWatchRoutes, watchSocket } from "./routes/watch-routes.js";
 import { Watches } from "./watch/watches.js";
+
+/** Addresses in one answer: more would not fit in a datagram, and nobody tries more. */
+const DNS_RECORDS_MAX = 16;
+
+interface DnsParts {
+  readonly rib: Rib;
+  readonly resolver: Resolver;
+  readonly files: RibFiles;
+}
 
 export class GlobalTier {
   readonly #closing: (() => Promise<void> | void)[] = [];
@@ -75,6 +85,20 @@ export class GlobalTier {
     addWatchRoutes(routes, watches);
     await agent.serve(routes, new Map([["/v1/watch", watchSocket(watches)]]));
     this.#closing.push(() => agent.stop());
+    if (config.dns !== undefined) await this.#startDns(config.dns, { rib, resolver, files });
+  }
+
+  async #startDns(dns: NonNullable<GlobalConfig["dns"]>, parts: DnsParts): Promise<void> {
+    const { rib, resolver, files } = parts;
+    const { address, domain, ttl_seconds: ttlSeconds, address_column: addressColumn, only } = dns;
+    const server = await DnsServer.start({
+      address,
+      config: { domain, ttlSeconds, addressColumn, only, recordsMax: DNS_RECORDS_MAX },
+      resolve: (app, options) => resolver.resolve(app, options),
+      hasRegion: (region) => rib.regions.has(region),
+      isOff: () => files.switches.features.includes("dns"),
+    });
+    this.#closing.push(() => server.close());
   }
 
   async #close(): Promise<void> {

@@ -1,10 +1,11 @@
-/** What goes across the tiers at a router: watching apps, and queries in many regions, while regions and agents die. */
+/** What goes across the tiers at a router: watching apps, queries in many regions, the DNS, while regions and agents die. */
+import { createSocket } from "node:dgram";
 import { must } from "@patina/base";
 import { PatinaClient } from "@patina/api";
 import { systemNow } from "@patina/runtime";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { startTestFleet, type TestFleet, until } from "./testing/fleet.js";
+import { runCommand, startTestFleet, type TestFleet, until } from "./testing/fleet.js";
 
 let running: TestFleet;
 
@@ -202,7 +203,7 @@ interface QueryEvent {
 async function queryAt(query: string, sql: unknown): Promise<QueryEvent[]> {
   const events: QueryEvent[] = [];
   const stream = client("global", 1).events(`/v1/queries?${query}`, { method: "POST", body: sql });
-  for await (const event of stream) events.push(event as QueryEvent);
+  for await (const event of stream) events.push(event);
   return events;
 }
 
@@ -252,5 +253,89 @@ describe("a query across regions", { timeout: 60_000 }, () => {
     ]) {
       await expect(queryAt(`scope=${scope}`, sql)).rejects.toMatchObject({ code });
     }
+  });
+});
+
+describe("the DNS", { timeout: 60_000 }, () => {
+  const domain = "patina.internal";
+
+  async function dig(i: number, ...args: readonly string[]): Promise<{ code: string | undefined; lines: string[] }> {
+    const [host, port] = must(must(agents("global")[i], "an agent").dns, "an address").split(":");
+    const { stdout } = await runCommand("dig", [`@${host}`, "-p", `${port}`, "+tries=1", "+time=3", ...args]);
+    const records = stdout.split("\n").filter((line) => /^[^;].*\sIN\s/.test(line));
+    return { code: /status: (\w+)/.exec(stdout)?.[1], lines: records.map((line) => line.replace(/\s+/g, " ")).sort() };
+  }
+
+  const machine = (id: string, app: string, address: string, state = "started") => [
+    "INSERT INTO machines (id, app, state, address) VALUES (?, ?, ?, ?)",
+    [id, app, state, address],
+  ];
+
+  test("has an app's running machines, by app and by region, over UDP and TCP", async () => {
+    await client("iad", 0).transact([
+      machine("n1", "named", "10.0.0.1:8080"),
+      machine("n2", "named", "[fdaa::2]:8081"),
+      machine("n3", "named", "10.0.0.3:8080", "stopped"),
+    ]);
+    await client("fra", 0).transact([machine("n4", "named", "10.9.0.4:8080")]);
+    await until("it is there", async () => (await dig(0, `named.fra.${domain}`)).lines.length === 1);
+    await until("it is there", async () => (await dig(0, `named.iad.${domain}`)).lines.length === 1);
+    for (const more of [[], ["+tcp"], ["+noedns"]]) {
+      expect(await dig(0, `named.iad.${domain}`, ...more)).toEqual({
+        code: "NOERROR",
+        lines: [`named.iad.${domain}. 5 IN A 10.0.0.1`],
+      });
+    }
+    expect((await dig(1, `NAMED.fra.${domain}`)).lines).toEqual([`NAMED.fra.${domain}. 5 IN A 10.9.0.4`]);
+    expect((await dig(0, `named.iad.${domain}`, "AAAA")).lines).toEqual([`named.iad.${domain}. 5 IN AAAA fdaa::2`]);
+    const anywhere = (await dig(0, `named.${domain}`)).lines;
+    expect([[`named.${domain}. 5 IN A 10.0.0.1`], [`named.${domain}. 5 IN A 10.9.0.4`]]).toContainEqual(anywhere);
+    const service = (await dig(0, `_http._tcp.named.iad.${domain}`, "SRV")).lines;
+    expect(service).toContain(`_http._tcp.named.iad.${domain}. 5 IN SRV 0 1 8080 ip-0a000001.${domain}.`);
+    expect(service).toContain(`ip-0a000001.${domain}. 5 IN A 10.0.0.1`);
+    expect((await dig(0, `ip-0a000001.${domain}`)).lines).toEqual([`ip-0a000001.${domain}. 5 IN A 10.0.0.1`]);
+  });
+
+  test("tells absent from unknown, and what is not its own from both", async () => {
+    await until("it is absent", async () => (await dig(0, `nobody.${domain}`)).code === "NXDOMAIN");
+    expect((await dig(0, `named.mars.${domain}`)).code).toBe("NXDOMAIN");
+    expect((await dig(0, "example.com")).code).toBe("REFUSED");
+    expect((await dig(0, domain, "SOA")).lines).toHaveLength(1);
+    await withoutRegion("fra", async () => {
+      await until("what was kept is too old", async () => (await dig(0, `named.fra.${domain}`)).code === "SERVFAIL");
+      expect((await dig(0, `named.iad.${domain}`)).code).toBe("NOERROR");
+    });
+  });
+
+  test("cuts what does not fit in a datagram, and gives the whole over TCP", async () => {
+    const many = Array.from({ length: 16 }, (_, i) => machine(`m-${i}`, "many", `10.1.0.${i + 1}:80`));
+    await client("iad", 0).transact(many);
+    const name = `many.iad.${domain}`;
+    await until("all are there", async () => (await dig(0, name, "+tcp")).lines.length === 16);
+    const [cut] = await Promise.all([dig(0, name, "SRV", "+noedns", "+ignore")]);
+    expect(cut.lines).toEqual([]);
+    expect((await dig(0, name, "SRV", "+noedns")).lines.length).toBeGreaterThanOrEqual(16);
+  });
+
+  test("outlives noise, and names that cannot be written again", async () => {
+    const [host, port] = must(must(agents("global")[0], "an agent").dns, "an address").split(":");
+    const noise = createSocket("udp4");
+    const replies: Buffer[] = [];
+    noise.on("message", (reply) => replies.push(reply));
+    const head = Buffer.from("abcd01000001000000000000", "hex");
+    const dotted = Buffer.concat([
+      head,
+      Buffer.from("012e0670617469 6e6100".replaceAll(" ", ""), "hex"),
+      Buffer.from("00010001", "hex"),
+    ]);
+    for (const message of [dotted, head, Buffer.alloc(3), Buffer.alloc(600, 0xff), Buffer.alloc(64)]) {
+      noise.send(message, Number(port), host);
+    }
+    await until("some are answered", async () => replies.length > 0);
+    noise.close();
+    expect((await dig(0, `named.iad.${domain}`)).code).toBe("NOERROR");
+    await running.patina("switch", "off", "feature", "dns");
+    expect((await dig(0, `named.iad.${domain}`)).code).toBe("REFUSED");
+    await running.patina("switch", "on", "feature", "dns");
   });
 });

@@ -20,7 +20,7 @@ await runProgram({
       location: config.location,
     });
     try {
-      await agent.serve(regionalRoutes(agent, border));
+      await agent.serve(regionalRoutes(agent, border, config.global.apis));
     } catch (thrown) {
       await agent.stop();
       throw thrown;

@@ -2,6 +2,7 @@
  * What a regional agent answers beside what every agent does:
  *
  *   GET  /v1/apps                       which apps are here
+ *   GET  /v1/apps/:app/placement        where an app is: here, or as a router says
  *   GET  /v1/apps/:app/instances        an app's machines, or that it is not here; `wait=` for a write of one's own first
  *   GET  /v1/apps/:app/watch            an app's machines, and again whenever they change
  *   GET  /v1/explain/:app               what this agent believes of an app, and why
@@ -17,6 +18,7 @@ import { z } from "zod";
 import type { Border } from "./border.js";
 import { Detail } from "./detail.js";
 import { explainApp } from "./explain.js";
+import { PlacementHere } from "./placement.js";
 import { parseToken, Waiting } from "./waiting.js";
 import { Watches } from "./watches.js";
 
@@ -29,9 +31,10 @@ const doubts = z.object({
   rows: z.array(z.object({ app: z.string().max(1024).nullable(), reason: z.string().max(1024) })).max(DOUBTS_MAX),
 });
 
-export function regionalRoutes(process: AgentProcess, border: Border): Hono {
+export function regionalRoutes(process: AgentProcess, border: Border, globalApis: readonly string[]): Hono {
   const { name: region, generation } = process.store.cluster;
   const detail = new Detail(process.store);
+  const here = new PlacementHere(process, detail, globalApis);
   const waiting = new Waiting(process);
   const watches = new Watches(process, detail);
   const app = new Hono();
@@ -43,6 +46,15 @@ export function regionalRoutes(process: AgentProcess, border: Border): Hono {
     const parsed = doubts.safeParse(await jsonBody(c));
     if (!parsed.success) throw new AppError("bad-request", `these are no doubts: ${z.prettifyError(parsed.error)}`);
     return c.json({ taken: border.onDoubts(parsed.data.rows) });
+  });
+  app.get("/v1/apps/:app/placement", async (c) => {
+    const waited = await waitedOf(c, waiting);
+    const query = new URL(c.req.url).searchParams;
+    if (waited.waited === true) query.delete("wait"); // It is here; nobody else needs to wait for it.
+    const isEverywhere = query.get("everywhere") === "true" || query.has("regions");
+    const placement = await here.find({ app: c.req.param("app"), isEverywhere, query });
+    const status = { found: 200, absent: 404, unknown: 503 } as const;
+    return c.json({ ...placement, ...(waited.waited === true ? { hasWaited: true } : {}) }, status[placement.result]);
   });
   app.get("/v1/apps/:app/watch", (c) => {
     const gone = new AbortController();

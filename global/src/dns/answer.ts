@@ -24,8 +24,6 @@ export interface DnsConfig {
   readonly recordsMax: number;
 }
 
-export type QuestionType = "A" | "AAAA" | "SRV" | "SOA" | "NS" | "OTHER";
-
 export interface Endpoint {
   readonly host: string;
   readonly family: 4 | 6;

@@ -304,6 +304,28 @@ describe("what a router says of itself", { timeout: 60_000 }, () => {
     expect(regions.map(({ region, says }) => `${region} ${says.machines}`)).toEqual(["fra 0", "iad 2"]);
   });
 
+  test("is what a region's agent passes on, for what is not in its own region", async () => {
+    const iad = client("iad", 2);
+    expect(await resolve("explained", "", iad)).toMatchObject({ result: "found", regions: [{ region: "iad" }] });
+    await client("fra", 0).transact([insert("f1", "in-fra")]);
+    await indexed("in-fra", "fra");
+    expect(await resolve("in-fra", "", iad)).toMatchObject({
+      result: "found",
+      regions: [{ region: "fra", grade: "live" }],
+    });
+    const { actor_id: origin, version } = await client("iad", 0).transact([insert("o1", "own-here")]);
+    const own = await resolve("own-here", `?wait=${origin}:${version}`, iad);
+    expect(own).toMatchObject({ result: "found", hasWaited: true, regions: [{ region: "iad" }] });
+    const { supervisor, layout } = running.fleet;
+    const routers = layout.fleet.global.map(({ name }) => name);
+    for (const name of routers) await supervisor.kill(name);
+    expect(await resolve("explained", "", iad)).toMatchObject({ result: "found", regions: [{ grade: "live" }] });
+    expect(await resolve("explained", "?everywhere=true", iad)).toMatchObject({ result: "found", missing: [{}] });
+    expect(await resolve("in-fra", "", iad)).toMatchObject({ result: "unknown", complete: false, regions: [] });
+    for (const name of routers) supervisor.start(name);
+    await supervisor.ready();
+  });
+
   test("with everybody else dead it answers from its disk, says how old that is, and does not claim to be ready", async () => {
     expect(await settle(running.fleet.layout.fleet, router(), 20_000)).toBeUndefined();
     await rogue.stop();

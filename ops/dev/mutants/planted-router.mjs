@@ -1,6 +1,7 @@
 /** Bugs that a router could have, like those of the store beside this file. */
 const ROUTER = "packages/router/src";
 const RESOLUTION = `${ROUTER}/resolution/resolution.test.ts`;
+const WATCH = `${ROUTER}/watch/watch.test.ts`;
 const RESOLVE = `${ROUTER}/resolve.test.ts`;
 
 export const PLANTED_ROUTER = [
@@ -122,5 +123,47 @@ export const PLANTED_ROUTER = [
     from: "Math.max(latest, hlcToMs(stamp)), 0)",
     to: "Math.min(latest, hlcToMs(stamp)), Infinity)",
     test: `${ROUTER}/door/door.test.ts`,
+  },
+  {
+    name: "a watcher who returns is sent one change too few",
+    file: `${ROUTER}/watch/app-watch.ts`,
+    from: "return missed === 0 ? [] : this.#history.slice(-missed);",
+    to: "return missed <= 1 ? [] : this.#history.slice(1 - missed);",
+    test: WATCH,
+  },
+  {
+    name: "a token of another history is taken for one of this",
+    file: `${ROUTER}/watch/app-watch.ts`,
+    from: "if (epoch !== this.#epoch || ",
+    to: "if (",
+    test: WATCH,
+  },
+  {
+    name: "a slow watcher loses changes and is not told",
+    file: `${ROUTER}/watch/watcher-queue.ts`,
+    from: "this.#lagged += this.#events.length + events.length;",
+    to: "",
+    test: WATCH,
+  },
+  {
+    name: "a slow watcher's queue is not bounded",
+    file: `${ROUTER}/watch/watcher-queue.ts`,
+    from: "this.#lagged > 0 || this.#events.length + events.length > this.#queueMax",
+    to: "this.#lagged > 0",
+    test: WATCH,
+  },
+  {
+    name: "an address with somebody's password in it enters the map",
+    file: `${ROUTER}/rib/rows.ts`,
+    from: "[^\\s/?#@]+",
+    to: "[^\\s/?#]+",
+    test: `${ROUTER}/rib/rows.test.ts`,
+  },
+  {
+    name: "a row of generation 0 enters the map",
+    file: `${ROUTER}/rib/rows.ts`,
+    from: "const generation = wholeNumber(epoch);\n  if (generation === undefined || generation < 1)",
+    to: "const generation = wholeNumber(epoch);\n  if (generation === undefined)",
+    test: `${ROUTER}/rib/rows.test.ts`,
   },
 ];

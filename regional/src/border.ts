@@ -35,6 +35,7 @@ export class Border {
   #isAuditDue = false;
   #isStopped = false;
   #doubts = 0;
+  #auditedMs = -Infinity;
 
   constructor({ process, globalApis, holdDownMs, location }: BorderOptions) {
     this.#process = process;
@@ -70,7 +71,8 @@ export class Border {
     if (first === undefined || !this.#isPublishing) return false;
     this.#process.log.warn({ rows: rows.length, first }, "a router doubts rows of this region");
     if (rows.some(({ app }) => app === null)) this.#heartbeat();
-    this.#auditAfter(BORDER.auditRetryMs);
+    const sinceMs = systemNow().monotonicMs - this.#auditedMs;
+    this.#auditAfter(Math.max(BORDER.auditRetryMs, BORDER.doubtAuditMs - sinceMs));
     return true;
   }
 
@@ -187,6 +189,7 @@ export class Border {
    */
   #audit(): void {
     if (!this.#isPublishing) return;
+    this.#auditedMs = systemNow().monotonicMs;
     this.#publisher
       .readIndex()
       .catch((thrown: unknown) => {
@@ -205,15 +208,20 @@ export class Border {
 
   /**
    * How new this border's detail of the app is: as its rows are stamped. But when the region has gone on for a while since
-   * the index row, and nothing of it is missing here, then there is nothing more to hear, and the row is merely wrong.
+   * the index row, and this border is not cut off from any of it, then there is nothing more to hear, and the row is wrong.
    */
   #heardOf(app: string, rowHighWater: Hlc): Hlc {
     const detailHighWater = this.#detail.highWater(app);
-    const { store } = this.#process;
     if (detailHighWater > rowHighWater) return detailHighWater;
-    const isOld = hlcToMs(rowHighWater) + BORDER.settledMs < hlcToMs(store.highWater());
-    const isWhole = (): boolean => [...store.holdings().values()].every(({ gaps }) => gaps.size === 0);
-    return isOld && isWhole() ? rowHighWater + 1n : detailHighWater;
+    const isOld = hlcToMs(rowHighWater) + BORDER.settledMs < hlcToMs(this.#process.store.highWater());
+    return isOld && this.#hasEverything() ? rowHighWater + 1n : detailHighWater;
+  }
+
+  /** No version is known to be missing, and no member is out of reach, who might know of more. */
+  #hasEverything(): boolean {
+    const { store, runtime } = this.#process;
+    const isWhole = [...store.holdings().values()].every(({ gaps }) => gaps.size === 0);
+    return isWhole && runtime.members().every(({ state }) => state === "alive" || state === "left");
   }
 
   #auditAfter(delayMs: number): void {

@@ -19,6 +19,11 @@ let rogue: Rogue;
 beforeAll(async () => {
   running = await startTestFleet(["iad", "fra"]);
   rogue = await startRogue(running);
+  for (const i of [0, 1]) {
+    await until("the router has heard of both regions", async () => {
+      return (await client("global", i).request<{ regions: unknown[] }>("/v1/regions")).regions.length === 2;
+    });
+  }
 }, 90_000);
 
 afterAll(async () => {

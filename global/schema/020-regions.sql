@@ -1,4 +1,5 @@
--- One heartbeat row a region: how fresh its part of the index is, and where to ask it.
+-- One heartbeat row a region: how fresh its part of the index is, and where to ask it. `heartbeat_ms` is by the clock of
+-- the global agent that took it.
 CREATE TABLE regions (
   region       TEXT NOT NULL PRIMARY KEY,
   generation   INTEGER NOT NULL DEFAULT 1,
@@ -6,5 +7,6 @@ CREATE TABLE regions (
   high_water   TEXT NOT NULL DEFAULT '0',
   apis         TEXT NOT NULL DEFAULT '[]',
   agents       INTEGER NOT NULL DEFAULT 0,
-  apps         INTEGER NOT NULL DEFAULT 0
+  apps         INTEGER NOT NULL DEFAULT 0,
+  location     TEXT NOT NULL DEFAULT ''
 );

@@ -1,70 +1,115 @@
-/** Drives the router: plans from the map, asks the regions over HTTP, merges what they say. Decides nothing itself. */
-import { asAppError, messageOf } from "@patina/base";
-import { errorOf, PatinaClient } from "@patina/api";
+/** Drives resolutions: asks the agents they want asked, tells them what came and when time is up. Decides nothing itself. */
+import { AppError, asAppError, messageOf } from "@patina/base";
 import {
-  type Ask,
+  Answers,
   defaultRouterConfig,
-  type InstanceRow,
-  mergeAnswers,
   type Placement,
   type Plan,
   planResolve,
-  type RegionAnswer,
+  RegionHealth,
+  Resolution,
+  type ResolutionEffect,
+  type ResolutionInput,
   type ResolveOptions,
   type RouterConfig,
+  type RouterView,
+  type Switches,
 } from "@patina/router";
 import { systemNow } from "@patina/runtime";
-import type { Rib } from "./rib.js";
+import type { RouterMetrics } from "@patina/telemetry";
+import { askAgent } from "./regions/ask.js";
+import type { Doubt } from "./regions/doubts.js";
 
-interface InstancesDocument {
-  readonly generation: number;
-  readonly machines: readonly InstanceRow[];
-  readonly code?: string;
+export interface ResolverOptions {
+  readonly view: () => RouterView;
+  readonly switches: () => Switches;
+  readonly onDoubt: (doubt: Doubt) => void;
+  readonly metrics: RouterMetrics;
+  readonly config?: RouterConfig;
 }
 
-export class Resolver {
-  readonly #rib: Rib;
-  readonly #isComplete: () => boolean;
-  readonly #config: RouterConfig;
+/** Resolutions under way at once; more are refused with `too-many`. */
+const UNDER_WAY_MAX = 4096;
 
-  constructor(rib: Rib, isComplete: () => boolean, config: RouterConfig = defaultRouterConfig) {
-    this.#rib = rib;
-    this.#isComplete = isComplete;
-    this.#config = config;
+export class Resolver {
+  readonly config: RouterConfig;
+  readonly health: RegionHealth;
+  readonly #answers: Answers;
+  readonly #options: ResolverOptions;
+  #underWay = 0;
+
+  constructor(options: ResolverOptions) {
+    this.#options = options;
+    this.config = options.config ?? defaultRouterConfig;
+    this.health = new RegionHealth(this.config);
+    this.#answers = new Answers(this.config);
+  }
+
+  /** What the regions said of the app before its route changed no longer counts. */
+  forget(app: string): void {
+    this.#answers.forget(app);
+  }
+
+  plan(app: string, options: ResolveOptions): Plan {
+    const view = { ...this.#options.view(), rttMs: (region: string) => this.health.rttMs(region) };
+    const { features } = this.#options.switches();
+    const config = features.includes("probe") ? { ...this.config, probesMax: 0 } : this.config;
+    const plan = planResolve(view, app, options, systemNow(), config);
+    return features.includes("kept") ? { ...plan, keptMaxMs: 0 } : plan;
   }
 
   async resolve(app: string, options: ResolveOptions): Promise<Placement> {
-    const { fib, regions } = this.#rib;
-    const plan = planResolve({ fib, regions, complete: this.#isComplete() }, app, options, systemNow(), this.#config);
-    const answers = await this.#askAll(plan, plan.asks);
-    const isHere = answers.some(({ outcome }) => outcome === "here");
-    if (!isHere && plan.fallback.length > 0) answers.push(...(await this.#askAll(plan, plan.fallback)));
-    return mergeAnswers(plan, answers, systemNow());
-  }
-
-  async #askAll(plan: Plan, asks: readonly Ask[]): Promise<RegionAnswer[]> {
-    return Promise.all(asks.map((ask) => this.#ask(plan, ask)));
-  }
-
-  /** One region, by whichever of its agents answers first in order. */
-  async #ask({ app, instancesMax }: Plan, { region, apis }: Ask): Promise<RegionAnswer> {
-    let reason = "it has told nobody where to ask";
-    for (const api of apis) {
-      try {
-        return await this.#askAgent(api, region, `/v1/apps/${encodeURIComponent(app)}/instances?limit=${instancesMax}`);
-      } catch (thrown) {
-        reason = messageOf(asAppError(thrown));
-      }
+    if (this.#underWay >= UNDER_WAY_MAX) {
+      throw new AppError("too-many", `${UNDER_WAY_MAX} resolutions are under way`, { hint: "Ask another router." });
     }
-    return { region, outcome: "unreachable", reason };
+    const plan = this.plan(app, options);
+    this.#underWay++;
+    try {
+      return await this.#run(plan);
+    } finally {
+      this.#underWay--;
+    }
   }
 
-  async #askAgent(api: string, region: string, path: string): Promise<RegionAnswer> {
-    const client = new PatinaClient(api, { timeoutMs: this.#config.askTimeoutMs });
-    const document = await client.request<InstancesDocument>(path, { accept: [404] });
-    const { generation, machines, code } = document;
-    if (code === "app-absent") return { region, outcome: "not-here", generation };
-    if (code !== undefined) throw errorOf(document, `${api} answered ${code}`);
-    return { region, outcome: "here", generation, machines, ageMs: 0 };
+  async #run(plan: Plan): Promise<Placement> {
+    const { health, config } = this;
+    const resolution = new Resolution(plan, { health, answers: this.#answers, config });
+    return new Promise((resolve) => {
+      const timers = new Set<NodeJS.Timeout>();
+      const step = (input: ResolutionInput): void => perform(resolution.handle(input, systemNow()));
+      const perform = (effects: readonly ResolutionEffect[]): void => {
+        for (const effect of effects) {
+          if (effect.kind === "ask") void this.#ask(plan, effect.region, effect.api).then(step);
+          else if (effect.kind === "wake") {
+            if (this.#options.switches().features.includes("hedge")) continue;
+            timers.add(setTimeout(() => step({ kind: "wake", region: effect.region }), effect.afterMs));
+          } else {
+            for (const timer of timers) clearTimeout(timer);
+            this.#finish(effect);
+            resolve(effect.placement);
+          }
+        }
+      };
+      perform(resolution.start(systemNow()));
+    });
+  }
+
+  async #ask(plan: Plan, region: string, api: string): Promise<ResolutionInput> {
+    const { metrics } = this.#options;
+    try {
+      const answer = await askAgent(plan, region, api, this.config.askTimeoutMs);
+      metrics.onAsk(answer.outcome);
+      return { kind: "answered", api, answer };
+    } catch (thrown) {
+      metrics.onAsk("failed");
+      return { kind: "failed", region, api, reason: messageOf(asAppError(thrown)) };
+    }
+  }
+
+  #finish({ placement, corrections }: Extract<ResolutionEffect, { kind: "done" }>): void {
+    this.#options.metrics.onResolved(placement.result, corrections.length);
+    for (const { region, app, generation } of corrections) {
+      this.#options.onDoubt({ region, app, reason: `generation ${generation} of the region denies it` });
+    }
   }
 }

@@ -3,10 +3,13 @@
 /** Schema files, in order, beside the compiled program. */
 export const SCHEMA_FILES = ["010-placements.sql", "020-regions.sql"] as const;
 
+/** Written by what borders publish, and by nobody else. */
+export const DERIVED_TABLES = ["placements", "regions"] as const;
+
 export const INDEX = {
   /** Rows a border may publish in one message. */
   rowsPerPublishMax: 1000,
-  appBytesMax: 255,
+  appCharsMax: 255,
   /** Apps in one page of the list. */
   appsPerPageMax: 1000,
 } as const;

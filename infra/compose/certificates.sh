@@ -18,7 +18,12 @@ member() {
   if [ "$(id -u)" = 0 ] && id node >/dev/null 2>&1; then chown -R node:node "$tls/$3"; fi
 }
 
-for agent in global-1 global-2; do member global global "$agent"; done
 for region in iad fra; do
   for n in 1 2 3; do member "$region" regional "$region-$n"; done
+done
+for agent in global-1 global-2; do
+  # By these the global agents know which region a border speaks for.
+  mkdir -p "$tls/$agent/regions"
+  for region in iad fra; do cp "$tls/authority/$region/ca.crt" "$tls/$agent/regions/$region.crt"; done
+  member global global "$agent"
 done

@@ -2,7 +2,7 @@
 # Installs the Debian packages that building and testing use, and only those that are missing.
 set -euo pipefail
 
-packages=(python3 make g++ sqlite3 curl jq strace fiu-utils iproute2 nftables faketime)
+packages=(python3 make g++ sqlite3 curl jq strace fiu-utils iproute2 nftables faketime bind9-dnsutils)
 
 missing=()
 for package in "${packages[@]}"; do

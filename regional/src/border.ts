@@ -3,10 +3,11 @@
  * detail; the one that comes first in rendezvous order publishes, and the next takes over when it is gone. `summary`
  * decides what is a transition; this drives it with the region's changes and carries its rows out.
  */
-import { hlcFromMs, rendezvous } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { type Hlc, hlcToMs, rendezvous } from "@patina/base";
+import { PatinaClient, type Sign } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
 import { systemNow } from "@patina/runtime";
+import { signRequest } from "@patina/security";
 import { defaultSummaryConfig, Summary, type SummaryEffect, type SummaryInput } from "@patina/summary";
 import { Detail, type PlacementClass } from "./detail.js";
 import { Publisher } from "./publisher.js";
@@ -16,6 +17,8 @@ export interface BorderOptions {
   readonly process: AgentProcess;
   readonly globalApis: readonly string[];
   readonly holdDownMs: number;
+  /** Where the region is, for callers who want the nearest. */
+  readonly location: { readonly lat: number; readonly lon: number } | undefined;
 }
 
 export class Border {
@@ -23,6 +26,7 @@ export class Border {
   readonly #detail: Detail;
   readonly #summary: Summary;
   readonly #publisher: Publisher;
+  readonly #location: BorderOptions["location"];
   readonly #dirty = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #isGathering = false;
@@ -30,25 +34,46 @@ export class Border {
   #isLoaded = false;
   #isAuditDue = false;
   #isStopped = false;
+  #doubts = 0;
+  #auditedMs = -Infinity;
 
-  constructor({ process, globalApis, holdDownMs }: BorderOptions) {
+  constructor({ process, globalApis, holdDownMs, location }: BorderOptions) {
     this.#process = process;
+    this.#location = location;
     this.#detail = new Detail(process.store);
     this.#summary = new Summary({ ...defaultSummaryConfig, holdDownMs });
     // Every region has its own order of preference, so that the load spreads; all its borders share it.
     const apis = rendezvous(this.#region, globalApis);
     this.#publisher = new Publisher({
-      clients: apis.map((api) => new PatinaClient(api, { timeoutMs: 2000 })),
+      clients: apis.map((api) => new PatinaClient(api, { timeoutMs: 2000, sign: signer(process) })),
       region: this.#region,
       generation: process.store.cluster.generation,
       log: process.log,
     });
   }
 
-  /** Transitions of the region's rows since the start, and rows sent. */
-  get counts(): { readonly transitions: number; readonly published: number; readonly isPublishing: boolean } {
+  /** Since the start: transitions of the region's rows, rows sent, and rows that routers found doubtful. */
+  get counts(): Readonly<Record<"transitions" | "published" | "doubts", number>> & { readonly isPublishing: boolean } {
     const { transitions } = this.#summary.counts;
-    return { transitions, published: this.#publisher.rowsSent, isPublishing: this.#isPublishing };
+    const { rowsSent: published } = this.#publisher;
+    return { transitions, published, doubts: this.#doubts, isPublishing: this.#isPublishing };
+  }
+
+  /** What this border's summary says of the app, told or not: undefined for one it does not have. */
+  advertised(app: string): PlacementClass | undefined {
+    return this.#summary.published().get(app);
+  }
+
+  /** What a router found wrong with this region's rows. The next audit repairs it, and comes soon. */
+  onDoubts(rows: readonly { readonly app: string | null; readonly reason: string }[]): boolean {
+    this.#doubts += rows.length;
+    const [first] = rows;
+    if (first === undefined || !this.#isPublishing) return false;
+    this.#process.log.warn({ rows: rows.length, first }, "a router doubts rows of this region");
+    if (rows.some(({ app }) => app === null)) this.#heartbeat();
+    const sinceMs = systemNow().monotonicMs - this.#auditedMs;
+    this.#auditAfter(Math.max(BORDER.auditRetryMs, BORDER.doubtAuditMs - sinceMs));
+    return true;
   }
 
   start(): void {
@@ -148,14 +173,12 @@ export class Border {
     if (!this.#isPublishing) return;
     const { runtime, store, apiUrl } = this.#process;
     const alive = runtime.members().filter(({ state }) => state === "alive");
-    const { wallMs } = systemNow();
     this.#publisher.heartbeat({
-      heartbeat_ms: Math.floor(wallMs),
-      stamp: String(hlcFromMs(wallMs)),
       high_water: String(store.highWater()),
       apis: [apiUrl, ...alive.map(({ meta }) => meta.api)].slice(0, BORDER.apisMax),
       agents: alive.length + 1,
       apps: this.#summary.published().size,
+      location: this.#location ?? null,
     });
   }
 
@@ -166,6 +189,7 @@ export class Border {
    */
   #audit(): void {
     if (!this.#isPublishing) return;
+    this.#auditedMs = systemNow().monotonicMs;
     this.#publisher
       .readIndex()
       .catch((thrown: unknown) => {
@@ -176,10 +200,28 @@ export class Border {
         if (this.#isStopped || !this.#isPublishing) return;
         if (rows === "unreachable") return this.#auditAfter(BORDER.retryMaxMs);
         if (rows === undefined) return this.#auditAfter(BORDER.auditRetryMs);
-        const withDetail = rows.map((row) => ({ ...row, detailHighWater: this.#detail.highWater(row.app) }));
+        const withDetail = rows.map((row) => ({ ...row, detailHighWater: this.#heardOf(row.app, row.highWater) }));
         this.#step({ kind: "index", rows: withDetail });
       })
       .catch((thrown: unknown) => this.#process.log.error({ err: thrown }, "the audit failed"));
+  }
+
+  /**
+   * How new this border's detail of the app is: as its rows are stamped. But when the region has gone on for a while since
+   * the index row, and this border is not cut off from any of it, then there is nothing more to hear, and the row is wrong.
+   */
+  #heardOf(app: string, rowHighWater: Hlc): Hlc {
+    const detailHighWater = this.#detail.highWater(app);
+    if (detailHighWater > rowHighWater) return detailHighWater;
+    const isOld = hlcToMs(rowHighWater) + BORDER.settledMs < hlcToMs(this.#process.store.highWater());
+    return isOld && this.#hasEverything() ? rowHighWater + 1n : detailHighWater;
+  }
+
+  /** No version is known to be missing, and no member is out of reach, who might know of more. */
+  #hasEverything(): boolean {
+    const { store, runtime } = this.#process;
+    const isWhole = [...store.holdings().values()].every(({ gaps }) => gaps.size === 0);
+    return isWhole && runtime.members().every(({ state }) => state === "alive" || state === "left");
   }
 
   #auditAfter(delayMs: number): void {
@@ -205,4 +247,12 @@ export class Border {
     }, delayMs);
     this.#timers.add(timer);
   }
+}
+
+/** Proves to the global tier which region this is, with the member's certificate of the moment. */
+function signer(process: AgentProcess): Sign {
+  return async (request) => {
+    const { credentials } = process;
+    return credentials === undefined ? undefined : signRequest(credentials, request, systemNow().wallMs);
+  };
 }

@@ -4,6 +4,8 @@ import { defaultSummaryConfig } from "@patina/summary";
 import { z } from "zod";
 
 export const regionalConfigSchema = agentConfigSchema.extend({
+  /** Where the region is, in degrees: callers who ask for what is near them are sent here by it. */
+  location: z.strictObject({ lat: z.number().min(-90).max(90), lon: z.number().min(-180).max(180) }).optional(),
   /** The global tier. Left out, the region stands alone and publishes nothing. */
   global: z.strictObject({ apis: z.array(z.url({ protocol: /^https?$/ })).default([]) }).prefault({}),
   summary: z

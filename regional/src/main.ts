@@ -17,9 +17,10 @@ await runProgram({
       process: agent,
       globalApis: config.global.apis,
       holdDownMs: config.summary.hold_down_ms,
+      location: config.location,
     });
     try {
-      await agent.serve(regionalRoutes(agent, border));
+      await agent.serve(regionalRoutes(agent, border, config.global.apis));
     } catch (thrown) {
       await agent.stop();
       throw thrown;

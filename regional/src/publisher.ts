@@ -16,12 +16,11 @@ export interface SummaryRow {
 }
 
 export interface Heartbeat {
-  readonly heartbeat_ms: number;
-  readonly stamp: string;
   readonly high_water: string;
   readonly apis: readonly string[];
   readonly agents: number;
   readonly apps: number;
+  readonly location: { readonly lat: number; readonly lon: number } | null;
 }
 
 export interface PublisherOptions {

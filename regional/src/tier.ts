@@ -17,8 +17,12 @@ export const BORDER = {
   heartbeatMs: 5000,
   /** How often the whole index of the region is compared with its detail. */
   auditMs: 15_000,
+  /** How often at most a router's doubts have the index compared: it may be large, and doubts may be many. */
+  doubtAuditMs: 2000,
   /** When an audit could not be made, since rows were under way. */
   auditRetryMs: 300,
+  /** By then a row's own change has reached every agent of the region. */
+  settledMs: 30_000,
   retryMinMs: 200,
   retryMaxMs: 5000,
   /** Agents named in the heartbeat as places to ask. */

@@ -146,23 +146,6 @@ describe("resolve an app through the global index", { timeout: 60_000 }, () => {
     expect((await resolve("alone")).result).toBe("found");
   });
 
-  test("a row that makes no sense leaves the last good one in service, over a restart, too", async () => {
-    const { api, name } = must(file().global[0], "a global agent");
-    const router = new PatinaClient(api);
-    for (const apis of ["not json", "[7]"]) {
-      await router.transact([["UPDATE regions SET apis = ?, heartbeat_ms = 'never' WHERE region = 'iad'", [apis]]]);
-      const placement = await router.request<Placement>("/v1/apps/pair/placement");
-      expect(placement.regions.find(({ region }) => region === "iad")?.grade).toBe("live");
-    }
-    await test_.fleet.supervisor.kill(name);
-    test_.fleet.supervisor.start(name);
-    await test_.fleet.supervisor.ready();
-    await until("the next heartbeat puts it right", async () => {
-      const { regions } = await router.request<Placement>("/v1/apps/pair/placement", { accept: [404, 503] });
-      return regions.find(({ region }) => region === "iad")?.grade === "live";
-    });
-  });
-
   test("a region that is gone costs no other region's rows", async () => {
     for (const { name } of agents("fra")) await test_.fleet.supervisor.kill(name);
     const placement = await resolve("pair");

@@ -6,6 +6,7 @@ import pc from "picocolors";
 import { addApps } from "./commands/apps.js";
 import { addCheckpoint } from "./commands/checkpoint.js";
 import { addDev } from "./commands/dev.js";
+import { addExplain } from "./commands/explain.js";
 import { addHandoff } from "./commands/handoff.js";
 import { addImport } from "./commands/import.js";
 import { addMembers } from "./commands/members.js";
@@ -13,6 +14,7 @@ import { addQuarantine } from "./commands/quarantine.js";
 import { addRegion } from "./commands/region.js";
 import { addSchema } from "./commands/schema.js";
 import { addSql } from "./commands/sql.js";
+import { addSwitch } from "./commands/switches.js";
 import { addTls } from "./commands/tls.js";
 import { addTour } from "./commands/tour.js";
 import { addVerify } from "./commands/verify.js";
@@ -35,6 +37,7 @@ const program = new Command("patina")
 for (const add of [
   addDev,
   addApps,
+  addExplain,
   addSql,
   addImport,
   addSchema,
@@ -42,6 +45,7 @@ for (const add of [
   addHandoff,
   addVerify,
   addQuarantine,
+  addSwitch,
   addCheckpoint,
   addRegion,
   addTls,

@@ -3,6 +3,7 @@
  * cannot fail proves nothing: this list shows that ours can. The text to replace must be there exactly once.
  */
 import { PLANTED_IN_CLUSTERS } from "./planted-in-clusters.mjs";
+import { PLANTED_ROUTER } from "./planted-router.mjs";
 
 const STORE = "packages/store/src";
 const FLEET = `${STORE}/proof/fleet.test.ts`;
@@ -11,6 +12,7 @@ const OWNERS = `${STORE}/owners/owners.test.ts`;
 const SCHEMAS = `${STORE}/schema/schema-replication.test.ts`;
 
 export const PLANTED = [
+  ...PLANTED_ROUTER,
   {
     name: "memory adopts a holding although the commit failed",
     file: `${STORE}/database/transactions.ts`,
@@ -404,4 +406,5 @@ export const PLANTED = [
     test: "packages/agent/src/links.test.ts",
   },
   ...PLANTED_IN_CLUSTERS,
+  ...PLANTED_ROUTER,
 ];

@@ -34,6 +34,8 @@ export interface AgentRoutes {
   /** Milliseconds on a clock that only moves forward. */
   readonly monotonicMs: () => number;
   readonly limits?: ApiLimits;
+  /** What the tier answers beside these, or in place of one of them: it is asked first. */
+  readonly tierRoutes?: Hono;
 }
 
 const NDJSON = "application/x-ndjson";
@@ -54,6 +56,7 @@ export function agentRoutes(parts: AgentRoutes): Hono {
     },
   });
   app.use((c, next) => (isObjectStream(c) ? next() : limitBody(c, next)));
+  if (parts.tierRoutes !== undefined) app.route("/", parts.tierRoutes);
   addSqlRoutes(app, parts, limits);
   addObjectRoutes(app, parts.agent, limits.bulk);
   addSubscriptionRoutes(app, parts, limits);

@@ -4,7 +4,15 @@ import { errorOf } from "./problem.js";
 
 export interface ClientOptions {
   readonly timeoutMs?: number;
+  /** Gives the `authorization` of a request; undefined where there is nothing to prove oneself with. */
+  readonly sign?: Sign | undefined;
 }
+
+export type Sign = (request: {
+  readonly method: string;
+  readonly path: string;
+  readonly body: Uint8Array;
+}) => Promise<string | undefined>;
 
 export interface RequestOptions {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE";
@@ -13,6 +21,8 @@ export interface RequestOptions {
   /** Objects as NDJSON text. */
   readonly lines?: Uint8Array;
   readonly timeoutMs?: number;
+  /** Ends it early. */
+  readonly signal?: AbortSignal;
   /** Statuses that are an answer here, not an error, e.g. 503 of a readiness probe. */
   readonly accept?: readonly number[];
 }
@@ -24,8 +34,10 @@ const LOAD_TIMEOUT_MS = 120_000;
 export class PatinaClient {
   readonly url: string;
   readonly #timeoutMs: number;
+  readonly #sign: Sign | undefined;
 
-  constructor(url: string, { timeoutMs = TIMEOUT_MS }: ClientOptions = {}) {
+  constructor(url: string, { timeoutMs = TIMEOUT_MS, sign }: ClientOptions = {}) {
+    this.#sign = sign;
     this.url = url.replace(/\/$/, "");
     this.#timeoutMs = timeoutMs;
   }
@@ -75,13 +87,25 @@ export class PatinaClient {
     }
   }
 
-  async #fetch(path: string, { method = "GET", body, lines }: RequestOptions, timeoutMs: number): Promise<Response> {
+  async #fetch(path: string, options: RequestOptions, timeoutMs: number): Promise<Response> {
+    const { method = "GET", lines, signal } = options;
+    const bytes =
+      lines ?? (options.body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(options.body)));
+    const type = lines === undefined ? "application/json" : "application/x-ndjson";
+    const authorization = await this.#sign?.({ method, path, body: bytes ?? new Uint8Array() });
+    const signals = [
+      ...(timeoutMs === 0 ? [] : [AbortSignal.timeout(timeoutMs)]),
+      ...(signal === undefined ? [] : [signal]),
+    ];
     try {
       return await fetch(this.url + path, {
         method,
-        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-        ...(lines === undefined ? {} : { body: lines, headers: { "content-type": "application/x-ndjson" } }),
-        ...(timeoutMs === 0 ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
+        headers: {
+          ...(bytes === undefined ? {} : { "content-type": type }),
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        ...(bytes === undefined ? {} : { body: bytes }),
+        ...(signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }),
       });
     } catch (cause) {
       const why = cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : messageOf(cause);

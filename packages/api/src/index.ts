@@ -2,7 +2,7 @@
 export { agentRoutes, type AgentRoutes, type ApiLimits, defaultApiLimits } from "./agent-routes.js";
 export { jsonBody } from "./json-body.js";
 export { type Line, linesOf } from "./ndjson-lines.js";
-export { type LoadResult, PatinaClient, type RequestOptions, type TransactionResult } from "./client.js";
+export { type LoadResult, PatinaClient, type RequestOptions, type Sign, type TransactionResult } from "./client.js";
 export type {
   AgentPort,
   AttachOptions,
@@ -20,3 +20,4 @@ export type {
 } from "./ports.js";
 export { errorOf, type Problem, problemOf, problemResponse } from "./problem.js";
 export { type HttpServer, serveApi } from "./server.js";
+export type { ApiSocket, SocketHandler } from "./sockets.js";

@@ -20,6 +20,12 @@ export type ErrorCode =
   | "too-many"
   | "not-owner"
   | "load-cut-off"
+  // who sent it, or when they say it is
+  | "credential-refused"
+  | "region-foreign"
+  | "clock-ahead"
+  | "generation-ahead"
+  | "switched-off"
   // what the caller asked for is not there
   | "table-unknown"
   | "row-absent"

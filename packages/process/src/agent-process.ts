@@ -3,7 +3,7 @@
  * together in the one order that leaves nothing half open when a step fails. Both tiers are this, with tables and
  * routes of their own.
  */
-import type { AgentPort, LiveQueriesPort, OwnersPort } from "@patina/api";
+import type { AgentPort, LiveQueriesPort, OwnersPort, SocketHandler } from "@patina/api";
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
 import { AppError } from "@patina/base";
@@ -22,13 +22,15 @@ import {
   ReaderPool,
   systemNow,
 } from "@patina/runtime";
-import type { Security } from "@patina/security";
+import type { Credentials, Security } from "@patina/security";
 import { SqliteStore } from "@patina/store";
 import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telemetry";
 import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints.js";
 import type { AgentProcessConfig } from "./config.js";
+import { refuseDerived } from "./derived-tables.js";
 import { Integrity } from "./integrity.js";
+import { Lag } from "./lag.js";
 import { SchemaWatch } from "./schema-watch.js";
 import { openTransport, watchSecurity } from "./transport.js";
 
@@ -36,6 +38,8 @@ export interface Tier {
   readonly role: "regional" | "global";
   /** The tables of a cluster of this tier, unless the configuration names others. */
   readonly schemaSql: string;
+  /** Tables that only the tier's own routes write: what is derived is never authored. */
+  readonly derivedTables?: readonly string[];
 }
 
 export interface AgentProcessOptions {
@@ -88,16 +92,21 @@ export class AgentProcess {
     return this.#dataDir.identity.nodeId;
   }
 
-  /** Serves the routes every agent has and `routes` beside them. Throws `port-in-use` or `config-invalid`. */
-  async serve(routes: Hono): Promise<void> {
+  /** What this node proves itself with, as it is now; undefined where members speak plaintext. */
+  get credentials(): Credentials | undefined {
+    return this.#parts.security?.credentials;
+  }
+
+  /** Serves the routes every agent has, and the tier's before them. Throws `port-in-use` or `config-invalid`. */
+  async serve(tierRoutes: Hono, sockets?: ReadonlyMap<string, SocketHandler>): Promise<void> {
     const { address } = this.config.api;
     const { liveQueries, checkpoints, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
-    const ports = { agent: this.#agentPort(), liveQueries, checkpoints, integrity, owners: ownersPort(this.store) };
-    const app = agentRoutes({ ...ports, monotonicMs });
-    app.route("/", routes);
+    const agent = this.#agentPort();
+    const ports = { agent, liveQueries, checkpoints, integrity, owners: ownersPort(this.store) };
+    const app = agentRoutes({ ...ports, monotonicMs, tierRoutes });
     try {
-      const server = await serveApi(app, parseAddress(address));
+      const server = await serveApi(app, parseAddress(address), sockets);
       this.#closing.push(() => server.close());
     } catch (thrown) {
       throw listenError(thrown as NodeJS.ErrnoException, "the API", address);
@@ -111,12 +120,15 @@ export class AgentProcess {
 
   #agentPort(): AgentPort {
     const { store, runtime, metrics } = this;
-    const { readers } = this.#parts;
+    const { readers, derivedTables, lag } = this.#parts;
     return {
       cluster: store.cluster,
       nodeId: this.nodeId,
       origin: store.origin,
-      write: (write) => runtime.write(write),
+      write: (write) => {
+        refuseDerived(write, derivedTables);
+        return runtime.write(write);
+      },
       object: (table, key) => store.readObject(table, key),
       query: (sql, params, deadlineMs) => readers.query(sql, params, deadlineMs),
       self: () => runtime.membership.self,
@@ -130,7 +142,8 @@ export class AgentProcess {
       planDrop: (names) => store.schemas.drop(names),
       eviction: (node) => store.members.eviction(node),
       readiness: () => {
-        const reasons = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
+        const unsynced = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
+        const reasons = [...unsynced, ...lag.reasons()];
         return { ready: reasons.length === 0, reasons };
       },
       metrics: () => metrics.text(),
@@ -150,6 +163,9 @@ interface ProcessParts {
   readonly integrity: Integrity;
   readonly metrics: AgentMetrics;
   readonly apiUrl: string;
+  readonly security: { readonly credentials: Credentials } | undefined;
+  readonly derivedTables: readonly string[];
+  readonly lag: Lag;
   readonly closing: (() => Promise<void> | void)[];
 }
 
@@ -179,16 +195,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   closing.push(() => runtime.stop());
   const watch = security === undefined ? undefined : watchSecurity({ config, role: tier.role, runtime, security, log });
   closing.push(() => watch?.close());
-  const metrics = new AgentMetrics({
-    cluster: store.cluster,
-    role: tier.role,
-    version,
-    agent: runtime.agent,
-    membership: () => runtime.membership,
-    store,
-    ...(watch === undefined ? {} : { security: watch }),
-  });
-  runtime.observe((input, effects) => metrics.observe(input, effects));
+  const metrics = openMetrics({ store, runtime, role: tier.role, version, watch });
   const schemas = new SchemaWatch(store, log);
   runtime.onEvent((event) => {
     logEvent(log, event);
@@ -199,6 +206,8 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     if (event.kind === "store-failed") onFatal(event.error);
     if (event.kind === "evicted") onFatal(abandon(dataDir, event.reason));
   });
+  const lag = new Lag(store, () => systemNow().monotonicMs);
+  closing.push(() => lag.close());
   const nodeDir = dataDir.path;
   const checkpoints = new Checkpoints({
     objects,
@@ -220,8 +229,32 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     integrity: new Integrity(runtime, maintenance),
     metrics,
     apiUrl,
+    security: watch,
+    derivedTables: tier.derivedTables ?? [],
+    lag,
     closing,
   };
+}
+
+function openMetrics(parts: {
+  readonly store: SqliteStore;
+  readonly runtime: AgentRuntime;
+  readonly role: Tier["role"];
+  readonly version: string;
+  readonly watch: ReturnType<typeof watchSecurity> | undefined;
+}): AgentMetrics {
+  const { store, runtime, role, version, watch } = parts;
+  const metrics = new AgentMetrics({
+    cluster: store.cluster,
+    role,
+    version,
+    agent: runtime.agent,
+    membership: () => runtime.membership,
+    store,
+    ...(watch === undefined ? {} : { security: watch }),
+  });
+  runtime.observe((input, effects) => metrics.observe(input, effects));
+  return metrics;
 }
 
 /** The next start begins with an empty database; this one is kept beside it. */

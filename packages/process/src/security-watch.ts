@@ -4,7 +4,14 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { AppError, messageOf, type NodeId } from "@patina/base";
-import { newestEpoch, readSecurity, type Role, type Security, type SecurityPaths } from "@patina/security";
+import {
+  type Credentials,
+  newestEpoch,
+  readSecurity,
+  type Role,
+  type Security,
+  type SecurityPaths,
+} from "@patina/security";
 import type { Logger, SecurityStatus } from "@patina/telemetry";
 
 export interface SecurityWatchOptions {
@@ -36,6 +43,11 @@ export class SecurityWatch {
     this.#security = options.security;
     this.#warnOfExpiry();
     this.#lookLater();
+  }
+
+  /** As they are now. */
+  get credentials(): Credentials {
+    return this.#security.credentials;
   }
 
   status(): SecurityStatus {

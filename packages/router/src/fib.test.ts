@@ -38,6 +38,16 @@ describe("the forwarding map", () => {
     expect(fib.size).toBe(3);
   });
 
+  test("counts the apps of each region", () => {
+    const fib = new Fib();
+    fib.set("web", [route("iad"), route("fra")]);
+    fib.set("db", [route("iad")]);
+    fib.set("web", [route("fra")]);
+    expect(["iad", "fra", "syd"].map((region) => fib.appsIn(region))).toEqual([1, 1, 0]);
+    fib.set("db", []);
+    expect(fib.appsIn("iad")).toBe(0);
+  });
+
   test("refuses two routes of one region", () => {
     expect(() => new Fib().set("web", [route("iad"), route("iad")])).toThrow("one route per app and region");
   });

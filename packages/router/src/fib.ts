@@ -20,20 +20,25 @@ const NO_ROUTES: readonly Route[] = Object.freeze([]);
 
 export class Fib {
   readonly #routesByApp = new Map<string, readonly Route[]>();
+  readonly #appsByRegion = new Map<string, number>();
 
   /** How many apps have a route. The rows of the global tier bound it. */
   get size(): number {
     return this.#routesByApp.size;
   }
 
+  /** How many apps have a route to this region. */
+  appsIn(region: string): number {
+    return this.#appsByRegion.get(region) ?? 0;
+  }
+
   /** Replaces all routes of the app; with none the app is forgotten. At most one route per region. */
   set(app: string, routes: readonly Route[]): void {
-    if (routes.length === 0) {
-      this.#routesByApp.delete(app);
-      return;
-    }
     assert(new Set(routes.map(({ region }) => region)).size === routes.length, "one route per app and region");
-    this.#routesByApp.set(app, Object.freeze([...routes]));
+    for (const { region } of this.lookup(app)) this.#count(region, -1);
+    for (const { region } of routes) this.#count(region, 1);
+    if (routes.length === 0) this.#routesByApp.delete(app);
+    else this.#routesByApp.set(app, Object.freeze([...routes]));
   }
 
   /** The routes of the app, none for an unknown one. Never changes after it was returned. */
@@ -44,5 +49,11 @@ export class Fib {
   /** The apps whose names begin with `prefix`, in the order of their arrival. */
   *apps(prefix = ""): Generator<string, void, undefined> {
     for (const app of this.#routesByApp.keys()) if (app.startsWith(prefix)) yield app;
+  }
+
+  #count(region: string, by: number): void {
+    const apps = this.appsIn(region) + by;
+    if (apps === 0) this.#appsByRegion.delete(region);
+    else this.#appsByRegion.set(region, apps);
   }
 }

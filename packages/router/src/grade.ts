@@ -4,6 +4,7 @@
  */
 import type { Now } from "@patina/base";
 import type { RouterConfig } from "./config.js";
+import type { Location } from "./near.js";
 
 export type Grade = "live" | "fresh" | "stale" | "expired";
 
@@ -11,10 +12,12 @@ export type Grade = "live" | "fresh" | "stale" | "expired";
 export interface RegionState {
   readonly region: string;
   readonly generation: number;
-  /** Unix ms, by the region's clock. */
+  /** Unix ms, by the clock of the global agent that took it. */
   readonly heartbeatMs: number;
-  /** Where its borders serve HTTP, any of them. */
+  /** Where its agents serve HTTP, the publishing border first. */
   readonly apis: readonly string[];
+  /** Where it is, when it says so. */
+  readonly location?: Location;
 }
 
 export interface GradedAge {

@@ -17,10 +17,17 @@ export type RegionAnswer =
       readonly outcome: "here";
       readonly generation: number;
       readonly machines: readonly InstanceRow[];
-      /** 0 unless the answer is a cached one. */
+      /** 0 unless the answer is a kept one. */
       readonly ageMs: number;
+      /** The region holds the write that was waited for. */
+      readonly hasWaited?: boolean;
     }
-  | { readonly region: string; readonly outcome: "not-here"; readonly generation: number }
+  | {
+      readonly region: string;
+      readonly outcome: "not-here";
+      readonly generation: number;
+      readonly hasWaited?: boolean;
+    }
   | { readonly region: string; readonly outcome: "unreachable"; readonly reason: string };
 
 export interface PlacedRegion {
@@ -29,7 +36,7 @@ export interface PlacedRegion {
   readonly class: PlacementClass | undefined;
   readonly grade: Grade;
   readonly ageMs: number;
-  readonly source: "region" | "index";
+  readonly source: "region" | "kept" | "index";
   /** None from the index. */
   readonly instances: readonly InstanceRow[];
   /** What a reader should know about this part of the answer. */
@@ -45,6 +52,8 @@ export interface Placement {
   readonly regions: readonly PlacedRegion[];
   /** Regions that did not answer for themselves, and why. One may be in `regions` too, from the index. */
   readonly missing: readonly Missing[];
+  /** When a write was waited for: whether a region that holds it has answered. While none has, nothing is complete. */
+  readonly hasWaited?: boolean;
 }
 
 /** The index has a route that its region denies. Feed it back, so that the next resolution need not ask. */
@@ -68,9 +77,10 @@ export function mergeAnswers(plan: Plan, answers: readonly RegionAnswer[], now: 
   const placed = parts.flatMap((part) => part.placed ?? []);
   const regions = [...placed.filter(isFromRegion), ...placed.filter((each) => !isFromRegion(each))];
   const missing = [...parts.flatMap((part) => part.missing ?? []), ...plan.missing];
-  const complete = plan.complete && missing.length === 0;
+  const waited = plan.wait === undefined ? {} : { hasWaited: answers.some(hasWaitedFor) };
+  const complete = plan.complete && missing.length === 0 && waited.hasWaited !== false;
   const empty = complete ? "absent" : "unknown";
-  return { app: plan.app, result: regions.length > 0 ? "found" : empty, complete, regions, missing };
+  return { app: plan.app, result: regions.length > 0 ? "found" : empty, complete, regions, missing, ...waited };
 }
 
 /** The routes that their regions denied, in the plan's order. */
@@ -94,7 +104,9 @@ function partOf(plan: Plan, ask: Ask, answer: RegionAnswer | undefined, elapsedM
   const { region, machines, ageMs } = answer;
   if (ageMs > plan.maxAgeMs) return { missing: { region, reason: `its answer is ${Math.round(ageMs)} ms old` } };
   const instances = machines.slice(0, plan.instancesMax);
-  const placed: PlacedRegion = { region, class: ask.class, grade: "live", ageMs, source: "region", instances };
+  const said =
+    ageMs === 0 ? ({ grade: "live", source: "region" } as const) : ({ grade: "fresh", source: "kept" } as const);
+  const placed: PlacedRegion = { region, class: ask.class, ageMs, ...said, instances };
   if (instances.length === machines.length) return { placed };
   return { placed: { ...placed, note: `the first ${instances.length} of ${machines.length} instances` } };
 }
@@ -117,8 +129,12 @@ function notAsked({ region, grade }: Ask): RegionAnswer {
   return { region, outcome: "unreachable", reason: `not asked, and its part of the map is ${grade}` };
 }
 
+function hasWaitedFor(answer: RegionAnswer): boolean {
+  return answer.outcome !== "unreachable" && answer.hasWaited === true;
+}
+
 function isFromRegion({ source }: PlacedRegion): boolean {
-  return source === "region";
+  return source !== "index";
 }
 
 function firstByRegion(answers: readonly RegionAnswer[]): ReadonlyMap<string, RegionAnswer> {

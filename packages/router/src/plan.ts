@@ -4,22 +4,31 @@
  *   FIB routes ──within `regions`──► asks, at most candidatesMax ──────► the rest: unasked, given as indexed
  *   regions without a route whose part of the map cannot be trusted ──► fallback, at most probesMax ──► the rest: missing
  *
- * The driver asks all `asks` (side by side, or hedged in order), and the `fallback` only if no region has the app.
+ * All `asks` are asked side by side, and the `fallback` only if no region has the app.
  */
 import { type Now, rendezvous } from "@patina/base";
 import { checkRouterConfig, type RouterConfig } from "./config.js";
 import type { Fib, PlacementClass, Route } from "./fib.js";
 import { type Grade, gradeOf, type RegionState } from "./grade.js";
+import { distanceTo, type Location, type Near, rttRank } from "./near.js";
 
 export interface ResolveOptions {
-  /** This region goes first among equals. */
-  readonly near?: string;
+  /** The nearest to this region or place go first among equals. */
+  readonly near?: Near;
   /** Only these. What the index has elsewhere is named in `missing`, so that it is never taken for absent. */
   readonly regions?: readonly string[];
-  /** Nothing older than this, in ms, from a region or from the index. */
+  /** Nothing older than this, in ms, from a region or from the index; and kept answers up to this age will do. */
   readonly maxAgeMs?: number;
   /** Only what a region itself says now. */
   readonly requireLive?: boolean;
+  /** Ask every region, and each only once it holds this write: the index may not have heard of it yet. */
+  readonly wait?: Token;
+}
+
+/** One write, as whoever made it was told: its origin and version. */
+export interface Token {
+  readonly origin: string;
+  readonly version: number;
 }
 
 export interface RouterView {
@@ -27,6 +36,8 @@ export interface RouterView {
   readonly regions: ReadonlyMap<string, RegionState>;
   /** Whether the first sync with the global tier is done: before it, an empty map means nothing. */
   readonly complete: boolean;
+  /** Round trips as measured here. */
+  readonly rttMs?: (region: string) => number | undefined;
 }
 
 export interface Ask {
@@ -61,6 +72,9 @@ export interface Plan {
   readonly complete: boolean;
   readonly requireLive: boolean;
   readonly maxAgeMs: number;
+  /** How old a kept answer may be; 0 for none. Callers that bound no age are told what is so now. */
+  readonly keptMaxMs: number;
+  readonly wait: Token | undefined;
   readonly instancesMax: number;
   /** On the monotonic clock: ages grow from here. */
   readonly plannedMs: number;
@@ -81,33 +95,46 @@ export function planResolve(
   const indexed = routes
     .filter(({ region }) => isWanted(region))
     .map((route) => askOf(view, route.region, route, now, config));
-  const { asks, unasked } = divide(order(app, indexed, options.near), config.candidatesMax);
-  const doubtful = doubtfulRegions(view, routes, now, config).filter(({ region }) => isWanted(region));
-  const probes = divide(order(app, doubtful, options.near), config.probesMax);
+  const doubtful = doubtfulRegions(view, routes, options, now, config).filter(({ region }) => isWanted(region));
+  // A write that is waited for may be anywhere: then every region is a candidate like those that are indexed.
+  const isWaiting = options.wait !== undefined;
+  const candidates = order(view, app, isWaiting ? [...indexed, ...doubtful] : indexed, options.near);
+  const { asks, unasked } = divide(candidates, config.candidatesMax);
+  const probes = divide(order(view, app, isWaiting ? [] : doubtful, options.near), config.probesMax);
   return {
     app,
     asks: asks.length > 0 ? asks : probes.asks,
     fallback: asks.length > 0 ? probes.asks : [],
-    unasked,
+    unasked: unasked.filter(({ ask }) => ask.reason === "index"),
     missing: [
-      ...probes.unasked.map(({ ask, note }) => ({ region: ask.region, reason: note })),
+      ...[...unasked, ...probes.unasked]
+        .filter(({ ask }) => ask.reason === "probe")
+        .map(({ ask, note }) => ({ region: ask.region, reason: note })),
       ...gapsOf(view, routes, wanted),
     ],
     complete: view.complete,
     requireLive: options.requireLive ?? false,
     maxAgeMs: options.maxAgeMs ?? Infinity,
+    keptMaxMs: options.requireLive === true || options.wait !== undefined ? 0 : (options.maxAgeMs ?? 0),
+    wait: options.wait,
     instancesMax: config.instancesMax,
     plannedMs: now.monotonicMs,
   };
 }
 
-/** Regions without a route that may have the app all the same: silent ones, and all while the map is incomplete. */
-function doubtfulRegions(view: RouterView, routes: readonly Route[], now: Now, config: RouterConfig): Ask[] {
+/** Regions without a route that may have the app all the same: silent ones, and all while the map cannot be complete. */
+function doubtfulRegions(
+  view: RouterView,
+  routes: readonly Route[],
+  { wait }: ResolveOptions,
+  now: Now,
+  config: RouterConfig,
+): Ask[] {
   const routed = new Set(routes.map(({ region }) => region));
   return [...view.regions.keys()]
     .filter((region) => !routed.has(region))
     .map((region) => askOf(view, region, undefined, now, config))
-    .filter(({ grade }) => !view.complete || grade !== "fresh");
+    .filter(({ grade }) => !view.complete || grade !== "fresh" || wait !== undefined);
 }
 
 function gapsOf(view: RouterView, routes: readonly Route[], wanted: ReadonlySet<string> | undefined): Missing[] {
@@ -145,8 +172,9 @@ function divide(ordered: readonly Ask[], asksMax: number): Pick<Plan, "asks" | "
 
 const GRADE_RANKS: Readonly<Record<Ask["grade"], number>> = { fresh: 0, stale: 1, expired: 2 };
 
-/** Expired last of all; then serving, near, fresh; then a spread that differs from app to app and never by chance. */
-function order(app: string, asks: readonly Ask[], near: string | undefined): Ask[] {
+/** Expired last of all; then serving, near, fresh, quick; then a spread that differs from app to app, never by chance. */
+function order(view: RouterView, app: string, asks: readonly Ask[], near: Near | undefined): Ask[] {
+  const locationOf = (region: string): Location | undefined => view.regions.get(region)?.location;
   const turns = new Map(
     rendezvous(
       app,
@@ -156,8 +184,9 @@ function order(app: string, asks: readonly Ask[], near: string | undefined): Ask
   const keyOf = (ask: Ask): readonly number[] => [
     ask.grade === "expired" ? 1 : 0,
     ask.class === "standby" ? 1 : 0,
-    ask.region === near ? 0 : 1,
+    distanceTo(ask.region, near, locationOf),
     GRADE_RANKS[ask.grade],
+    rttRank(view.rttMs?.(ask.region)),
     turns.get(ask.region) ?? 0,
   ];
   const keyed = asks.map((ask) => ({ ask, key: keyOf(ask) }));
@@ -166,5 +195,5 @@ function order(app: string, asks: readonly Ask[], near: string | undefined): Ask
 
 function compareKeys(a: readonly number[], b: readonly number[]): number {
   const index = a.findIndex((value, i) => value !== b[i]);
-  return index === -1 ? 0 : (a[index] ?? 0) - (b[index] ?? 0);
+  return index === -1 || (a[index] ?? 0) < (b[index] ?? 0) ? -1 : 1;
 }

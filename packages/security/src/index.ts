@@ -24,3 +24,5 @@ export {
   removeOldKeys,
   useNewestKey,
 } from "./keyring/keyring.js";
+export { type Authorities, readAuthorities } from "./requests/authorities.js";
+export { type SignedRequest, signRequest, type Verified, verifyRequest } from "./requests/signed-request.js";

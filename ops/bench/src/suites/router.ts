@@ -5,11 +5,16 @@
 import { must, type Rng } from "@patina/base";
 import { serveApi } from "@patina/api";
 import {
+  Answers,
   defaultRouterConfig,
   Fib,
-  mergeAnswers,
+  type GivenAnswer,
+  type InstanceRow,
+  type Placement,
   planResolve,
-  type RegionAnswer,
+  RegionHealth,
+  Resolution,
+  type ResolveOptions,
   type RegionState,
   type RouterView,
 } from "@patina/router";
@@ -36,9 +41,15 @@ export async function routerSuite({ isQuick, rng }: SuiteOptions): Promise<Figur
   const view = viewOf(names, rng);
   const bareMap = new Map(names.map((name) => [name, view.fib.lookup(name)]));
   const asked = Array.from({ length: lookups }, () => must(rng.pick(names), "a name"));
+  /** A few apps over and over: what kept answers are for. */
+  const popular = (i: number): string => must(asked[i % ASKED_APPS], "a name");
+  const machines = machinesOf(INSTANCES);
+  const resolving = new Resolving(view, machines);
+  const asking = (app: string): number => resolving.resolve(app, {}).regions.length;
+  const keeping = (app: string): number => resolving.resolve(app, { maxAgeMs: 60_000 }).regions.length;
   const plan = (app: string): number => planResolve(view, app, {}, systemNow(), defaultRouterConfig).asks.length;
 
-  const server = await serveApi(resolvingApp(view), { host: "127.0.0.1", port: 0 });
+  const server = await serveApi(resolvingApp(resolving), { host: "127.0.0.1", port: 0 });
   const load = new HttpLoad();
   try {
     const paths = asked.slice(0, ASKED_APPS).map((name) => `/v1/apps/${name}/placement?near=iad`);
@@ -50,6 +61,14 @@ export async function routerSuite({ isQuick, rng }: SuiteOptions): Promise<Figur
         map: () => perSecond(lookups, () => sink(asked, (app) => bareMap.get(app)?.length ?? 0)),
         fib: () => perSecond(lookups, () => sink(asked, (app) => view.fib.lookup(app).length)),
         plan: () => perSecond(plans, () => sink(asked.slice(0, plans), plan)),
+        asking: () => perSecond(plans, () => sink(asked.slice(0, plans), asking)),
+        keeping: () =>
+          perSecond(plans, () =>
+            sink(
+              Array.from({ length: plans }, (_, i) => popular(i)),
+              keeping,
+            ),
+          ),
         bareHttp: http(["/"]),
         resolveHttp: http(paths),
       },
@@ -62,10 +81,14 @@ export async function routerSuite({ isQuick, rng }: SuiteOptions): Promise<Figur
   }
 }
 
-function figuresOf(results: Record<"map" | "fib" | "plan" | "bareHttp" | "resolveHttp", number[]>): Figure[] {
+type Results = Record<"map" | "fib" | "plan" | "asking" | "keeping" | "bareHttp" | "resolveHttp", number[]>;
+
+function figuresOf(results: Results): Figure[] {
   const map = { name: "bare Map.get, 100k apps", unit: "look-ups/s", values: results.map };
   const fib = { name: "Fib look-up, 100k apps", unit: "look-ups/s", values: results.fib };
   const plan = { name: "planResolve, 8 regions", unit: "plans/s", values: results.plan };
+  const asking = { name: "resolution, regions' answers in memory", unit: "resolutions/s", values: results.asking };
+  const keeping = { name: "resolution from kept answers", unit: "resolutions/s", values: results.keeping };
   const bare = { name: "bare hono route", unit: "requests/s", values: results.bareHttp };
   const resolve = {
     name: "resolve over HTTP, regions' answers in memory",
@@ -76,6 +99,8 @@ function figuresOf(results: Record<"map" | "fib" | "plan" | "bareHttp" | "resolv
     figure(map),
     figure(fib, { versus: map, better: "more", goal: { of: "value", atLeast: 1_000_000 } }),
     figure(plan, { versus: fib, better: "more" }),
+    figure(asking, { versus: plan, better: "more" }),
+    figure(keeping, { versus: plan, better: "more" }),
     figure(bare),
     figure(resolve, { versus: bare, better: "more" }),
   ];
@@ -102,28 +127,53 @@ function viewOf(names: readonly string[], rng: Rng): RouterView {
   return { fib, regions: new Map(states), complete: true };
 }
 
-/** The route of the global agent, but for asking: the regions' answers are at hand, so that the router is what is measured. */
-function resolvingApp(view: RouterView): Hono {
-  const machines = Array.from({ length: INSTANCES }, (_, i) => {
-    return {
-      id: `148e2d${i}b7a1c89`,
-      app: "app-1",
-      worker: `worker-${i}`,
-      state: "started",
-      address: `fdaa:0:18:a7b:${i}::2`,
-      cpus: 2,
-    };
-  });
+/** The global agent's resolutions, but for the way to the regions: what they say is at hand, so that the router is measured. */
+class Resolving {
+  readonly #view: RouterView;
+  readonly #machines: readonly InstanceRow[];
+  readonly #parts = {
+    health: new RegionHealth(defaultRouterConfig),
+    answers: new Answers(defaultRouterConfig),
+    config: defaultRouterConfig,
+  };
+
+  constructor(view: RouterView, machines: readonly InstanceRow[]) {
+    this.#view = view;
+    this.#machines = machines;
+  }
+
+  resolve(app: string, options: ResolveOptions): Placement {
+    const now = systemNow();
+    const resolution = new Resolution(planResolve(this.#view, app, options, now, defaultRouterConfig), this.#parts);
+    const effects = resolution.start(now);
+    for (const effect of effects) {
+      if (effect.kind === "done") return effect.placement;
+      if (effect.kind !== "ask") continue;
+      const { region, api } = effect;
+      const answer: GivenAnswer = { region, outcome: "here", generation: 1, machines: this.#machines, ageMs: 0 };
+      effects.push(...resolution.handle({ kind: "answered", api, answer }, now));
+    }
+    throw new Error("a resolution ends");
+  }
+}
+
+function machinesOf(count: number): InstanceRow[] {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `148e2d${i}b7a1c89`,
+    app: "app-1",
+    worker: `worker-${i}`,
+    state: "started",
+    address: `fdaa:0:18:a7b:${i}::2`,
+    cpus: 2,
+  }));
+}
+
+function resolvingApp(resolving: Resolving): Hono {
   const app = new Hono();
   app.get("/", (c) => c.text("ok"));
   app.get("/v1/apps/:app/placement", (c) => {
     const near = c.req.query("near");
-    const options = near === undefined ? {} : { near };
-    const plan = planResolve(view, c.req.param("app"), options, systemNow(), defaultRouterConfig);
-    const answers = plan.asks.map(({ region }): RegionAnswer => {
-      return { region, outcome: "here", generation: 1, machines, ageMs: 0 };
-    });
-    const placement = mergeAnswers(plan, answers, systemNow());
+    const placement = resolving.resolve(c.req.param("app"), near === undefined ? {} : { near });
     return c.json(placement, placement.result === "found" ? 200 : placement.result === "absent" ? 404 : 503);
   });
   return app;

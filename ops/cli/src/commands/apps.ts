@@ -39,9 +39,10 @@ export function addApps(program: Command): void {
     .option("--after <app>", "start after this one", "")
     .action(listApps);
   withCommon(apps.command("resolve").description("where one app runs, asked of its regions now").argument("<app>"))
-    .option("--near <region>", "prefer this region among equals")
+    .option("--near <place>", "the nearest first: a region, or latitude,longitude")
     .option("--regions <list>", "only these, separated by commas")
-    .option("--max-age <seconds>", "nothing older than this")
+    .option("--max-age <seconds>", "nothing older than this; up to it, answers that the router kept will do")
+    .option("--wait <token>", "only once the region has this write: ACTOR_ID:VERSION, as `exec -o json` gave it")
     .option("--live", "only what a region itself says now")
     .action(resolveApp);
 }
@@ -66,6 +67,7 @@ interface ResolveFlags extends CommonOptions {
   readonly near?: string;
   readonly regions?: string;
   readonly maxAge?: string;
+  readonly wait?: string;
   readonly live?: boolean;
 }
 
@@ -75,6 +77,7 @@ async function resolveApp(app: string, options: ResolveFlags): Promise<void> {
     ...(options.near === undefined ? {} : { near: options.near }),
     ...(options.regions === undefined ? {} : { regions: options.regions }),
     ...(options.maxAge === undefined ? {} : { max_age: options.maxAge }),
+    ...(options.wait === undefined ? {} : { wait: options.wait }),
     ...(options.live === true ? { require: "live" } : {}),
   });
   const path = `/v1/apps/${encodeURIComponent(app)}/placement?${query.toString()}`;

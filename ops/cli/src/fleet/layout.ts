@@ -12,7 +12,7 @@ export interface FleetShape {
   readonly regions: readonly string[];
   readonly agentsPerRegion: number;
   readonly globalAgents: number;
-  /** The first of the ports; two an agent, then one for control. */
+  /** The first of the ports; two an agent, then one for control, then one a global agent for the DNS. */
   readonly basePort: number;
   readonly holdDownMs: number | undefined;
 }
@@ -32,16 +32,21 @@ export interface PlacedAgent extends FleetAgent {
   readonly tls_dir: string;
   readonly config: string;
   readonly log: string;
+  /** Where a global agent answers DNS. */
+  readonly dns?: string;
 }
 
 export interface Layout {
   readonly dir: string;
+  /** Where the global agents find the regions' authorities. */
+  readonly bordersDir: string;
   readonly agents: readonly PlacedAgent[];
   readonly controlPort: number;
   readonly fleet: Fleet;
 }
 
 const HOST = "127.0.0.1";
+const DNS_DOMAIN = "patina.internal";
 
 export function layoutOf(shape: FleetShape): Layout {
   const dir = resolve(shape.dir);
@@ -64,14 +69,16 @@ export function layoutOf(shape: FleetShape): Layout {
     });
   const global = place("global", "global", shape.globalAgents);
   const regions = shape.regions.map((region) => [region, place("regional", region, shape.agentsPerRegion)] as const);
-  const controlPort = port;
+  const controlPort = port++;
   const fleet: Fleet = {
     control: `http://${HOST}:${controlPort}`,
     checkpoints: pathToFileURL(join(dir, "checkpoints")).href,
     regions: Object.fromEntries(regions),
     global,
   };
-  return { dir, agents: [...global, ...regions.flatMap(([, agents]) => agents)], controlPort, fleet };
+  const routers = global.map((agent) => ({ ...agent, dns: `${HOST}:${port++}` }));
+  const agents = [...routers, ...regions.flatMap(([, placed]) => placed)];
+  return { dir, bordersDir: join(dir, "global", "regions"), agents, controlPort, fleet };
 }
 
 /** Writes every agent's configuration, and `fleet.json` last: when it is there, all of it is. */
@@ -89,7 +96,12 @@ export function writeLayout(layout: Layout, holdDownMs: number | undefined): voi
       api: { address: agent.api.replace("http://", "") },
       checkpoint: { store: must(layout.fleet.checkpoints, "a checkpoint store") },
       query: { readers: 1 },
-      ...(agent.role === "regional" ? { global: { apis: globalApis } } : {}),
+      ...(agent.role === "regional"
+        ? { global: { apis: globalApis } }
+        : {
+            borders: { authorities: layout.bordersDir },
+            dns: { address: must(agent.dns, "an address"), domain: DNS_DOMAIN },
+          }),
       ...(agent.role === "regional" && holdDownMs !== undefined ? { summary: { hold_down_ms: holdDownMs } } : {}),
     };
     writeFileSync(agent.config, stringify(config));

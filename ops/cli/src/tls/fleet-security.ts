@@ -6,15 +6,19 @@ import { join } from "node:path";
 import { DataDir } from "@patina/runtime";
 import type { Layout } from "../fleet/layout.js";
 import { type AuthorityDir, createAuthorityDir, isAuthorityDir, openAuthorityDir } from "./authority-dir.js";
+import { writePublic } from "./files.js";
 import { keepMember } from "./member-dir.js";
 import { AUTHORITY_DAYS, MEMBER_DAYS } from "./validity.js";
 
-export async function secureFleet({ dir, agents }: Layout): Promise<void> {
+export async function secureFleet({ dir, bordersDir, agents }: Layout): Promise<void> {
   const clusters = [...new Set(agents.map(({ cluster }) => cluster))];
   await Promise.all(
     clusters.map(async (cluster) => {
       const authority = await keepAuthority(authorityDirOf(dir, cluster), cluster);
       const members = agents.filter((agent) => agent.cluster === cluster);
+      // So that the global agents know a region's border by its certificate.
+      if (members.some(({ role }) => role === "regional"))
+        writePublic(join(bordersDir, `${cluster}.crt`), authority.trusted);
       await Promise.all(
         members.map(async ({ role, tls_dir: tlsDir, node_dir: nodeDir }) => {
           const node = DataDir.nodeIdIn(nodeDir);

@@ -1,0 +1,78 @@
+/** Tells which region a request comes from, by the certificate that signed it and the authorities of the regions. */
+import type { X509Certificate } from "node:crypto";
+import { AppError, messageOf } from "@patina/base";
+import { systemNow } from "@patina/runtime";
+import { type Authorities, readAuthorities, verifyRequest } from "@patina/security";
+import type { Logger } from "@patina/telemetry";
+import type { Context } from "hono";
+
+/** A handful of small files: cheap enough to read that nobody has to wait for a new region. */
+const LOOK_EVERY_MS = 2000;
+
+export interface BordersOptions {
+  /** The directory of the regions' authorities. */
+  readonly authorities: string | undefined;
+  /** Members speak plaintext here: then borders prove nothing either. */
+  readonly isInsecure: boolean;
+  readonly log: Logger;
+}
+
+export class Borders {
+  readonly #options: BordersOptions;
+  #authorities: Authorities = new Map();
+  #problem: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  private constructor(options: BordersOptions) {
+    this.#options = options;
+  }
+
+  /** Throws `config-invalid` when the directory cannot be used. */
+  static async open(options: BordersOptions): Promise<Borders> {
+    const borders = new Borders(options);
+    if (options.authorities !== undefined) {
+      borders.#authorities = await readAuthorities(options.authorities);
+      borders.#lookLater(options.authorities);
+    } else if (!options.isInsecure) {
+      options.log.warn("no region may publish: borders.authorities is not set");
+    }
+    return borders;
+  }
+
+  /** The region that signed the request; undefined where nobody has to. Throws `credential-refused`. */
+  async holderOf(c: Context): Promise<string | undefined> {
+    const { authorities, isInsecure } = this.#options;
+    if (authorities === undefined && isInsecure) return undefined;
+    const { pathname, search } = new URL(c.req.url);
+    const request = { method: c.req.method, path: pathname + search, body: new Uint8Array(await c.req.arrayBuffer()) };
+    const find = (region: string): readonly X509Certificate[] => this.#authorities.get(region) ?? [];
+    const verified = await verifyRequest(c.req.header("authorization"), request, find, systemNow().wallMs);
+    if (!("refused" in verified)) return verified.region;
+    throw new AppError("credential-refused", `the request is refused: ${verified.refused}`, {
+      hint: "Copy the region's ca.crt to borders.authorities of the global agents, as <region>.crt.",
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #lookLater(dir: string): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => void this.#look(dir).finally(() => this.#lookLater(dir)), LOOK_EVERY_MS);
+  }
+
+  /** What cannot be read leaves what was read before. */
+  async #look(dir: string): Promise<void> {
+    try {
+      this.#authorities = await readAuthorities(dir);
+      this.#problem = undefined;
+    } catch (thrown) {
+      const problem = messageOf(thrown);
+      if (problem !== this.#problem) this.#options.log.warn({ problem }, "the regions' authorities stay as they are");
+      this.#problem = problem;
+    }
+  }
+}

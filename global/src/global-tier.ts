@@ -1,0 +1,133 @@
+/** The parts of a global agent, put together: the map from the tables, the router over it, the door for the borders. */
+import type { AgentProcess } from "@patina/process";
+import { systemNow } from "@patina/runtime";
+import { RouterMetrics } from "@patina/telemetry";
+import { Hono } from "hono";
+import type { GlobalConfig } from "./config.js";
+import { DnsServer } from "./dns/dns-server.js";
+import { Borders } from "./door/borders.js";
+import { Doubts } from "./regions/doubts.js";
+import { Resolver } from "./resolver.js";
+import { Rib } from "./rib/rib.js";
+import { RibFiles } from "./rib/rib-files.js";
+import { addIndexRoutes } from "./routes/index-routes.js";
+import { addMapRoutes } from "./routes/map-routes.js";
+import { addQueryRoutes } from "./routes/query-routes.js";
+import { addRouterRoutes } from "./routes/router-routes.js";
+import { addWatchRoutes, watchSocket } from "./routes/watch-routes.js";
+import { Watches } from "./watch/watches.js";
+
+/** Addresses in one answer: more would not fit in a datagram, and nobody tries more. */
+const DNS_RECORDS_MAX = 16;
+
+interface DnsParts {
+  readonly rib: Rib;
+  readonly resolver: Resolver;
+  readonly files: RibFiles;
+}
+
+export class GlobalTier {
+  readonly #closing: (() => Promise<void> | void)[] = [];
+
+  private constructor() {}
+
+  /** Serves. The agent is this one's to stop from now on, also when it throws `config-invalid` or `port-in-use`. */
+  static async start(agent: AgentProcess, config: GlobalConfig): Promise<GlobalTier> {
+    const tier = new GlobalTier();
+    try {
+      await tier.#start(agent, config);
+      return tier;
+    } catch (thrown) {
+      await agent.stop();
+      await tier.#close();
+      throw thrown;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#close();
+  }
+
+  async #start(agent: AgentProcess, config: GlobalConfig): Promise<void> {
+    const { log } = agent;
+    const files = new RibFiles(config.node_dir, log);
+    this.#closing.push(() => files.close());
+    const rib = openRib(agent, files, (region) => doubts.tell(region));
+    const doubts = new Doubts((region) => rib.regions.get(region)?.apis ?? [], log);
+    this.#closing.push(() => doubts.close());
+    const metrics: RouterMetrics = new RouterMetrics(agent.metrics.registry, {
+      apps: () => rib.fib.size,
+      quarantined: () => rib.quarantine.size,
+      watchers: () => watches.watchers,
+    });
+    const resolver = new Resolver({
+      view: () => ({ fib: rib.fib, regions: rib.regions, complete: agent.runtime.agent.hasSynced }),
+      switches: () => files.switches,
+      onDoubt: (doubt) => doubts.tell(doubt),
+      metrics,
+    });
+    const watches: Watches = new Watches({
+      rib,
+      config: resolver.config,
+      isOff: () => files.switches.features.includes("watch"),
+    });
+    this.#closing.push(() => watches.close());
+    rib.follow((app) => resolver.forget(app));
+    rib.reload();
+    const authorities = config.borders.authorities;
+    const borders = await Borders.open({ authorities, isInsecure: config.gossip.insecure, log });
+    this.#closing.push(() => borders.close());
+    const routes = new Hono();
+    addIndexRoutes(routes, { process: agent, rib, borders, metrics });
+    addRouterRoutes(routes, { process: agent, rib, resolver });
+    addMapRoutes(routes, rib, files);
+    addQueryRoutes(routes, { rib, resolver, isOff: () => files.switches.features.includes("query") });
+    addWatchRoutes(routes, watches);
+    await agent.serve(routes, new Map([["/v1/watch", watchSocket(watches)]]));
+    this.#closing.push(() => agent.stop());
+    if (config.dns !== undefined) await this.#startDns(config.dns, { rib, resolver, files });
+  }
+
+  async #startDns(dns: NonNullable<GlobalConfig["dns"]>, parts: DnsParts): Promise<void> {
+    const { rib, resolver, files } = parts;
+    const { address, domain, ttl_seconds: ttlSeconds, address_column: addressColumn, only } = dns;
+    const server = await DnsServer.start({
+      address,
+      config: { domain, ttlSeconds, addressColumn, only, recordsMax: DNS_RECORDS_MAX },
+      resolve: (app, options) => resolver.resolve(app, options),
+      hasRegion: (region) => rib.regions.has(region),
+      isOff: () => files.switches.features.includes("dns"),
+    });
+    this.#closing.push(() => server.close());
+  }
+
+  async #close(): Promise<void> {
+    for (;;) {
+      const close = this.#closing.pop();
+      if (close === undefined) return;
+      await close();
+    }
+  }
+}
+
+/** The map, empty yet, and current once it is loaded. */
+function openRib(agent: AgentProcess, files: RibFiles, tell: Doubts["tell"]): Rib {
+  const rib = new Rib({
+    store: agent.store,
+    journal: files.journal,
+    quarantine: files.quarantine,
+    switches: () => files.switches,
+    wallMs: () => systemNow().wallMs,
+    onQuarantined: (row) => {
+      const { table, app, region, reason, origin } = row;
+      agent.log.error({ table, app, region, reason, origin }, "a row is kept out of the map");
+      files.saveQuarantine();
+      setImmediate(() => tell({ region, reason, ...(app === undefined ? {} : { app }) }));
+    },
+  });
+  files.onSwitched(() => rib.reload());
+  agent.runtime.onEvent((event) => {
+    if (event.kind === "changed") rib.onChanged(event.rows);
+  });
+  return rib;
+}

@@ -1,0 +1,154 @@
+/**
+ * How regions write the index. Every request is judged at the door: who signed it, whose rows they are, how many, and
+ * whether they are from the future. What is refused changes nothing, and is counted by its code.
+ *
+ *   POST /v1/placements            a border's rows        GET /v1/placements?region=R   what the index holds of a region
+ *   POST /v1/regions/:region       a border's heartbeat   GET /v1/index                 how much was written here
+ */
+import { AppError, asAppError, hlcFromMs, type RowWrite } from "@patina/base";
+import { jsonBody } from "@patina/api";
+import type { AgentProcess } from "@patina/process";
+import { Door, type Publication, REGION_NAME } from "@patina/router";
+import { systemNow } from "@patina/runtime";
+import type { RouterMetrics } from "@patina/telemetry";
+import type { Context, Hono } from "hono";
+import { z } from "zod";
+import type { Borders } from "../door/borders.js";
+import type { Rib } from "../rib/rib.js";
+import { INDEX } from "../tier.js";
+
+const regionName = z.string().regex(REGION_NAME);
+const stamp = z.string().regex(/^\d{1,18}$/);
+const generation = z.number().int().positive();
+
+const publication = z.strictObject({
+  region: regionName,
+  generation,
+  rows: z
+    .array(
+      z.strictObject({
+        app: z
+          .string()
+          .min(1)
+          .max(INDEX.appCharsMax)
+          .regex(/^\P{Cc}*$/u),
+        class: z.enum(["serving", "standby"]).nullable(),
+        high_water: stamp,
+      }),
+    )
+    .max(INDEX.rowsPerPublishMax),
+});
+
+const heartbeat = z.strictObject({
+  generation,
+  high_water: stamp,
+  apis: z.array(z.url({ protocol: /^https?$/ }).max(512)).max(64),
+  agents: z.number().int().nonnegative(),
+  apps: z.number().int().nonnegative(),
+  location: z.strictObject({ lat: z.number().min(-90).max(90), lon: z.number().min(-180).max(180) }).nullable(),
+});
+
+export interface IndexParts {
+  readonly process: AgentProcess;
+  readonly rib: Rib;
+  readonly borders: Borders;
+  readonly metrics: RouterMetrics;
+}
+
+export function addIndexRoutes(app: Hono, parts: IndexParts): void {
+  const { process, metrics } = parts;
+  const door = new Door();
+  /** Rows of the index that borders changed through this agent since it started: each a transition, or a repair. */
+  let rowsWritten = 0;
+  const counted = async (work: () => Promise<Response>): Promise<Response> => {
+    try {
+      return await work();
+    } catch (thrown) {
+      metrics.onRefused(asAppError(thrown).code);
+      throw thrown;
+    }
+  };
+  app.get("/v1/index", (c) => c.json({ rows_written: rowsWritten }));
+
+  app.post("/v1/placements", (c) =>
+    counted(async () => {
+      const holder = await parts.borders.holderOf(c);
+      const { region, generation: epoch, rows } = await checkedBody(c, publication);
+      const stamps = rows.map(({ high_water }) => BigInt(high_water));
+      judge(parts, door, holder, { region, generation: epoch, stamps });
+      const written = await writeRows(
+        process,
+        rows.map(({ app: name, class: cls, high_water }) => ({
+          table: "placements",
+          values: { app: name, region, ...(cls === null ? {} : { class: cls }) },
+          deleted: cls === null,
+          stamp: { epoch, hlc: BigInt(high_water) },
+        })),
+      );
+      rowsWritten += written;
+      return c.json({ written });
+    }),
+  );
+
+  app.post("/v1/regions/:region", (c) =>
+    counted(async () => {
+      const holder = await parts.borders.holderOf(c);
+      const region = regionName.safeParse(c.req.param("region"));
+      if (!region.success) throw new AppError("bad-request", `${c.req.param("region")} is not a region's name`);
+      const beat = await checkedBody(c, heartbeat);
+      const stamps = [BigInt(beat.high_water)];
+      judge(parts, door, holder, { region: region.data, generation: beat.generation, stamps });
+      return c.json({ written: await writeRows(process, [heartbeatRow(region.data, beat)]) });
+    }),
+  );
+
+  app.get("/v1/placements", (c) => {
+    const sql =
+      "SELECT app, class, _patina_epoch, _patina_hlc FROM _patina_rows_placements WHERE region = ? ORDER BY app";
+    const rows = process.store.read(sql, [c.req.query("region") ?? ""]);
+    return c.json({
+      rows: rows.map(([name, cls, epoch, hlc]) => ({
+        app: name,
+        class: cls,
+        generation: Number(epoch),
+        high_water: String(hlc),
+      })),
+    });
+  });
+}
+
+/** Stamped by this agent's clock, which its own cluster keeps honest, so that no border's clock holds the row for good. */
+function heartbeatRow(region: string, beat: z.infer<typeof heartbeat>): RowWrite {
+  const { wallMs } = systemNow();
+  const values = {
+    region,
+    generation: BigInt(beat.generation),
+    heartbeat_ms: BigInt(Math.floor(wallMs)),
+    high_water: beat.high_water,
+    apis: JSON.stringify(beat.apis),
+    agents: BigInt(beat.agents),
+    apps: BigInt(beat.apps),
+    location: beat.location === null ? "" : JSON.stringify(beat.location),
+  };
+  return { table: "regions", values, stamp: { epoch: beat.generation, hlc: hlcFromMs(wallMs) } };
+}
+
+/** Throws the door's refusal. */
+function judge({ rib }: IndexParts, door: Door, holder: string | undefined, what: Publication): void {
+  const { region } = what;
+  const known = { generation: rib.regions.get(region)?.generation ?? 0, rows: rib.fib.appsIn(region) };
+  const refusal = door.judge(holder, what, known, systemNow());
+  if (refusal !== undefined) throw new AppError(refusal.code, refusal.reason);
+}
+
+async function writeRows(process: AgentProcess, rows: readonly RowWrite[]): Promise<number> {
+  const outcome = await process.runtime.write({ kind: "rows", rows });
+  if (!outcome.ok) throw outcome.error;
+  return outcome.rows.length;
+}
+
+async function checkedBody<T>(c: Context, schema: z.ZodType<T>): Promise<T> {
+  const parsed = schema.safeParse(await jsonBody(c));
+  if (parsed.success) return parsed.data;
+  throw new AppError("bad-request", `the body is not what this route takes: ${z.prettifyError(parsed.error)}`);
+}

@@ -1,0 +1,69 @@
+/**
+ * `patina switch list|off|on`: takes rows of a table or an origin out of circulation at the routers, or one of the things
+ * they do. It goes to each global agent itself, so that it needs neither gossip nor a restart.
+ */
+import { type Command, Argument } from "commander";
+import { PatinaClient } from "@patina/api";
+import { messageOf } from "@patina/base";
+import { EXIT } from "../exit-status.js";
+import type { FleetAgent } from "../fleet/fleet-file.js";
+import { note, print, renderTable } from "../output.js";
+import { type CommonOptions, fleetOf, withCommon } from "./options.js";
+
+interface Switches {
+  readonly tables: readonly string[];
+  readonly origins: readonly string[];
+  readonly features: readonly string[];
+}
+
+const KINDS = { table: "tables", origin: "origins", feature: "features" } as const;
+type Kind = keyof typeof KINDS;
+
+export function addSwitch(program: Command): void {
+  const command = program.command("switch").description("what is switched off at the routers");
+  withCommon(command.command("list").description("what each global agent has switched off")).action(list);
+  for (const state of ["off", "on"] as const) {
+    withCommon(command.command(state).description(`switch something ${state} at every global agent`))
+      .addArgument(new Argument("<kind>", "what kind of thing").choices(Object.keys(KINDS)))
+      .argument("<name>", "a table, a region or origin, or a feature (hedge, kept, probe, query, watch, dns)")
+      .action((kind: Kind, name: string, options: CommonOptions) => turn(state, kind, name, options));
+  }
+}
+
+async function list(options: CommonOptions): Promise<void> {
+  show(options, await atEach(fleetOf(options).global, (client) => client.request<Switches>("/v1/switches")));
+}
+
+async function turn(state: "on" | "off", kind: Kind, name: string, options: CommonOptions): Promise<void> {
+  const answers = await atEach(fleetOf(options).global, async (client) => {
+    const now = await client.request<Switches>("/v1/switches");
+    const others = now[KINDS[kind]].filter((each) => each !== name);
+    const body = { ...now, [KINDS[kind]]: state === "off" ? [...others, name] : others };
+    return client.request<Switches>("/v1/switches", { method: "PUT", body });
+  });
+  show(options, answers);
+}
+
+function show(options: CommonOptions, answers: readonly (Switches & { agent: string })[]): void {
+  print(options.output, answers, () => {
+    const rows = answers.map(({ agent, tables, origins, features }) => {
+      return [agent, ...[tables, origins, features].map((names) => names.join(" ") || "-")];
+    });
+    return renderTable(["agent", "tables off", "origins off", "features off"], rows);
+  });
+}
+
+/** One that does not answer is named, and left out: the others are switched all the same. */
+async function atEach<T extends object>(
+  agents: readonly FleetAgent[],
+  ask: (client: PatinaClient) => Promise<T>,
+): Promise<(T & { agent: string })[]> {
+  const results = await Promise.allSettled(agents.map(async ({ api }) => ask(new PatinaClient(api))));
+  return results.flatMap((result, i) => {
+    const agent = agents[i]?.name ?? "";
+    if (result.status === "fulfilled") return [{ agent, ...result.value }];
+    note(`${agent}: ${messageOf(result.reason)}`);
+    process.exitCode = EXIT.unreachable;
+    return [];
+  });
+}

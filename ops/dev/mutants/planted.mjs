@@ -406,5 +406,4 @@ export const PLANTED = [
     test: "packages/agent/src/links.test.ts",
   },
   ...PLANTED_IN_CLUSTERS,
-  ...PLANTED_ROUTER,
 ];

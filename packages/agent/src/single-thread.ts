@@ -2,34 +2,22 @@
  * A whole node on one thread: membership and agent behind one step function, each told at once what the other found out.
  * Simulations and tests drive it; production gives membership a thread of its own and carries the same messages across.
  */
-import type { ClusterId, NodeId, Now, Rng } from "@patina/base";
+import type { NodeId, Now } from "@patina/base";
 import {
   type Member,
   Membership,
   type MembershipEffect,
+  type MembershipOptions,
   type MembershipTimer,
-  type MemberMeta,
 } from "@patina/membership";
 import { Agent } from "./agent.js";
 import type { AgentConfig } from "./config.js";
 import type { StorePort } from "./ports.js";
 import type { AgentTimer, Effect, Input, MemberInput } from "./protocol.js";
 
-export interface SingleThreadOptions {
-  readonly cluster: ClusterId;
-  readonly self: {
-    readonly nodeId: NodeId;
-    /** Greater than at any start before, and durable before the first packet. */
-    readonly boot: number;
-    /** Where others reach it: `host:port` of datagrams and streams alike. */
-    readonly address: string;
-    readonly meta: MemberMeta;
-  };
-  readonly seeds: readonly string[];
-  readonly remembered?: readonly Member[];
+export interface SingleThreadOptions extends Omit<MembershipOptions, "config"> {
   readonly store: StorePort;
   readonly config: AgentConfig;
-  readonly rng: Rng;
 }
 
 export type NodeTimer = AgentTimer | { readonly kind: "membership"; readonly timer: MembershipTimer };

@@ -2,10 +2,16 @@
 import type { ClusterId, NodeId } from "@patina/base";
 import { decodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
 import { beforeEach, describe, expect, test } from "vitest";
-import { testAgentConfig as config } from "./config.js";
+import { testAgentConfig } from "./config.js";
 import { Links } from "./links.js";
 import type { Effect } from "./protocol.js";
 
+/** With room for some frames in every lane. */
+const config = {
+  ...testAgentConfig,
+  peerWindowBytes: 2 << 10,
+  laneBytesMax: { control: 16 << 10, urgent: 8 << 10, own: 16 << 10, relayed: 8 << 10, repair: 8 << 10 },
+};
 type Hello = Extract<Frame, { kind: "hello" }>;
 const idOf = (n: number): NodeId => n.toString(16).padStart(32, "0");
 const [SELF, PEER, OTHER] = [idOf(1), idOf(2), idOf(3)];

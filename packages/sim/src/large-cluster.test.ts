@@ -21,6 +21,6 @@ test("without heads, what both relays of a group lose waits for anti-entropy", (
   const figures = new LargeCluster({ nodes: 120, deadShare: 0.3, stallProbability: 0, seed: 3 }, config).run(40);
   const told = new LargeCluster({ nodes: 120, deadShare: 0.3, stallProbability: 0, seed: 3 }).run(40);
   expect(figures.p999Ms).toBeGreaterThan(250);
-  expect(told.p999Ms).toBeLessThan(150);
+  expect(told.p999Ms * 1.5).toBeLessThan(figures.p999Ms);
   expect(told.missing).toBe(0);
 }, 60_000);

@@ -94,12 +94,13 @@ export class Lanes {
   }
 }
 
-/** Frames are taken from the front without moving the rest each time. */
+/** Frames are taken from the front, and the rest is moved up once for as many as were taken. */
 function shift(queue: Queue): Uint8Array | undefined {
   const frame = queue.frames[queue.next++];
   queue.bytes -= frame?.length ?? 0;
-  if (queue.next === queue.frames.length) {
-    queue.frames.length = 0;
+  // What has left is let go of: a lane that never runs empty must not keep all it ever held.
+  if (queue.next * 2 >= queue.frames.length) {
+    queue.frames.splice(0, queue.next);
     queue.next = 0;
   }
   return frame;

@@ -25,7 +25,11 @@ export async function fetchImage(
   try {
     let done = 0;
     await forEachBounded(placed(image.chunks), DEFAULT_LIMITS.concurrency, async ({ chunk, position }) => {
-      await writeAll(file, await fetchChunk(objects, chunkKey(cluster, chunk.id), chunk), position);
+      await writeAll(
+        file,
+        await fetchChunk(objects, chunkKey(cluster, objects.contentName(chunk.id)), chunk),
+        position,
+      );
       done += chunk.bytes;
       onProgress({ phase: "fetch", done, total: image.bytes });
     });

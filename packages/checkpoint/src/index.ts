@@ -7,7 +7,7 @@ export { type GenerationRecord, latestGeneration, type OpenGeneration, openGener
 export { type CheckpointLimits, DEFAULT_LIMITS } from "./limits.js";
 export { type CheckpointFacts, type Manifest, manifestHoldings } from "./manifest.js";
 export { MemoryObjectStore } from "./memory/memory-object-store.js";
-export type { ObjectStore, StoredObject } from "./object-store.js";
+export type { ObjectFacts, ObjectStore, StoredObject } from "./object-store.js";
 export { openObjectStore } from "./open-object-store.js";
 export type { OnProgress, Progress } from "./progress.js";
 export { completeRestore, DATABASE_FILE, restoreDataDir, type RestoreDataDir, type Restored } from "./restore.js";

@@ -2,7 +2,7 @@
  * Where things lie in an object store. The layout is an interface: a checkpoint outlives the release that took it.
  *
  *     v1/<cluster>/m/<id>.json                     a manifest: publishing it is what makes a checkpoint exist
- *     v1/<cluster>/img/<first 2 of sha256>/<sha256>  a chunk of an image, named by its plain content
+ *     v1/<cluster>/img/<first 2 of name>/<name>     a chunk of an image, named by its plain content (ObjectStore.contentName)
  *     v1/<cluster>/epochs/<10 digits>.json         the record that opened a generation
  */
 import { AppError, assert } from "@patina/base";
@@ -28,8 +28,8 @@ export function isManifestId(text: string): boolean {
   return MANIFEST_ID.test(text);
 }
 
-export function chunkKey(cluster: string, sha256: string): string {
-  return `${clusterPrefix(cluster)}img/${sha256.slice(0, 2)}/${sha256}`;
+export function chunkKey(cluster: string, contentName: string): string {
+  return `${clusterPrefix(cluster)}img/${contentName.slice(0, 2)}/${contentName}`;
 }
 
 export function generationPrefix(cluster: string): string {

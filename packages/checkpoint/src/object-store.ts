@@ -6,9 +6,15 @@
  */
 import { AppError } from "@patina/base";
 
-export interface StoredObject {
-  readonly key: string;
+/** What a store knows of an object without reading it. */
+export interface ObjectFacts {
   readonly bytes: number;
+  /** When it was created, on the clock that `now()` reads, rounded down to at most a second. */
+  readonly modifiedAtMs: number;
+}
+
+export interface StoredObject extends ObjectFacts {
+  readonly key: string;
 }
 
 export interface ObjectStore {
@@ -20,12 +26,21 @@ export interface ObjectStore {
    */
   putIfAbsent(key: string, bytes: Uint8Array): Promise<"created" | "exists">;
   get(key: string): Promise<Uint8Array | undefined>;
-  /** The size in bytes. */
-  has(key: string): Promise<number | undefined>;
+  head(key: string): Promise<ObjectFacts | undefined>;
   /** All objects whose key starts with `prefix`, sorted by key. */
   list(prefix: string): Promise<StoredObject[]>;
   /** Deleting what is not there is no error. */
   delete(key: string): Promise<void>;
+  /**
+   * The store's own time in milliseconds, rounded like `modifiedAtMs`. Ages are reckoned with it alone, so that no
+   * machine's clock decides which object is old.
+   */
+  now(): Promise<number>;
+  /**
+   * What an object is called that is named by its content's SHA-256 (64 hex digits both): the same, save in a store
+   * whose names must not tell what it holds.
+   */
+  contentName(sha256: string): string;
 }
 
 const KEY_LENGTH_MAX = 512;

@@ -7,8 +7,13 @@ import type { ObjectStore } from "./object-store.js";
 
 const HINT = "Use file:///absolute/directory, or memory:name for one that lasts as long as the process.";
 
+export interface OpenObjectStore {
+  /** The clock of a store that has none of its own, memory. */
+  readonly wallMs?: () => number;
+}
+
 /** Nothing is read or created yet: a store that cannot be reached says so at its first use. */
-export function openObjectStore(url: string): ObjectStore {
+export function openObjectStore(url: string, { wallMs }: OpenObjectStore = {}): ObjectStore {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   switch (scheme) {
     case "file":
@@ -16,7 +21,7 @@ export function openObjectStore(url: string): ObjectStore {
     case "memory": {
       const name = url.slice("memory:".length);
       if (!/^[\w.-]+$/.test(name)) throw new AppError("object-store", `${url} does not name a store`, { hint: HINT });
-      return namedMemoryObjectStore(name);
+      return namedMemoryObjectStore(name, wallMs);
     }
     default: {
       const what = scheme === undefined ? "is not an object store's URL" : `names no supported object store`;

@@ -27,7 +27,7 @@ export async function uploadImage(upload: Upload): Promise<ImageDescription> {
   let done = 0;
   await forEachBounded(readChunks(imagePath, limits.chunkBytes, whole), limits.concurrency, async (plain) => {
     const encoded = await encodeChunk(plain.bytes);
-    chunks[plain.index] = await putChunk(objects, chunkKey(cluster, plain.id), plain, encoded);
+    chunks[plain.index] = await putChunk(objects, chunkKey(cluster, objects.contentName(plain.id)), plain, encoded);
     done += plain.bytes.length;
     onProgress({ phase: "upload", done, total });
   });
@@ -51,8 +51,8 @@ async function putChunk(
   encoded: EncodedChunk,
 ): Promise<ChunkDescription> {
   const described = { id: plain.id, bytes: plain.bytes.length, stored: encoded.stored.length, codec: encoded.codec };
-  const present = await objects.has(key);
-  if (present === encoded.stored.length) return described;
+  const present = await objects.head(key);
+  if (present?.bytes === encoded.stored.length) return described;
   if (present !== undefined) {
     const other = await describeStored(objects, key, described);
     if (other !== undefined) return other;

@@ -40,7 +40,7 @@ export async function verifyCheckpoint(
   const findings: Finding[] = [];
   let done = 0;
   await forEachBounded(chunks.values(), concurrency, async (chunk) => {
-    const key = chunkKey(cluster, chunk.id);
+    const key = chunkKey(cluster, objects.contentName(chunk.id));
     const finding = data ? await checkData(objects, key, chunk) : await checkSize(objects, key, chunk);
     if (finding !== undefined) findings.push(finding);
     done += chunk.bytes;
@@ -51,9 +51,9 @@ export async function verifyCheckpoint(
 }
 
 async function checkSize(objects: ObjectStore, key: string, chunk: ChunkDescription): Promise<Finding | undefined> {
-  const size = await objects.has(key);
-  if (size === undefined) return missing(key, `${chunk.stored} bytes`);
-  return size === chunk.stored ? undefined : damaged(key, `${chunk.stored} bytes`, `${size} bytes`);
+  const found = await objects.head(key);
+  if (found === undefined) return missing(key, `${chunk.stored} bytes`);
+  return found.bytes === chunk.stored ? undefined : damaged(key, `${chunk.stored} bytes`, `${found.bytes} bytes`);
 }
 
 async function checkData(objects: ObjectStore, key: string, chunk: ChunkDescription): Promise<Finding | undefined> {

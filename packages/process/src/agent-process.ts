@@ -174,7 +174,10 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const { name } = config.cluster;
   const log = createLogger(config.log.level, `${tier.role}/${name}`);
   const security = await openTransport(config, tier.role);
-  const objects = config.checkpoint === undefined ? undefined : openObjectStore(config.checkpoint.store);
+  const objects =
+    config.checkpoint === undefined
+      ? undefined
+      : openObjectStore(config.checkpoint.store, { wallMs: () => systemNow().wallMs });
 
   await completeRestore(config.node_dir); // A restore that was killed between its two renames ends here.
   const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);

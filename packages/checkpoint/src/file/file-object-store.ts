@@ -5,12 +5,13 @@
  * temporary. link fails when the name is taken, which is the precondition; a name therefore only ever appears with
  * its whole content behind it. What a killed process leaves in `.tmp` is no object, and is never listed.
  */
+import type { Stats } from "node:fs";
 import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { AppError, messageOf } from "@patina/base";
 import { isErrno, makeDirectory, syncPath, unlessAbsent } from "../durable-file.js";
-import { checkKey, checkPrefix, type ObjectStore, type StoredObject } from "../object-store.js";
+import { checkKey, checkPrefix, type ObjectFacts, type ObjectStore, type StoredObject } from "../object-store.js";
 
 const TMP = ".tmp";
 const HINTS: Readonly<Record<string, string>> = {
@@ -49,11 +50,11 @@ export class FileObjectStore implements ObjectStore {
     return this.#named("read", key, () => unlessNoObject(readFile(path)));
   }
 
-  async has(key: string): Promise<number | undefined> {
+  async head(key: string): Promise<ObjectFacts | undefined> {
     const path = this.#path(key);
     return this.#named("look up", key, async () => {
       const found = await unlessAbsent(stat(path));
-      return found?.isFile() === true ? found.size : undefined;
+      return found?.isFile() === true ? factsOf(found) : undefined;
     });
   }
 
@@ -77,6 +78,22 @@ export class FileObjectStore implements ObjectStore {
     });
   }
 
+  /** The file system's clock, which on a network mount is the server's: when a file that was just made was made. */
+  async now(): Promise<number> {
+    return this.#named("tell the time by", "", async () => {
+      const temporary = await this.#writeTemporary(new Uint8Array());
+      try {
+        return Math.floor((await stat(temporary)).mtimeMs);
+      } finally {
+        await unlink(temporary);
+      }
+    });
+  }
+
+  contentName(sha256: string): string {
+    return sha256;
+  }
+
   /** Every file under a folder. `folder` is empty or ends in a slash. */
   async *#walk(folder: string): AsyncGenerator<StoredObject> {
     const entries = await unlessAbsent(readdir(join(this.#root, folder), { withFileTypes: true }));
@@ -85,7 +102,7 @@ export class FileObjectStore implements ObjectStore {
       const key = folder + entry.name;
       if (entry.isDirectory()) yield* this.#walk(`${key}/`);
       const found = entry.isFile() ? await unlessAbsent(stat(join(this.#root, key))) : undefined;
-      if (found !== undefined) yield { key, bytes: found.size };
+      if (found !== undefined) yield { key, ...factsOf(found) };
     }
   }
 
@@ -127,6 +144,10 @@ export class FileObjectStore implements ObjectStore {
       });
     }
   }
+}
+
+function factsOf({ size, mtimeMs }: Stats): ObjectFacts {
+  return { bytes: size, modifiedAtMs: Math.floor(mtimeMs) };
 }
 
 async function openNew(path: string): Promise<FileHandle | undefined> {

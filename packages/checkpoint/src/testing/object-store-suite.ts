@@ -18,9 +18,9 @@ export const OBJECT_STORE_CASES: readonly ObjectStoreCase[] = [
       equal(await store.putIfAbsent("v1/iad/m/a.json", bytes("hello")), "created");
       equal(await store.putIfAbsent("v1/iad/m/empty", bytes("")), "created");
       equal(text(await store.get("v1/iad/m/a.json")), "hello");
-      equal(await store.has("v1/iad/m/a.json"), 5);
+      equal((await store.head("v1/iad/m/a.json"))?.bytes, 5);
       equal(text(await store.get("v1/iad/m/empty")), "");
-      equal(await store.has("v1/iad/m/empty"), 0);
+      equal((await store.head("v1/iad/m/empty"))?.bytes, 0);
     },
   },
   {
@@ -29,7 +29,7 @@ export const OBJECT_STORE_CASES: readonly ObjectStoreCase[] = [
       await store.putIfAbsent("v1/iad/m/a", bytes("a"));
       for (const key of ["v1/iad/m/b", "v1/iad/m", "v1/iad/m/a/b"]) {
         equal(await store.get(key), undefined);
-        equal(await store.has(key), undefined);
+        equal(await store.head(key), undefined);
       }
     },
   },
@@ -60,7 +60,8 @@ export const OBJECT_STORE_CASES: readonly ObjectStoreCase[] = [
       deepEqual(await keys("b/"), ["b/1/x", "b/10", "b/2"]);
       deepEqual(await keys("b/1"), ["b/1/x", "b/10"]);
       deepEqual(await keys("none/"), []);
-      deepEqual(await store.list("bb/"), [{ key: "bb/1", bytes: 4 }]);
+      const [listed, ...others] = await store.list("bb/");
+      deepEqual([listed?.key, listed?.bytes, others], ["bb/1", 4, []]);
     },
   },
   {
@@ -84,6 +85,30 @@ export const OBJECT_STORE_CASES: readonly ObjectStoreCase[] = [
       ok(got !== undefined);
       got.fill(0);
       equal(text(await store.get("a")), "hello");
+    },
+  },
+  {
+    sentence: "an object is of the store's own time, which does not go back, and a list and a look-up agree on it",
+    run: async (store) => {
+      const before = await store.now();
+      await store.putIfAbsent("a", bytes("x"));
+      const after = await store.now();
+      const found = await store.head("a");
+      ok(found !== undefined && Number.isInteger(found.modifiedAtMs));
+      // To the second, because a store may know no more; file systems stamp with the clock of the last tick.
+      const toSecond = (ms: number): number => Math.floor(ms / 1000);
+      ok(toSecond(before) <= toSecond(found.modifiedAtMs + 20), `${before} is after ${found.modifiedAtMs}`);
+      ok(toSecond(found.modifiedAtMs) <= toSecond(after), `${found.modifiedAtMs} is after ${after}`);
+      deepEqual(await store.list(""), [{ key: "a", ...found }]);
+    },
+  },
+  {
+    sentence: "a content's name is 64 hex digits, always the same, and different for different content",
+    run: async (store) => {
+      const names = ["a", "b"].map((digit) => store.contentName(digit.repeat(64)));
+      ok(names.every((name) => /^[0-9a-f]{64}$/.test(name)));
+      equal(new Set(names).size, 2);
+      equal(store.contentName("a".repeat(64)), names[0]);
     },
   },
   {

@@ -11,7 +11,7 @@ import {
   takeCheckpoint,
   verifyCheckpoint,
 } from "@patina/checkpoint";
-import { type Maintenance, systemNow } from "@patina/runtime";
+import type { Maintenance } from "@patina/runtime";
 import type { ImageFacts, SqliteStore } from "@patina/store";
 
 export interface CheckpointsOptions {
@@ -49,7 +49,12 @@ export class Checkpoints implements CheckpointsPort {
           hint: "Take the checkpoint on another agent, or again in a moment.",
         });
       }
-      return await takeCheckpoint({ objects, cluster: this.#cluster, imagePath, facts: this.#facts(facts) });
+      return await takeCheckpoint({
+        objects,
+        cluster: this.#cluster,
+        path: imagePath,
+        facts: this.#facts(facts, await objects.now()),
+      });
     } finally {
       await rm(imagePath, { force: true });
       this.#isTaking = false;
@@ -72,14 +77,16 @@ export class Checkpoints implements CheckpointsPort {
     return this.#options.store.cluster.name;
   }
 
-  #facts(image: ImageFacts) {
+  #facts(image: ImageFacts, takenAtMs: number) {
     const { nodeId, store, version } = this.#options;
     const holdings = Object.entries(image.holdings).map(([origin, held]): [OriginId, Holding] => {
       return [origin, holdAlso(NO_HOLDING, Ranges.parse(held))];
     });
     return {
+      level: "base" as const,
+      parent: null,
       generation: image.generation,
-      takenAtMs: systemNow().wallMs,
+      takenAtMs,
       by: { node: nodeId, origin: store.origin },
       app: version,
       schema: image.schema,

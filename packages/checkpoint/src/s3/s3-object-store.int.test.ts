@@ -1,5 +1,6 @@
 /** The suite of every object store on a real S3 server, and each fault that can lie between us and it. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { examineStore } from "../doctor/examine-store.js";
 import { openObjectStore } from "../open-object-store.js";
 import type { ObjectStore } from "../object-store.js";
 import { OBJECT_STORE_CASES } from "../testing/object-store-suite.js";
@@ -167,6 +168,27 @@ describe.skipIf(!hasCeph)("S3", () => {
     const store = open(`${await ceph.newStoreUrl()}&create_only=0`);
     expect(await store.putIfAbsent("a", x)).toBe("created");
     expect(await store.putIfAbsent("a", Buffer.from("other"))).toBe("exists");
+  });
+
+  test("the doctor finds all it needs, says what is not set up, and leaves nothing", async () => {
+    const store = open(await ceph.newStoreUrl());
+    const { level, probes } = await examineStore(store, { wallMs: Date.now, nonce: "0123" });
+    expect(level).toBe("create-only");
+    const verdicts = new Map(probes.map(({ question, verdict }) => [question, verdict]));
+    expect(verdicts.get("checks Content-MD5")).toBe("good");
+    expect(verdicts.get("versioning")).toBe("advice");
+    expect(probes.filter(({ verdict }) => verdict === "bad")).toEqual([]);
+    expect(await store.list("")).toEqual([]);
+  });
+
+  test("the doctor calls a store unusable that overwrites, or knows no preconditions", async () => {
+    const isPut = (method: string): boolean => method === "PUT";
+    for (const fault of [{ kind: "overwrite" } as const, answered(501, "NotImplemented")]) {
+      const store = open(await ceph.newStoreUrl({ endpoint: proxy.endpoint }));
+      proxy.set(fault, { isHit: isPut });
+      expect((await examineStore(store, { wallMs: Date.now, nonce: "0123" })).level).toBe("unusable");
+      proxy.set(undefined);
+    }
   });
 
   function perform(store: ObjectStore, operation: Operation): Promise<unknown> {

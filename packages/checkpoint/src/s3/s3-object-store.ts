@@ -103,9 +103,9 @@ export class S3ObjectStore implements ObjectStore {
 
   async now(): Promise<number> {
     this.#serverMs = undefined;
-    await this.#operation("tell the time by", "", (signal) => this.#listPage(CREATE_ONLY_PROBE, undefined, signal, 1));
+    await this.#operation("get the time for", "", (signal) => this.#listPage(CREATE_ONLY_PROBE, undefined, signal, 1));
     if (this.#serverMs !== undefined) return this.#serverMs;
-    throw this.#failed("tell the time by", "", new NotS3Error("the reply has no Date"));
+    throw this.#failed("get the time for", "", new NotS3Error("the reply has no Date"));
   }
 
   contentName(sha256: string): string {

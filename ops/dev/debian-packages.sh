@@ -2,7 +2,8 @@
 # Installs the Debian packages that building and testing use, and only those that are missing.
 set -euo pipefail
 
-packages=(python3 make g++ sqlite3 curl jq strace fiu-utils iproute2 nftables faketime bind9-dnsutils)
+packages=(python3 make g++ sqlite3 curl jq strace fiu-utils iproute2 nftables faketime bind9-dnsutils
+  ceph-mon ceph-osd radosgw) # a real S3, 130 MB
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,6 +1,8 @@
 /** Checkpoints of a cluster in an object store: take, list, verify, restore, and the generations a restore opens. */
 export { type CatalogEntry, listCheckpoints, readChain, readManifest } from "./catalog.js";
 export type { Finding } from "./damage.js";
+export type { Examination, Probe } from "./doctor/examination.js";
+export { examineStore } from "./doctor/examine-store.js";
 export { fetchContent } from "./fetch-content.js";
 export { FileObjectStore } from "./file/file-object-store.js";
 export { type GenerationRecord, latestGeneration, type OpenGeneration, openGeneration } from "./generation.js";

@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { examineStore } from "./doctor/examine-store.js";
 import { FileObjectStore } from "./file/file-object-store.js";
 import { MemoryObjectStore } from "./memory/memory-object-store.js";
+import type { ObjectStore } from "./object-store.js";
 import { openObjectStore } from "./open-object-store.js";
 import { OBJECT_STORE_CASES } from "./testing/object-store-suite.js";
 
@@ -29,6 +31,32 @@ for (const { name, open } of stores) {
     for (const { sentence, run } of OBJECT_STORE_CASES) test(sentence, async () => run(await open()));
   });
 }
+
+describe("an object store, examined", () => {
+  const options = { wallMs: Date.now, nonce: "0123" };
+
+  test("is good for everything, and is left as it was", async () => {
+    const store = new FileObjectStore(await mkdtemp(join(scratch, "examined-")));
+    const { level, probes } = await examineStore(store, options);
+    expect(level).toBe("create-only");
+    expect(probes.filter(({ verdict }) => verdict !== "good")).toEqual([]);
+    expect(await store.list("")).toEqual([]);
+  });
+
+  test("is unusable when it forgets, alters, or lets two create", async () => {
+    const faults: readonly ((store: MemoryObjectStore) => Partial<ObjectStore>)[] = [
+      () => ({ list: async () => [] }),
+      () => ({ get: async () => Buffer.from("other") }),
+      () => ({ putIfAbsent: async () => "created" }),
+      () => ({ delete: async () => undefined }),
+      () => ({ now: async () => Date.now() - 3_600_000 }),
+    ];
+    for (const fault of faults) {
+      const store = new MemoryObjectStore("faulty", Date.now);
+      expect((await examineStore(Object.assign(store, fault(store)), options)).level).toBe("unusable");
+    }
+  });
+});
 
 describe("objects as files", () => {
   test("what a killed writer left is no object, and does not stop the next", async () => {
@@ -71,7 +99,7 @@ describe("an object store's URL", () => {
     expect(await openObjectStore("memory:other").head("a")).toBeUndefined();
   });
 
-  test.each(["s3://bucket/prefix", "/var/lib/checkpoints", "file://host/dir", "file:relative", "memory:", ""])(
+  test.each(["/var/lib/checkpoints", "file://host/dir", "file:relative", "memory:", ""])(
     "that is not supported is refused with what is: %s",
     (url) => {
       expect(() => openObjectStore(url)).toThrowError(

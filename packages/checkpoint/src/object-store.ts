@@ -51,10 +51,15 @@ const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/;
  * which starts with a dot or a dash, 512 bytes at most.
  */
 export function checkKey(key: string): void {
-  if (key.length <= KEY_LENGTH_MAX && key.split("/").every((segment) => SEGMENT.test(segment))) return;
+  if (isKey(key)) return;
   throw new AppError("object-store", `${JSON.stringify(key)} is not an object key`, {
     hint: "Use letters, digits, dot, dash and underscore between slashes; no part may start with a dot or a dash.",
   });
+}
+
+/** What `checkKey` lets through. */
+export function isKey(text: string): boolean {
+  return text.length <= KEY_LENGTH_MAX && text.split("/").every((segment) => SEGMENT.test(segment));
 }
 
 /** As `checkKey`, for the start of a key, which may be empty or end in a slash. */

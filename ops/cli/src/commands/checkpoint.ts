@@ -16,6 +16,7 @@ import { agentsOf, type Fleet } from "../fleet/fleet-file.js";
 import { anyIn, anyRouter } from "../fleet/reach.js";
 import { storeUrl } from "../fleet/restore-region.js";
 import { note, print, renderTable, seconds } from "../output.js";
+import { addCheckpointDoctor } from "./checkpoint-doctor.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
 
 interface ClusterFlags extends CommonOptions {
@@ -35,6 +36,7 @@ export function addCheckpoint(program: Command): void {
   scoped(checkpoint.command("verify").description("read it back and check every byte").argument("<id>", "or `latest`"))
     .option("--quick", "check that every object is there, without reading it")
     .action(verify);
+  addCheckpointDoctor(checkpoint);
 }
 
 async function create(options: ClusterFlags): Promise<void> {

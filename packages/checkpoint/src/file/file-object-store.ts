@@ -80,7 +80,7 @@ export class FileObjectStore implements ObjectStore {
 
   /** The file system's clock, which on a network mount is the server's: when a file that was just made was made. */
   async now(): Promise<number> {
-    return this.#named("tell the time by", "", async () => {
+    return this.#named("get the time for", "", async () => {
       const temporary = await this.#writeTemporary(new Uint8Array());
       try {
         return Math.floor((await stat(temporary)).mtimeMs);

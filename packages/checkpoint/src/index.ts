@@ -21,5 +21,8 @@ export {
   type RestoreDataDir,
   type Restored,
 } from "./restore.js";
+export { type Claim, claimPeriod } from "./schedule/claim.js";
+export { DEFAULT_SCHEDULE, type Due, dueAt, type Newest, type ScheduleConfig } from "./schedule/due.js";
+export { turnOf } from "./schedule/turn.js";
 export { takeCheckpoint, type TakeCheckpoint } from "./take.js";
 export { verifyCheckpoint, type VerifyOptions, type VerifyReport } from "./verify.js";

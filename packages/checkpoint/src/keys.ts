@@ -4,6 +4,7 @@
  *     v1/<cluster>/m/<id>.json                     a manifest: publishing it is what makes a checkpoint exist
  *                                                  an id is g<generation>-<time>-<level>-<hash>: later ones sort last
  *     v1/<cluster>/img/<first 2 of name>/<name>     a chunk of an image or a delta, named by its plain content (ObjectStore.contentName)
+ *     v1/<cluster>/claims/<generation>-<level>-<period>/<attempt>.json   who takes a period's checkpoint
  *     v1/<cluster>/epochs/<10 digits>.json         the record that opened a generation
  */
 import { AppError, assert } from "@patina/base";
@@ -57,6 +58,18 @@ export function manifestIdFor(facts: { generation: number; takenAtMs: number; le
 
 export function chunkKey(cluster: string, contentName: string): string {
   return `${clusterPrefix(cluster)}img/${contentName.slice(0, 2)}/${contentName}`;
+}
+
+export function claimPrefix(cluster: string): string {
+  return `${clusterPrefix(cluster)}claims/`;
+}
+
+export function claimKey(
+  cluster: string,
+  { generation, level, period }: { generation: number; level: Level; period: number },
+  attempt: number,
+): string {
+  return `${claimPrefix(cluster)}${generation}-${level}-${period}/${String(attempt).padStart(2, "0")}.json`;
 }
 
 export function generationPrefix(cluster: string): string {

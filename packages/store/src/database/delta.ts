@@ -37,7 +37,7 @@ import { rowsOf } from "../rows/rows.js";
 import { tablesOf } from "../schema/hidden.js";
 import { parseSchema } from "../schema/schema.js";
 import { type ImageFacts, readFacts } from "./image.js";
-import { readMeta } from "./layout.js";
+import { readMeta, type Table } from "./layout.js";
 
 export interface DeltaLimits {
   /** Changes that a delta may have. Applying them costs more than an image beyond that. */
@@ -74,7 +74,7 @@ export function takeDelta(path: string, since: Holdings, deltaPath: string, limi
     if (problem !== undefined) return { kind: problem };
     const writer = new DeltaWriter(deltaPath);
     try {
-      const extractor = extractorOf(db, origins);
+      const { extractor } = extractorOf(db, origins);
       for (const [origin, holding] of origins.holdings()) {
         let wanted = heldVersions(holding).subtract(heldVersions(since.get(origin) ?? NO_HOLDING));
         while (!wanted.isEmpty) {
@@ -109,10 +109,16 @@ function unfit(db: Database.Database, origins: Origins, since: Holdings): "behin
   return isForgotten ? "collected" : undefined;
 }
 
-function extractorOf(db: Database.Database, origins: Origins): Extractor {
+/** Reads versions back on a connection that only reads, and says which tables their rows are of. */
+export function extractorOf(
+  db: Database.Database,
+  origins: Origins,
+): { readonly extractor: Extractor; readonly tables: ReadonlyMap<string, Table> } {
   const waiting = { extras: new Extras(db), aside: new Aside(db) };
-  const rows = rowsOf(db, tablesOf(db, parseSchema(readMeta(db, "schema") ?? "")), waiting);
-  return new Extractor(new LogReader(db, rows, waiting.aside, new Marks(db)), origins, new Quarantine(db, origins));
+  const tables = tablesOf(db, parseSchema(readMeta(db, "schema") ?? ""));
+  const reader = new LogReader(db, rowsOf(db, tables, waiting), waiting.aside, new Marks(db));
+  const extractor = new Extractor(reader, origins, new Quarantine(db, origins));
+  return { extractor, tables: new Map(tables.map((table) => [table.name, table])) };
 }
 
 class DeltaWriter {

@@ -15,6 +15,8 @@ export interface FleetShape {
   /** The first of the ports; two an agent, then one for control, then one a global agent for the DNS. */
   readonly basePort: number;
   readonly holdDownMs: number | undefined;
+  /** When agents look whether a checkpoint is due; their own default when left out. */
+  readonly checkpointSchedule?: string;
 }
 
 export const DEFAULT_SHAPE = {
@@ -82,7 +84,7 @@ export function layoutOf(shape: FleetShape): Layout {
 }
 
 /** Writes every agent's configuration, and `fleet.json` last: when it is there, all of it is. */
-export function writeLayout(layout: Layout, holdDownMs: number | undefined): void {
+export function writeLayout(layout: Layout, { holdDownMs, checkpointSchedule: schedule }: FleetShape): void {
   const globalApis = layout.fleet.global.map(({ api }) => api);
   for (const agent of layout.agents) {
     mkdirSync(join(agent.node_dir, ".."), { recursive: true });
@@ -94,7 +96,10 @@ export function writeLayout(layout: Layout, holdDownMs: number | undefined): voi
       cluster: { name: agent.cluster },
       gossip: { address: agent.gossip, seeds: peers.map(({ gossip }) => gossip), keyring, tls },
       api: { address: agent.api.replace("http://", "") },
-      checkpoint: { store: must(layout.fleet.checkpoints, "a checkpoint store") },
+      checkpoint: {
+        store: must(layout.fleet.checkpoints, "a checkpoint store"),
+        ...(schedule === undefined ? {} : { schedule }),
+      },
       query: { readers: 1 },
       ...(agent.role === "regional"
         ? { global: { apis: globalApis } }

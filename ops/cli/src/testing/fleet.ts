@@ -22,9 +22,22 @@ export interface Ran {
   readonly stderr: string;
 }
 
-export async function startTestFleet(regions: readonly string[], holdDownMs = 300): Promise<TestFleet> {
+/** Without a schedule no checkpoint is taken unasked, so that a test knows every version that is written. */
+export async function startTestFleet(
+  regions: readonly string[],
+  holdDownMs = 300,
+  checkpointSchedule = "off",
+): Promise<TestFleet> {
   const dir = mkdtempSync(join(tmpdir(), "patina-fleet-"));
-  const shape = { dir, regions, agentsPerRegion: 3, globalAgents: 2, basePort: await freePorts(40), holdDownMs };
+  const shape = {
+    dir,
+    regions,
+    agentsPerRegion: 3,
+    globalAgents: 2,
+    basePort: await freePorts(40),
+    holdDownMs,
+    checkpointSchedule,
+  };
   const fleet = await LocalFleet.start(shape, () => undefined);
   return {
     fleet,

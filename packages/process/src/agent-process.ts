@@ -7,7 +7,7 @@ import type { AgentPort, LiveQueriesPort, OwnersPort, SocketHandler } from "@pat
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
 import { AppError } from "@patina/base";
-import { completeRestore, openObjectStore } from "@patina/checkpoint";
+import { completeRestore, type ObjectStore, openCheckpointStore } from "@patina/checkpoint";
 import {
   AgentRuntime,
   BlackBox,
@@ -16,6 +16,7 @@ import {
   defaultWatchdogConfig,
   listenError,
   LiveQueriesHost,
+  newBytes,
   Maintenance,
   newDbId,
   parseAddress,
@@ -174,10 +175,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const { name } = config.cluster;
   const log = createLogger(config.log.level, `${tier.role}/${name}`);
   const security = await openTransport(config, tier.role);
-  const objects =
-    config.checkpoint === undefined
-      ? undefined
-      : openObjectStore(config.checkpoint.store, { wallMs: () => systemNow().wallMs });
+  const objects = config.checkpoint === undefined ? undefined : await openCheckpoints(config.checkpoint);
 
   await completeRestore(config.node_dir); // A restore that was killed between its two renames ends here.
   const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);
@@ -329,4 +327,11 @@ async function closeAll(closing: (() => Promise<void> | void)[]): Promise<void> 
     if (close === undefined) return;
     await close();
   }
+}
+
+async function openCheckpoints({
+  store,
+  key_file,
+}: NonNullable<AgentProcessConfig["checkpoint"]>): Promise<ObjectStore> {
+  return openCheckpointStore(store, { wallMs: () => systemNow().wallMs, keyFile: key_file, entropy: newBytes });
 }

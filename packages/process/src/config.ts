@@ -48,7 +48,13 @@ export const agentConfigSchema = z.strictObject({
   api,
   /** The cluster's tables; the tier's own schema when left out. */
   schema: z.strictObject({ paths: z.array(z.string()).min(1) }).optional(),
-  checkpoint: z.strictObject({ store: z.string() }).optional(),
+  checkpoint: z
+    .strictObject({
+      store: z.string(),
+      /** Of a signed or encrypted store: made by `patina checkpoint keygen`, the same on every agent. */
+      key_file: file.optional(),
+    })
+    .optional(),
   query: z
     .strictObject({ deadline_ms: milliseconds.default(10_000), readers: z.number().int().min(1).max(64).default(2) })
     .prefault({}),

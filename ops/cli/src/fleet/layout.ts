@@ -15,6 +15,10 @@ export interface FleetShape {
   /** The first of the ports; two an agent, then one for control, then one a global agent for the DNS. */
   readonly basePort: number;
   readonly holdDownMs: number | undefined;
+  /** The object store's URL; a directory beside the agents' when left out. */
+  readonly checkpoints?: string | undefined;
+  /** When its checkpoints are signed or encrypted. */
+  readonly checkpointKeyFile?: string | undefined;
 }
 
 export const DEFAULT_SHAPE = {
@@ -72,7 +76,8 @@ export function layoutOf(shape: FleetShape): Layout {
   const controlPort = port++;
   const fleet: Fleet = {
     control: `http://${HOST}:${controlPort}`,
-    checkpoints: pathToFileURL(join(dir, "checkpoints")).href,
+    checkpoints: shape.checkpoints ?? pathToFileURL(join(dir, "checkpoints")).href,
+    ...(shape.checkpointKeyFile === undefined ? {} : { checkpoint_key_file: resolve(shape.checkpointKeyFile) }),
     regions: Object.fromEntries(regions),
     global,
   };
@@ -94,7 +99,10 @@ export function writeLayout(layout: Layout, holdDownMs: number | undefined): voi
       cluster: { name: agent.cluster },
       gossip: { address: agent.gossip, seeds: peers.map(({ gossip }) => gossip), keyring, tls },
       api: { address: agent.api.replace("http://", "") },
-      checkpoint: { store: must(layout.fleet.checkpoints, "a checkpoint store") },
+      checkpoint: {
+        store: must(layout.fleet.checkpoints, "a checkpoint store"),
+        ...(layout.fleet.checkpoint_key_file === undefined ? {} : { key_file: layout.fleet.checkpoint_key_file }),
+      },
       query: { readers: 1 },
       ...(agent.role === "regional"
         ? { global: { apis: globalApis } }

@@ -12,13 +12,13 @@ import {
   type ObjectStore,
   type OnProgress,
   openGeneration,
-  openObjectStore,
   readManifest,
   restoreDataDir,
   verifyCheckpoint,
 } from "@patina/checkpoint";
 import { DataDir, systemNow } from "@patina/runtime";
 import { adoptImage } from "@patina/store";
+import { checkpointStoreOf } from "./checkpoint-store.js";
 import { agentsOf, type Fleet, type FleetAgent } from "./fleet-file.js";
 
 export interface RestoreRegion {
@@ -48,7 +48,7 @@ export interface RestoredRegion {
 export async function restoreRegion(restore: RestoreRegion): Promise<RestoredRegion> {
   const { fleet, region, from, replace } = restore;
   const dirs = agentsOf(fleet, region).map(nodeDirOf);
-  const objects = openObjectStore(storeUrl(fleet));
+  const objects = await checkpointStoreOf(fleet);
   const manifest = await readManifest(objects, region, from);
   await refuseDamaged(objects, region, manifest);
   if (!replace) dirs.forEach(refuseNonEmpty);
@@ -71,7 +71,7 @@ async function restoreAgents(
   manifest: Manifest,
   generation: number,
 ): Promise<RestoredRegion["agents"]> {
-  const objects = openObjectStore(storeUrl(fleet));
+  const objects = await checkpointStoreOf(fleet);
   const restored: RestoredRegion["agents"][number][] = [];
   for (const agent of agentsOf(fleet, region)) {
     const { quarantine } = await restoreDataDir({
@@ -99,11 +99,7 @@ async function refuseDamaged(objects: ObjectStore, region: string, { id }: Manif
   });
 }
 
-async function nextGeneration(
-  objects: ReturnType<typeof openObjectStore>,
-  region: string,
-  manifest: Manifest,
-): Promise<number> {
+async function nextGeneration(objects: ObjectStore, region: string, manifest: Manifest): Promise<number> {
   const newest = await latestGeneration(objects, region);
   const parent = Math.max(newest?.generation ?? 0, manifest.generation);
   const record = await openGeneration(objects, region, {
@@ -115,13 +111,6 @@ async function nextGeneration(
     by: "patina region restore",
   });
   return record.generation;
-}
-
-export function storeUrl(fleet: Fleet): string {
-  if (fleet.checkpoints !== undefined) return fleet.checkpoints;
-  throw new AppError("config-invalid", "the fleet file names no object store for checkpoints", {
-    hint: 'Add "checkpoints": "file:///…" to it.',
-  });
 }
 
 function nodeDirOf({ name, node_dir: dir }: FleetAgent): string {

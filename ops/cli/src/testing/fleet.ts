@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemNow } from "@patina/runtime";
+import type { FleetShape } from "../fleet/layout.js";
 import { LocalFleet } from "../fleet/local-fleet.js";
 
 export interface TestFleet {
@@ -22,9 +23,14 @@ export interface Ran {
   readonly stderr: string;
 }
 
-export async function startTestFleet(regions: readonly string[], holdDownMs = 300): Promise<TestFleet> {
+export async function startTestFleet(
+  regions: readonly string[],
+  holdDownMs = 300,
+  objects: Pick<FleetShape, "checkpoints" | "checkpointKeyFile"> = {},
+): Promise<TestFleet> {
   const dir = mkdtempSync(join(tmpdir(), "patina-fleet-"));
-  const shape = { dir, regions, agentsPerRegion: 3, globalAgents: 2, basePort: await freePorts(40), holdDownMs };
+  const basePort = await freePorts(40);
+  const shape = { dir, regions, agentsPerRegion: 3, globalAgents: 2, basePort, holdDownMs, ...objects };
   const fleet = await LocalFleet.start(shape, () => undefined);
   return {
     fleet,

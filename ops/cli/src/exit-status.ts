@@ -61,6 +61,10 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "object-store-full": 34,
   "object-store-not-create-only": 35,
   "object-store-unsupported": 36,
+  "sealing-key-missing": 37,
+  "sealing-key-wrong": 38,
+  "sealing-mismatch": 39,
+  "checkpoint-forged": 40,
   internal: EXIT.internal,
 };
 

@@ -52,6 +52,10 @@ export type ErrorCode =
   // what was found damaged
   | "checkpoint-damaged"
   | "checkpoint-conflict"
+  | "checkpoint-forged"
+  | "sealing-mismatch"
+  | "sealing-key-wrong"
+  | "sealing-key-missing"
   | "object-store"
   | "object-store-no-credentials"
   | "object-store-key-unknown"

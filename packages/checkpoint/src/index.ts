@@ -11,7 +11,7 @@ export { type CheckpointLimits, DEFAULT_LIMITS } from "./limits.js";
 export { type CheckpointFacts, type Manifest, manifestHoldings } from "./manifest.js";
 export { MemoryObjectStore } from "./memory/memory-object-store.js";
 export type { ObjectFacts, ObjectStore, StoredObject } from "./object-store.js";
-export { openObjectStore } from "./open-object-store.js";
+export { openCheckpointStore, openObjectStore } from "./open-object-store.js";
 export type { OnProgress, Progress } from "./progress.js";
 export {
   completeRestore,
@@ -24,5 +24,7 @@ export {
 export { type Claim, claimPeriod } from "./schedule/claim.js";
 export { DEFAULT_SCHEDULE, type Due, dueAt, type Newest, type ScheduleConfig } from "./schedule/due.js";
 export { turnOf } from "./schedule/turn.js";
+export { type KeyRing, newKeyRing, readKeyRing, withNewKey } from "./sealing/key-ring.js";
+export { isRotated, retireOldKeys, rewrapStoreKey } from "./sealing/store-key.js";
 export { takeCheckpoint, type TakeCheckpoint } from "./take.js";
 export { verifyCheckpoint, type VerifyOptions, type VerifyReport } from "./verify.js";

@@ -7,6 +7,9 @@ import type { ObjectStore } from "./object-store.js";
 import type { S3Limits } from "./s3/s3-limits.js";
 import { S3ObjectStore } from "./s3/s3-object-store.js";
 import { parseS3Url } from "./s3/s3-url.js";
+import { type Entropy, readKeyRing } from "./sealing/key-ring.js";
+import { SealedObjectStore } from "./sealing/sealed-object-store.js";
+import { UnsealedObjectStore } from "./sealing/unsealed-object-store.js";
 
 const HINT =
   "Use s3://bucket/prefix, file:///absolute/directory, or memory:name for one that lasts as long as the process.";
@@ -37,6 +40,22 @@ export function openObjectStore(url: string, { wallMs, s3Limits = {} }: OpenObje
       });
     }
   }
+}
+
+export interface OpenCheckpointStore extends OpenObjectStore {
+  /** The key file of a signed or encrypted store. */
+  readonly keyFile?: string | undefined;
+  readonly entropy: Entropy;
+}
+
+/** The store at `url` as checkpoints use it: sealed when there is a key, and never read without one when it takes one. */
+export async function openCheckpointStore(
+  url: string,
+  { keyFile, entropy, ...open }: OpenCheckpointStore,
+): Promise<ObjectStore> {
+  const objects = openObjectStore(url, open);
+  if (keyFile === undefined) return new UnsealedObjectStore(objects);
+  return new SealedObjectStore(objects, { ring: await readKeyRing(keyFile), entropy });
 }
 
 function directoryOf(url: string): string {

@@ -1,9 +1,11 @@
-/** Whether a checkpoint could be restored now, with what it stands on: every object there and of its size, or read and hashed to the last byte. */
-import { AppError } from "@patina/base";
+/**
+ * Whether a checkpoint could be restored now, with what it stands on: every object there and of its size, or read and hashed
+ * to the last byte.
+ */
 import { forEachBounded } from "./bounded.js";
 import { readChain } from "./catalog.js";
 import { decodeChunk } from "./chunking.js";
-import { damaged, type Finding, missing } from "./damage.js";
+import { damaged, type Finding, findingOf, missing } from "./damage.js";
 import { chunkKey, manifestKey } from "./keys.js";
 import { DEFAULT_LIMITS } from "./limits.js";
 import type { ChunkDescription, Manifest } from "./manifest.js";
@@ -57,24 +59,20 @@ async function checkSize(objects: ObjectStore, key: string, chunk: ChunkDescript
 }
 
 async function checkData(objects: ObjectStore, key: string, chunk: ChunkDescription): Promise<Finding | undefined> {
-  const stored = await objects.get(key);
-  if (stored === undefined) return missing(key, `${chunk.stored} bytes`);
-  const plain = await decodeChunk(key, chunk, stored);
-  return plain instanceof Uint8Array ? undefined : plain;
+  try {
+    const stored = await objects.get(key);
+    if (stored === undefined) return missing(key, `${chunk.stored} bytes`);
+    const plain = await decodeChunk(key, chunk, stored);
+    return plain instanceof Uint8Array ? undefined : plain;
+  } catch (error) {
+    return findingOf(error, key);
+  }
 }
 
 async function chainOrFinding(objects: ObjectStore, cluster: string, which: string): Promise<Manifest[] | Finding> {
   try {
     return await readChain(objects, cluster, which);
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== "checkpoint-damaged") throw error;
-    const {
-      object = manifestKey(cluster, which),
-      problem,
-      expected = "a manifest",
-      got = error.message,
-    } = error.details;
-    if (problem === "missing") return missing(String(object), String(expected));
-    return damaged(String(object), String(expected), String(got));
+    return findingOf(error, manifestKey(cluster, which));
   }
 }

@@ -7,7 +7,7 @@ import type { AgentPort, LiveQueriesPort, OwnersPort, SocketHandler } from "@pat
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
 import { AppError } from "@patina/base";
-import { type ObjectStore, openObjectStore } from "@patina/checkpoint";
+import { type ObjectStore, openCheckpointStore } from "@patina/checkpoint";
 import {
   AgentRuntime,
   BlackBox,
@@ -16,6 +16,7 @@ import {
   defaultWatchdogConfig,
   listenError,
   LiveQueriesHost,
+  newBytes,
   Maintenance,
   newDbId,
   parseAddress,
@@ -178,10 +179,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const { name } = config.cluster;
   const log = createLogger(config.log.level, `${tier.role}/${name}`);
   const security = await openTransport(config, tier.role);
-  const objects =
-    config.checkpoint === undefined
-      ? undefined
-      : openObjectStore(config.checkpoint.store, { wallMs: () => systemNow().wallMs });
+  const objects = config.checkpoint === undefined ? undefined : await openCheckpoints(config.checkpoint);
 
   await prepareDataDir({
     objects,
@@ -358,4 +356,11 @@ async function closeAll(closing: (() => Promise<void> | void)[]): Promise<void> 
     if (close === undefined) return;
     await close();
   }
+}
+
+async function openCheckpoints({
+  store,
+  key_file,
+}: NonNullable<AgentProcessConfig["checkpoint"]>): Promise<ObjectStore> {
+  return openCheckpointStore(store, { wallMs: () => systemNow().wallMs, keyFile: key_file, entropy: newBytes });
 }

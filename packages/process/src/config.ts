@@ -37,6 +37,8 @@ const api = z.strictObject({ address, advertise: url.optional() });
 const checkpoint = z.strictObject({
   /** `file:///directory` or `s3://bucket/prefix?…`. */
   store: z.string(),
+  /** Of a signed or encrypted store: made by `patina checkpoint keygen`, the same on every agent. */
+  key_file: file.optional(),
   /** When an agent looks whether a checkpoint is due, as cron has it with seconds first; `off` never to take one unasked. */
   schedule: z
     .string()

@@ -20,6 +20,11 @@ export function newCounter(): number {
   return randomBytes(4).readUInt32LE() * 2 ** 20 + (randomBytes(4).readUInt32LE() >>> 12);
 }
 
+/** For keys and nonces that something else makes. */
+export function newBytes(count: number): Uint8Array {
+  return randomBytes(count);
+}
+
 export function newSeed(): number {
   return randomBytes(4).readUInt32LE();
 }

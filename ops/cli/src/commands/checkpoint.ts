@@ -2,21 +2,15 @@
 import type { Command } from "commander";
 import pc from "picocolors";
 import { AppError } from "@patina/base";
-import {
-  type CatalogEntry,
-  listCheckpoints,
-  type Manifest,
-  openObjectStore,
-  readManifest,
-  verifyCheckpoint,
-} from "@patina/checkpoint";
+import { type CatalogEntry, listCheckpoints, type Manifest, readManifest, verifyCheckpoint } from "@patina/checkpoint";
 import { systemNow } from "@patina/runtime";
 import { EXIT } from "../exit-status.js";
+import { checkpointStoreOf } from "../fleet/checkpoint-store.js";
 import { agentsOf, type Fleet } from "../fleet/fleet-file.js";
 import { anyIn, anyRouter } from "../fleet/reach.js";
-import { storeUrl } from "../fleet/restore-region.js";
 import { note, print, renderTable, seconds } from "../output.js";
 import { addCheckpointDoctor } from "./checkpoint-doctor.js";
+import { addCheckpointKeys } from "./checkpoint-keys.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
 
 interface ClusterFlags extends CommonOptions {
@@ -37,6 +31,7 @@ export function addCheckpoint(program: Command): void {
     .option("--quick", "check that every object is there, without reading it")
     .action(verify);
   addCheckpointDoctor(checkpoint);
+  addCheckpointKeys(checkpoint);
 }
 
 async function create(options: ClusterFlags): Promise<void> {
@@ -55,7 +50,7 @@ async function create(options: ClusterFlags): Promise<void> {
 
 async function list(options: ClusterFlags): Promise<void> {
   const fleet = fleetOf(options);
-  const objects = openObjectStore(storeUrl(fleet));
+  const objects = await checkpointStoreOf(fleet);
   const entries: ({ cluster: string } & CatalogEntry)[] = [];
   for (const cluster of clustersOf(fleet, options)) {
     for (const entry of await listCheckpoints(objects, cluster)) entries.push({ cluster, ...entry });
@@ -82,7 +77,7 @@ async function show(id: string, options: ClusterFlags): Promise<void> {
 
 async function verify(id: string, options: ClusterFlags & { quick?: boolean }): Promise<void> {
   const fleet = fleetOf(options);
-  const objects = openObjectStore(storeUrl(fleet));
+  const objects = await checkpointStoreOf(fleet);
   const cluster = (await find(fleet, id, options)).cluster;
   const report = await verifyCheckpoint(objects, cluster, id, { data: options.quick !== true });
   print(options.output, { cluster, ...report }, () => {
@@ -99,7 +94,7 @@ async function verify(id: string, options: ClusterFlags & { quick?: boolean }): 
 
 /** The cluster that has this checkpoint, among those asked for. A damaged manifest is reported, not skipped. */
 async function find(fleet: Fleet, id: string, options: ClusterFlags): Promise<{ cluster: string; manifest: Manifest }> {
-  const objects = openObjectStore(storeUrl(fleet));
+  const objects = await checkpointStoreOf(fleet);
   let unknown: AppError | undefined;
   for (const cluster of clustersOf(fleet, options)) {
     try {

@@ -23,6 +23,8 @@ interface DevFlags {
   readonly trace?: string;
   readonly speed: string;
   readonly holdDown?: string;
+  readonly checkpoints?: string;
+  readonly checkpointKey?: string;
   readonly once?: boolean;
 }
 
@@ -38,6 +40,8 @@ export function addDev(program: Command): void {
     .option("--trace <file>", "replay this trace instead of loading the sample")
     .option("--speed <factor>", "trace seconds a second", "20000")
     .option("--hold-down <ms>", "how long an app must be gone before the world is told")
+    .option("--checkpoints <url>", "where checkpoints go: s3://… or file:///… (default: a directory in --dir)")
+    .option("--checkpoint-key <file>", "the key file of a signed or encrypted store")
     .option("--once", "stop when loaded and settled instead of waiting for Ctrl-C; exit 7 when something is wrong")
     .action(dev);
 }
@@ -55,7 +59,9 @@ async function dev(flags: DevFlags): Promise<void> {
   );
   const count = DEFAULT_SHAPE.regions.length * DEFAULT_SHAPE.agentsPerRegion + DEFAULT_SHAPE.globalAgents;
   const interrupted = interruption();
-  const fleet = await LocalFleet.start({ ...DEFAULT_SHAPE, dir: flags.dir, basePort, holdDownMs }, (name) => {
+  const { dir, checkpoints, checkpointKey: checkpointKeyFile } = flags;
+  const shape = { ...DEFAULT_SHAPE, dir, basePort, holdDownMs, checkpoints, checkpointKeyFile };
+  const fleet = await LocalFleet.start(shape, (name) => {
     note(pc.dim(`  ${String(++ready).padStart(2)}/${count} ready: ${name}`));
   });
   try {

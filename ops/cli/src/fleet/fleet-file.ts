@@ -21,6 +21,8 @@ const fleetSchema = z.object({
   /** The supervisor that can stop and start agents; absent when something else runs them. */
   control: z.url().optional(),
   checkpoints: z.string().optional(),
+  /** When they are signed or encrypted; PATINA_CHECKPOINT_KEY_FILE goes before it. */
+  checkpoint_key_file: z.string().optional(),
   regions: z.record(z.string(), z.array(agent).min(1)),
   global: z.array(agent),
 });

@@ -17,6 +17,10 @@ export interface FleetShape {
   readonly holdDownMs: number | undefined;
   /** When agents look whether a checkpoint is due; their own default when left out. */
   readonly checkpointSchedule?: string;
+  /** The object store's URL; a directory beside the agents' when left out. */
+  readonly checkpoints?: string | undefined;
+  /** When its checkpoints are signed or encrypted. */
+  readonly checkpointKeyFile?: string | undefined;
 }
 
 export const DEFAULT_SHAPE = {
@@ -74,7 +78,8 @@ export function layoutOf(shape: FleetShape): Layout {
   const controlPort = port++;
   const fleet: Fleet = {
     control: `http://${HOST}:${controlPort}`,
-    checkpoints: pathToFileURL(join(dir, "checkpoints")).href,
+    checkpoints: shape.checkpoints ?? pathToFileURL(join(dir, "checkpoints")).href,
+    ...(shape.checkpointKeyFile === undefined ? {} : { checkpoint_key_file: resolve(shape.checkpointKeyFile) }),
     regions: Object.fromEntries(regions),
     global,
   };
@@ -99,6 +104,7 @@ export function writeLayout(layout: Layout, { holdDownMs, checkpointSchedule: sc
       checkpoint: {
         store: must(layout.fleet.checkpoints, "a checkpoint store"),
         ...(schedule === undefined ? {} : { schedule }),
+        ...(layout.fleet.checkpoint_key_file === undefined ? {} : { key_file: layout.fleet.checkpoint_key_file }),
       },
       query: { readers: 1 },
       ...(agent.role === "regional"

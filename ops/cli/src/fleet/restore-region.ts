@@ -13,13 +13,13 @@ import {
   type ObjectStore,
   type OnProgress,
   openGeneration,
-  openObjectStore,
   readChain,
   restoreDataDir,
   verifyCheckpoint,
 } from "@patina/checkpoint";
 import { adoptChain, floorOf } from "@patina/process";
 import { DataDir } from "@patina/runtime";
+import { checkpointStoreOf } from "./checkpoint-store.js";
 import { agentsOf, type Fleet, type FleetAgent } from "./fleet-file.js";
 
 export interface RestoreRegion {
@@ -49,7 +49,7 @@ export interface RestoredRegion {
 export async function restoreRegion(restore: RestoreRegion): Promise<RestoredRegion> {
   const { fleet, region, from, replace } = restore;
   const dirs = agentsOf(fleet, region).map(nodeDirOf);
-  const objects = openObjectStore(storeUrl(fleet));
+  const objects = await checkpointStoreOf(fleet);
   const chain = await readChain(objects, region, from);
   const manifest = must(chain.at(-1), "a checkpoint");
   await refuseDamaged(objects, region, manifest);
@@ -73,7 +73,7 @@ async function restoreAgents(
   chain: readonly Manifest[],
   opened: GenerationRecord,
 ): Promise<RestoredRegion["agents"]> {
-  const objects = openObjectStore(storeUrl(fleet));
+  const objects = await checkpointStoreOf(fleet);
   const restored: RestoredRegion["agents"][number][] = [];
   for (const agent of agentsOf(fleet, region)) {
     const { quarantine } = await restoreDataDir({
@@ -101,11 +101,7 @@ async function refuseDamaged(objects: ObjectStore, region: string, { id }: Manif
   });
 }
 
-async function nextGeneration(
-  objects: ReturnType<typeof openObjectStore>,
-  region: string,
-  manifest: Manifest,
-): Promise<GenerationRecord> {
+async function nextGeneration(objects: ObjectStore, region: string, manifest: Manifest): Promise<GenerationRecord> {
   const newest = await latestGeneration(objects, region);
   const parent = Math.max(newest?.generation ?? 0, manifest.generation);
   const nowMs = await objects.now();
@@ -117,13 +113,6 @@ async function nextGeneration(
     floor: String(floorOf(manifest, nowMs)),
     atMs: Math.floor(nowMs),
     by: "patina region restore",
-  });
-}
-
-export function storeUrl(fleet: Fleet): string {
-  if (fleet.checkpoints !== undefined) return fleet.checkpoints;
-  throw new AppError("config-invalid", "the fleet file names no object store for checkpoints", {
-    hint: 'Add "checkpoints": "file:///…" to it.',
   });
 }
 

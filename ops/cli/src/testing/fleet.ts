@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemNow } from "@patina/runtime";
+import type { FleetShape } from "../fleet/layout.js";
 import { LocalFleet } from "../fleet/local-fleet.js";
 
 export interface TestFleet {
@@ -26,18 +27,12 @@ export interface Ran {
 export async function startTestFleet(
   regions: readonly string[],
   holdDownMs = 300,
-  checkpointSchedule = "off",
+  checkpoints: Pick<FleetShape, "checkpoints" | "checkpointKeyFile" | "checkpointSchedule"> = {},
 ): Promise<TestFleet> {
   const dir = mkdtempSync(join(tmpdir(), "patina-fleet-"));
-  const shape = {
-    dir,
-    regions,
-    agentsPerRegion: 3,
-    globalAgents: 2,
-    basePort: await freePorts(40),
-    holdDownMs,
-    checkpointSchedule,
-  };
+  const basePort = await freePorts(40);
+  const own = { checkpointSchedule: "off", ...checkpoints };
+  const shape = { dir, regions, agentsPerRegion: 3, globalAgents: 2, basePort, holdDownMs, ...own };
   const fleet = await LocalFleet.start(shape, () => undefined);
   return {
     fleet,

@@ -61,7 +61,7 @@ async function staleUploads({ client, place }: S3ObjectStore): Promise<Omit<Prob
       return good("a lifecycle rule aborts them");
     }
   } catch (error) {
-    if (!/^NoSuchLifecycleConfiguration/.test(codeOf(error))) throw error;
+    if (codeOf(error) !== "NoSuchLifecycleConfiguration") throw error;
   }
   return advice("no lifecycle rule aborts them; Patina makes none, other programs may");
 }

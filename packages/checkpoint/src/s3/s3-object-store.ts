@@ -26,6 +26,7 @@ import {
   type ObjectStore,
   type StoredObject,
 } from "../object-store.js";
+import { slicesOf } from "../slices.js";
 import { Lanes } from "./lanes.js";
 import { createS3Client } from "./s3-client.js";
 import { CorruptError, nameOf, NotS3Error, s3Error, statusOf, TruncatedError } from "./s3-error.js";
@@ -155,7 +156,9 @@ export class S3ObjectStore implements ObjectStore {
 
   async #put(key: string, bytes: Uint8Array, abortSignal: AbortSignal): Promise<"created" | "exists"> {
     const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    const digest = createHash("md5").update(body).digest();
+    const hash = createHash("md5");
+    for await (const slice of slicesOf(body)) hash.update(slice);
+    const digest = hash.digest();
     const request = { ...this.#named(key), Body: body, ContentMD5: digest.toString("base64") };
     const condition = this.place.isCreateOnly ? { IfNoneMatch: "*" } : {};
     for (let attempt = 1; ; attempt++) {

@@ -8,6 +8,10 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { CreateBucketCommand } from "@aws-sdk/client-s3";
+import { createS3Client } from "../../s3/s3-client.js";
+import { DEFAULT_S3_LIMITS } from "../../s3/s3-limits.js";
+import { parseS3Url } from "../../s3/s3-url.js";
 
 const run = promisify(execFile);
 
@@ -171,8 +175,7 @@ async function writeCredentials(dir: string): Promise<Record<string, string>> {
 }
 
 async function createBucket(endpoint: string, bucket: string): Promise<void> {
-  const { CreateBucketCommand, S3Client } = await import("@aws-sdk/client-s3");
-  const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true });
+  const client = createS3Client(parseS3Url(`s3://${bucket}?endpoint=${endpoint}`), DEFAULT_S3_LIMITS, () => undefined);
   await client.send(new CreateBucketCommand({ Bucket: bucket }));
   client.destroy();
 }

@@ -34,6 +34,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "region-foreign": EXIT.conflict,
   "clock-ahead": EXIT.conflict,
   "generation-ahead": EXIT.conflict,
+  "generation-over": EXIT.conflict,
   "version-mismatch": EXIT.conflict,
   "checkpoint-conflict": EXIT.conflict,
   "schema-conflict": EXIT.conflict,

@@ -162,7 +162,7 @@ export const PLANTED = [
   },
   {
     name: "a version is called empty although a tombstone is left of it",
-    file: `${STORE}/log/change-log.ts`,
+    file: `${STORE}/log/log-reader.ts`,
     from: "if (tombstone === undefined || !isIts(tombstone)) return undefined;",
     to: "if (tombstone === undefined || isIts(tombstone)) return undefined;",
     test: FLEET,
@@ -211,7 +211,7 @@ export const PLANTED = [
   },
   {
     name: "owners: the cut is not read back for peers",
-    file: `${STORE}/log/change-log.ts`,
+    file: `${STORE}/log/log-reader.ts`,
     from: "return row && mark ? { ...row, ...mark } : row;",
     to: "return row;",
     test: OWNERS,
@@ -324,8 +324,8 @@ export const PLANTED = [
   {
     name: "a sweep of the log drops keys that are alive",
     file: `${STORE}/log/change-log.ts`,
-    from: "decodeKeys(bytes).filter((key) => this.#look(origin, version, key) !== undefined);",
-    to: "decodeKeys(bytes).filter((key, i) => i === 0 && this.#look(origin, version, key) !== undefined);",
+    from: "decodeKeys(bytes).filter((key) => this.#reader.look(origin, version, key) !== undefined);",
+    to: "decodeKeys(bytes).filter((key, i) => i === 0 && this.#reader.look(origin, version, key) !== undefined);",
     test: `${STORE}/log/change-log.test.ts`,
   },
   {

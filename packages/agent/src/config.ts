@@ -20,7 +20,10 @@ export interface AgentConfig {
   readonly aloneAfterMs: number;
   /** While remote changes stream in, they are synced to disk for others to count on at most this often. */
   readonly syncEveryMs: number;
-  /** Deletions younger than this are never forgotten, whoever holds them: a member may just be joining. */
+  /**
+   * Deletions younger than this are never forgotten, whoever holds them: a member may just be joining, or start from a
+   * checkpoint. Longer than the periods of all deltas, or every one would have to be a base.
+   */
   readonly collectAfterMs: number;
   /** Members dead or gone for so long are evicted: what they held up, their copy, no longer counts. */
   readonly evictAfterMs: number;
@@ -41,7 +44,7 @@ export const defaultAgentConfig: AgentConfig = {
   relinkAfterMs: 100,
   aloneAfterMs: 15_000,
   syncEveryMs: 10_000,
-  collectAfterMs: 60_000,
+  collectAfterMs: 2 * 3_600_000,
   evictAfterMs: 24 * 3_600_000,
   greetingTimeoutMs: 5000,
   redialMinMs: 100,

@@ -12,7 +12,15 @@ import { addHandoffRoutes } from "./handoff-routes.js";
 import { addIntegrityRoutes } from "./integrity-routes.js";
 import { addMemberRoutes } from "./member-routes.js";
 import { addObjectRoutes, isObjectStream } from "./object-routes.js";
-import type { AgentPort, CheckpointsPort, IntegrityPort, LiveQueriesPort, LiveQuery, OwnersPort } from "./ports.js";
+import type {
+  AgentPort,
+  CheckpointsPort,
+  GenerationsPort,
+  IntegrityPort,
+  LiveQueriesPort,
+  LiveQuery,
+  OwnersPort,
+} from "./ports.js";
 import { problemOf, problemResponse } from "./problem.js";
 import { addSchemaRoutes } from "./schema-routes.js";
 import { parseStatement, parseTransaction } from "./statement.js";
@@ -29,6 +37,8 @@ export interface AgentRoutes {
   readonly agent: AgentPort;
   readonly liveQueries: LiveQueriesPort;
   readonly checkpoints: CheckpointsPort;
+  /** Undefined without an object store. */
+  readonly generations: GenerationsPort | undefined;
   readonly integrity: IntegrityPort;
   readonly owners: OwnersPort;
   /** Milliseconds on a clock that only moves forward. */
@@ -65,7 +75,7 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   addSchemaRoutes(app, parts.agent);
   addHandoffRoutes(app, parts.agent, parts.owners);
   addMemberRoutes(app, parts.agent);
-  addCheckpointRoutes(app, parts.checkpoints);
+  addCheckpointRoutes(app, parts.checkpoints, parts.generations);
   return app;
 }
 
@@ -138,13 +148,14 @@ function addStateRoutes(app: Hono, { agent }: AgentRoutes): void {
   app.get("/metrics", async (c) => c.text(await agent.metrics(), 200, { "content-type": "text/plain; version=0.0.4" }));
 }
 
-function addCheckpointRoutes(app: Hono, checkpoints: CheckpointsPort): void {
+function addCheckpointRoutes(app: Hono, checkpoints: CheckpointsPort, generations: GenerationsPort | undefined): void {
   app.get("/v1/checkpoints", async (c) => c.json({ checkpoints: await checkpoints.list() }));
   app.post("/v1/checkpoints", async (c) => c.json(await checkpoints.create(), 201));
   app.get("/v1/checkpoints/:id", async (c) => c.json(await checkpoints.show(c.req.param("id"))));
   app.post("/v1/checkpoints/:id/verify", async (c) => {
     return c.json(await checkpoints.verify(c.req.param("id"), c.req.query("data") !== "false"));
   });
+  app.post("/v1/generation/check", async (c) => c.json({ generation: await generations?.check() }));
 }
 
 function timeoutMs(c: Context): number | undefined {

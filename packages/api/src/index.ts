@@ -8,6 +8,7 @@ export type {
   AttachOptions,
   BucketDocument,
   CheckpointsPort,
+  GenerationsPort,
   DigestReport,
   IntegrityPort,
   LiveQueriesPort,

@@ -163,6 +163,14 @@ export interface AttachOptions {
   readonly skipRows: boolean;
 }
 
+export interface GenerationsPort {
+  /**
+   * The newest generation on record in the object store. When that is not the agent's own, its process ends, and begins
+   * from that generation's checkpoint when it is started again.
+   */
+  check(): Promise<number>;
+}
+
 export interface CheckpointsPort {
   create(): Promise<unknown>;
   list(): Promise<unknown>;

@@ -112,3 +112,8 @@ export function readHoldings(reader: ByteReader, originsMax: number, spansMax: n
   }
   return holdings;
 }
+
+/** Holdings as they are written in manifests: by origin, the held versions as text (`1-40,42`). */
+export function parseHoldings(written: Readonly<Record<string, string>>): Map<OriginId, Holding> {
+  return new Map(Object.entries(written).map(([origin, held]) => [origin, holdAlso(NO_HOLDING, Ranges.parse(held))]));
+}

@@ -14,6 +14,7 @@ export {
   holdingsHash,
   holds,
   NO_HOLDING,
+  parseHoldings,
   readHeads,
   readHoldings,
   readRanges,

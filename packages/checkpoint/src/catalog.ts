@@ -1,36 +1,62 @@
 /** Which checkpoints a cluster has, and the manifest of one of them. */
 import { AppError } from "@patina/base";
-import { missing, damageError } from "./damage.js";
-import { isManifestId, manifestIdOf, manifestKey, manifestPrefix } from "./keys.js";
+import { damaged, missing, damageError } from "./damage.js";
+import { type IdParts, isManifestId, manifestIdOf, manifestKey, manifestPrefix, partsOfId } from "./keys.js";
 import { type Manifest, parseManifest } from "./manifest.js";
 import type { ObjectStore } from "./object-store.js";
 
-export interface CatalogEntry {
+export interface CatalogEntry extends IdParts {
   readonly id: string;
-  readonly takenAtMs: number;
   /** Of the manifest, not of the image: listing reads no object. */
   readonly manifestBytes: number;
 }
 
 const NAMED_MAX = 5;
+const TIME = /^\d{4}-\d\d-\d\d/;
 
-/** Oldest first. */
+/** No chain is longer: a longer level starts over long before. */
+const CHAIN_MAX = 1000;
+
+/** Oldest first, by generation and then by time. */
 export async function listCheckpoints(objects: ObjectStore, cluster: string): Promise<CatalogEntry[]> {
   const found = await objects.list(manifestPrefix(cluster));
   return found.flatMap(({ key, bytes }) => {
     const id = manifestIdOf(key);
-    return id === undefined ? [] : [{ id, takenAtMs: timeIn(id), manifestBytes: bytes }];
+    const parts = id === undefined ? undefined : partsOfId(id);
+    return id === undefined || parts === undefined ? [] : [{ id, ...parts, manifestBytes: bytes }];
   });
 }
 
-/** `which` is an id or "latest". Throws `checkpoint-unknown` naming what exists, or `checkpoint-damaged`. */
+/**
+ * `which` is an id, "latest", or a time such as `2026-11-22T20:13:45Z`, which means the newest checkpoint not after it.
+ * Throws `checkpoint-unknown` naming what exists, or `checkpoint-damaged`.
+ */
 export async function readManifest(objects: ObjectStore, cluster: string, which: string): Promise<Manifest> {
-  const id = which === "latest" ? (await listCheckpoints(objects, cluster)).at(-1)?.id : which;
+  const atMs = TIME.test(which) ? Date.parse(which) : NaN;
+  const isSought = which === "latest" || !Number.isNaN(atMs);
+  const isDue = ({ takenAtMs }: CatalogEntry): boolean => which === "latest" || takenAtMs <= atMs;
+  const id = isSought ? (await listCheckpoints(objects, cluster)).filter(isDue).at(-1)?.id : which;
   if (id === undefined) throw await unknown(objects, cluster, which);
   const bytes = isManifestId(id) ? await objects.get(manifestKey(cluster, id)) : undefined;
   if (bytes !== undefined) return parseManifest(cluster, id, bytes);
-  if (which === "latest") throw damageError(missing(manifestKey(cluster, id), "the manifest that was just listed"));
+  if (isSought) throw damageError(missing(manifestKey(cluster, id), "the manifest that was just listed"));
   throw await unknown(objects, cluster, which);
+}
+
+/** The manifests to restore one after the other for a checkpoint: its base, and the deltas up to itself. */
+export async function readChain(objects: ObjectStore, cluster: string, which: string): Promise<Manifest[]> {
+  const chain = [await readManifest(objects, cluster, which)];
+  for (let first = chain[0]; first !== undefined && first.parent !== null; first = chain[0]) {
+    const key = manifestKey(cluster, first.id);
+    const before = partsOfId(first.parent);
+    const isEarlier = before !== undefined && before.takenAtMs <= first.takenAtMs && first.parent !== first.id;
+    if (!isEarlier || chain.length > CHAIN_MAX) throw damageError(damaged(key, "an earlier parent", first.parent));
+    const bytes = await objects.get(manifestKey(cluster, first.parent));
+    if (bytes === undefined)
+      throw damageError(missing(manifestKey(cluster, first.parent), `the parent of ${first.id}`));
+    chain.unshift(parseManifest(cluster, first.parent, bytes));
+  }
+  return chain;
 }
 
 async function unknown(objects: ObjectStore, cluster: string, which: string): Promise<AppError> {
@@ -40,12 +66,7 @@ async function unknown(objects: ObjectStore, cluster: string, which: string): Pr
   const what = which === "latest" ? "any checkpoint" : `checkpoint ${which}`;
   const there = ids.length === 0 ? "there is none" : `there are ${named.join(", ")}${more}`;
   return new AppError("checkpoint-unknown", `${objects.url} does not hold ${what} of ${cluster}: ${there}`, {
-    hint: ids.length === 0 ? "Take one: `patina checkpoint create`." : "Name one of these, or `latest`.",
+    hint: ids.length === 0 ? "Take one: `patina checkpoint create`." : "Name one of these, a time, or `latest`.",
     details: { checkpoints: named },
   });
-}
-
-/** `20261122T201345.123Z-…` */
-function timeIn(id: string): number {
-  return Date.parse(id.replace(/^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\d\.\d{3}Z).*/, "$1-$2-$3:$4:$5"));
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { listCheckpoints, readManifest } from "./catalog.js";
+import { listCheckpoints, readChain, readManifest } from "./catalog.js";
 import { latestGeneration, openGeneration } from "./generation.js";
 import { chunkKey, manifestKey } from "./keys.js";
 import { type Manifest, manifestBytes, manifestHoldings } from "./manifest.js";
@@ -27,13 +27,13 @@ afterAll(() => rm(scratch, { recursive: true }));
 beforeEach(() => void (objects = new MemoryObjectStore()));
 
 const take = (facts = sampleFacts()): Promise<Manifest> =>
-  takeCheckpoint({ objects, cluster: "iad", imagePath, facts, limits: LIMITS });
+  takeCheckpoint({ objects, cluster: "iad", path: imagePath, facts, limits: LIMITS });
 
 describe("taking a checkpoint", () => {
   test("publishes a manifest whose id says when it was taken, and which reads back equal", async () => {
     const manifest = await take();
-    expect(manifest.id).toMatch(/^20261122T201345\.123Z-[0-9a-f]{16}$/);
-    expect(manifest.image.chunks).toHaveLength(16);
+    expect(manifest.id).toMatch(/^g000001-20261122T201345\.123Z-base-[0-9a-f]{16}$/);
+    expect(manifest.content.chunks).toHaveLength(16);
     expect(await readManifest(objects, "iad", "latest")).toEqual(manifest);
     expect(await readManifest(objects, "iad", manifest.id)).toEqual(manifest);
     expect(manifestHoldings(manifest)).toEqual(sampleFacts().holdings);
@@ -66,8 +66,8 @@ describe("taking a checkpoint", () => {
       const path = join(scratch, `image-${size}`);
       await writeSampleImage(path, size);
       const facts = sampleFacts({ takenAtMs: size });
-      const manifest = await takeCheckpoint({ objects, cluster: "iad", imagePath: path, facts, limits: LIMITS });
-      expect(manifest.image.chunks).toHaveLength(size === 0 ? 0 : 1);
+      const manifest = await takeCheckpoint({ objects, cluster: "iad", path, facts, limits: LIMITS });
+      expect(manifest.content.chunks).toHaveLength(size === 0 ? 0 : 1);
     }
   });
 
@@ -76,7 +76,7 @@ describe("taking a checkpoint", () => {
     await takeCheckpoint({
       objects,
       cluster: "iad",
-      imagePath,
+      path: imagePath,
       facts: sampleFacts(),
       limits: LIMITS,
       onProgress: (progress) => seen.push(progress),
@@ -148,13 +148,13 @@ describe("verifying", () => {
     const manifest = await take();
     for (const data of [false, true]) {
       const report = await verifyCheckpoint(objects, "iad", "latest", { data });
-      expect(report).toEqual({ manifest, objects: 17, findings: [] });
+      expect(report).toEqual({ chain: [manifest], objects: 17, findings: [] });
     }
   });
 
   test("names each object that is gone, cut short or altered, with what was expected", async () => {
     const manifest = await take();
-    const keys = [1, 2, 3].map((index) => chunkKey("iad", manifest.image.chunks[index]?.id ?? ""));
+    const keys = [1, 2, 3].map((index) => chunkKey("iad", manifest.content.chunks[index]?.id ?? ""));
     await objects.delete(keys[0] ?? "");
     await damage(manifest, 2, (bytes) => bytes.subarray(0, 100));
     await damage(manifest, 3, (bytes) => bytes.with(50, (bytes[50] ?? 0) ^ 1));
@@ -179,7 +179,14 @@ describe("verifying", () => {
 });
 
 describe("generations", () => {
-  const opening = { generation: 2, parent: 1, reason: "rollback", manifestId: "some-id", atMs: 1_700_000_000_000 };
+  const opening = {
+    floor: "115792089237316195",
+    generation: 2,
+    parent: 1,
+    reason: "rollback",
+    manifestId: "some-id",
+    atMs: 1_700_000_000_000,
+  };
 
   test("of two operators opening one, one does, and the other learns what was opened", async () => {
     expect(await latestGeneration(objects, "iad")).toBeUndefined();
@@ -209,7 +216,7 @@ describe("generations", () => {
 });
 
 async function damage(manifest: Manifest, index: number, change: (bytes: Uint8Array) => Uint8Array): Promise<void> {
-  const key = chunkKey(manifest.cluster, manifest.image.chunks[index]?.id ?? "");
+  const key = chunkKey(manifest.cluster, manifest.content.chunks[index]?.id ?? "");
   await replace(key, change((await objects.get(key)) ?? new Uint8Array()));
 }
 
@@ -217,3 +224,52 @@ async function replace(key: string, bytes: Uint8Array): Promise<void> {
   await objects.delete(key);
   await objects.putIfAbsent(key, bytes);
 }
+
+describe("deltas", () => {
+  const MINUTE = 60_000;
+  const at = (minutes: number): number => sampleFacts().takenAtMs + minutes * MINUTE;
+  const delta = (parent: Manifest, minutes: number, level: "d0" | "d1" = "d0"): Promise<Manifest> =>
+    take(sampleFacts({ level, parent: parent.id, takenAtMs: at(minutes) }));
+
+  test("are restored after their base and those between, and sort after them", async () => {
+    const base = await take();
+    const first = await delta(base, 1);
+    const second = await delta(first, 2);
+    const longer = await delta(base, 3, "d1");
+    expect(await readChain(objects, "iad", second.id)).toEqual([base, first, second]);
+    expect(await readChain(objects, "iad", "latest")).toEqual([base, longer]);
+    expect((await listCheckpoints(objects, "iad")).map(({ id, level }) => [id, level])).toEqual([
+      [base.id, "base"],
+      [first.id, "d0"],
+      [second.id, "d0"],
+      [longer.id, "d1"],
+    ]);
+  });
+
+  test("a time means the newest checkpoint that is not after it", async () => {
+    const base = await take();
+    const first = await delta(base, 1);
+    await delta(first, 2);
+    const named = new Date(at(2) - 1).toISOString();
+    expect((await readManifest(objects, "iad", named)).id).toBe(first.id);
+    const before = new Date(at(-1)).toISOString();
+    await expect(readManifest(objects, "iad", before)).rejects.toMatchObject({ code: "checkpoint-unknown" });
+  });
+
+  test("a later generation is newer than anything a member of an earlier one takes afterwards", async () => {
+    const newer = await take(sampleFacts({ generation: 2 }));
+    await take(sampleFacts({ takenAtMs: at(60) }));
+    expect((await readManifest(objects, "iad", "latest")).id).toBe(newer.id);
+  });
+
+  test("a parent that is gone, or is not earlier, is damage", async () => {
+    const base = await take();
+    const first = await delta(base, 1);
+    await objects.delete(manifestKey("iad", base.id));
+    await expect(readChain(objects, "iad", first.id)).rejects.toMatchObject({ code: "checkpoint-damaged" });
+    const { findings } = await verifyCheckpoint(objects, "iad", first.id, { data: false });
+    expect(findings).toMatchObject([{ object: manifestKey("iad", base.id), problem: "missing" }]);
+    const orphan = await take(sampleFacts({ level: "d0", parent: "nothing", takenAtMs: at(3) }));
+    await expect(readChain(objects, "iad", orphan.id)).rejects.toMatchObject({ code: "checkpoint-damaged" });
+  });
+});

@@ -21,7 +21,8 @@ export function damaged(object: string, expected: string, got: string): Finding 
 export function findingOf(error: unknown, object: string): Finding {
   if (!(error instanceof AppError)) throw error;
   if (!DAMAGE.has(error.code)) throw error;
-  const { object: named = object, expected = "it whole", got = error.message } = error.details;
+  const { object: named = object, problem, expected = "it whole", got = error.message } = error.details;
+  if (problem === "missing") return missing(String(named), String(expected));
   return damaged(String(named), String(expected), String(got));
 }
 

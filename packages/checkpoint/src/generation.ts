@@ -18,6 +18,8 @@ const generationSchema = z.object({
   reason: z.string(),
   /** The checkpoint it starts from; null when it starts empty. */
   manifestId: z.string().nullable(),
+  /** The generation's own stamps are greater, in decimal. */
+  floor: z.string().regex(/^\d{1,20}$/),
   atMs: z.number().int().nonnegative(),
   by: z.string(),
 });
@@ -30,6 +32,7 @@ export interface OpenGeneration {
   readonly reason: string;
   /** Undefined when it starts empty. */
   readonly manifestId?: string | undefined;
+  readonly floor: string;
   readonly atMs: number;
   readonly by: string;
 }

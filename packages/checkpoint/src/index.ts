@@ -1,18 +1,29 @@
 /** Checkpoints of a cluster in an object store: take, list, verify, restore, and the generations a restore opens. */
-export { type CatalogEntry, listCheckpoints, readManifest } from "./catalog.js";
+export { type CatalogEntry, listCheckpoints, readChain, readManifest } from "./catalog.js";
 export type { Finding } from "./damage.js";
 export type { Examination, Probe } from "./doctor/examination.js";
 export { examineStore } from "./doctor/examine-store.js";
-export { fetchImage } from "./fetch-image.js";
+export { fetchContent } from "./fetch-content.js";
 export { FileObjectStore } from "./file/file-object-store.js";
 export { type GenerationRecord, latestGeneration, type OpenGeneration, openGeneration } from "./generation.js";
+export { type Level, LEVELS, partsOfId } from "./keys.js";
 export { type CheckpointLimits, DEFAULT_LIMITS } from "./limits.js";
 export { type CheckpointFacts, type Manifest, manifestHoldings } from "./manifest.js";
 export { MemoryObjectStore } from "./memory/memory-object-store.js";
 export type { ObjectFacts, ObjectStore, StoredObject } from "./object-store.js";
 export { openCheckpointStore, openObjectStore } from "./open-object-store.js";
 export type { OnProgress, Progress } from "./progress.js";
-export { completeRestore, DATABASE_FILE, restoreDataDir, type RestoreDataDir, type Restored } from "./restore.js";
+export {
+  completeRestore,
+  DATABASE_FILE,
+  type FetchedDelta,
+  restoreDataDir,
+  type RestoreDataDir,
+  type Restored,
+} from "./restore.js";
+export { type Claim, claimPeriod } from "./schedule/claim.js";
+export { DEFAULT_SCHEDULE, type Due, dueAt, type Newest, type ScheduleConfig } from "./schedule/due.js";
+export { turnOf } from "./schedule/turn.js";
 export { type KeyRing, newKeyRing, readKeyRing, withNewKey } from "./sealing/key-ring.js";
 export { isRotated, retireOldKeys, rewrapStoreKey } from "./sealing/store-key.js";
 export { takeCheckpoint, type TakeCheckpoint } from "./take.js";

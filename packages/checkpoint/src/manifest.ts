@@ -7,7 +7,7 @@ import { AppError, type Holding, type Holdings, heldVersions, messageOf, type Or
 import { z } from "zod";
 import { canonicalBytes, canonicalJson, type Json, sha256Hex } from "./canonical-json.js";
 import { damaged, damageError } from "./damage.js";
-import { manifestKey } from "./keys.js";
+import { type Level, LEVELS, manifestIdFor, manifestKey } from "./keys.js";
 import { CHUNK_BYTES_MAX } from "./limits.js";
 
 /** The newest `minReader` this code understands. */
@@ -28,10 +28,10 @@ const chunk = z.object({
   codec: z.enum(["brotli", "none"]),
 });
 
-const image = z
+const content = z
   .object({ bytes: count, sha256, chunks: z.array(chunk).max(1_000_000) })
   .refine(({ bytes, chunks }) => chunks.reduce((sum, { bytes: part }) => sum + part, 0) === bytes, {
-    message: "the chunks do not add up to the image",
+    message: "the chunks do not add up to the whole",
   });
 
 const manifestSchema = z.object({
@@ -41,6 +41,10 @@ const manifestSchema = z.object({
   cluster: z.string(),
   generation: count,
   id: z.string(),
+  /** A base is an image; the others are deltas, `d0` the shortest. */
+  level: z.enum(LEVELS),
+  /** The checkpoint that a delta is applied after; null for a base. */
+  parent: z.string().nullable(),
   takenAtMs: count,
   by: z.object({ node: z.string(), origin }),
   /** The release that took it. */
@@ -48,20 +52,23 @@ const manifestSchema = z.object({
   schema: z.object({ hash: z.string(), sql: z.string() }),
   /** Per origin the versions held, as `1-4,7`. */
   holdings: z.record(origin, spans),
-  /** The greatest stamp in the image, in decimal: it does not fit a JSON number. */
+  /** The greatest stamp held, in decimal: it does not fit a JSON number. */
   hlc: z.string().regex(/^\d{1,20}$/),
   /** Of all replicated rows: what a member with these holdings must have. */
   digest: hex,
   tables: z.record(z.string(), z.object({ rows: count, digest: hex })),
-  image,
+  /** The image, or the delta. */
+  content,
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;
-export type ImageDescription = Manifest["image"];
-export type ChunkDescription = ImageDescription["chunks"][number];
+export type ContentDescription = Manifest["content"];
+export type ChunkDescription = ContentDescription["chunks"][number];
 
-/** What the taker knows about the image. */
+/** What the taker knows about what it took. */
 export interface CheckpointFacts {
+  readonly level: Level;
+  readonly parent: string | null;
   readonly generation: number;
   readonly takenAtMs: number;
   readonly by: { readonly node: string; readonly origin: OriginId };
@@ -74,12 +81,14 @@ export interface CheckpointFacts {
 }
 
 /** Throws `bad-request` when a fact is not what a manifest can record. */
-export function buildManifest(cluster: string, facts: CheckpointFacts, described: ImageDescription): Manifest {
+export function buildManifest(cluster: string, facts: CheckpointFacts, described: ContentDescription): Manifest {
   const content = {
     fmt: 1,
     minReader: READER,
     cluster,
     generation: facts.generation,
+    level: facts.level,
+    parent: facts.parent,
     takenAtMs: facts.takenAtMs,
     by: { node: facts.by.node, origin: facts.by.origin },
     app: facts.app,
@@ -88,10 +97,10 @@ export function buildManifest(cluster: string, facts: CheckpointFacts, described
     hlc: facts.hlc.toString(),
     digest: facts.digest,
     tables: facts.tables,
-    image: described,
+    content: described,
   };
   const parsed = manifestSchema.omit({ id: true }).safeParse(content);
-  if (parsed.success) return { ...parsed.data, id: idOf(parsed.data, facts.takenAtMs) };
+  if (parsed.success) return { ...parsed.data, id: idOf(parsed.data, facts) };
   throw new AppError("bad-request", `not the facts of a checkpoint: ${z.prettifyError(parsed.error)}`);
 }
 
@@ -118,7 +127,7 @@ export function parseManifest(cluster: string, id: string, bytes: Uint8Array): M
   return parsed.data;
 }
 
-/** The holdings of the image, as gossip uses them. */
+/** The holdings of the state that it restores, as gossip uses them. */
 export function manifestHoldings(manifest: Manifest): Map<OriginId, Holding> {
   return new Map(Object.entries(manifest.holdings).map(([key, written]) => [key, readHolding(written)]));
 }
@@ -127,7 +136,8 @@ function contentUnder(key: string, id: string, bytes: Uint8Array): Readonly<Reco
   const content = parseObject(key, bytes);
   const { id: written, ...rest } = content;
   if (written !== id) throw damageError(damaged(key, `id ${id}`, `id ${JSON.stringify(written)}`));
-  const computed = idOf(rest, Number(rest["takenAtMs"]));
+  const { takenAtMs, generation, level } = rest;
+  const computed = idOf(rest, { takenAtMs: Number(takenAtMs), generation: Number(generation), level: String(level) });
   if (computed !== id) throw damageError(damaged(key, `content ${id}`, `content ${computed}`));
   // The hash covers the meaning; this covers the bytes, so that no flipped bit goes unseen.
   const isCanonical = Buffer.from(canonicalJson(content), "utf8").equals(bytes);
@@ -145,11 +155,8 @@ function parseObject(key: string, bytes: Uint8Array): Readonly<Record<string, Js
   }
 }
 
-/** `20261122T201345.123Z-<16 hex>`: sorts by time, and carries the hash of everything but itself. */
-function idOf(content: Json, takenAtMs: number): string {
-  const isTime = Number.isSafeInteger(takenAtMs) && takenAtMs >= 0 && takenAtMs < Date.UTC(10_000, 0);
-  const time = isTime ? new Date(takenAtMs).toISOString().replace(/[-:]/g, "") : "at-no-time";
-  return `${time}-${sha256Hex(canonicalJson(content)).slice(0, 16)}`;
+function idOf(content: Json, facts: { takenAtMs: number; generation: number; level: string }): string {
+  return manifestIdFor(facts, sha256Hex(canonicalJson(content)));
 }
 
 function writtenHoldings(holdings: Holdings): Record<OriginId, string> {

@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { AppError } from "@patina/base";
 import { readManifest } from "./catalog.js";
-import { fetchImage } from "./fetch-image.js";
+import { fetchContent } from "./fetch-content.js";
 import { FileObjectStore } from "./file/file-object-store.js";
 import { chunkKey } from "./keys.js";
 import type { Manifest } from "./manifest.js";
@@ -37,12 +38,12 @@ beforeEach(async () => {
 });
 
 const takeFrom = (imagePath: string, chunkBytes: number): Promise<Manifest> =>
-  takeCheckpoint({ objects, cluster: "iad", imagePath, facts: sampleFacts(), limits: { ...LIMITS, chunkBytes } });
+  takeCheckpoint({ objects, cluster: "iad", path: imagePath, facts: sampleFacts(), limits: { ...LIMITS, chunkBytes } });
 
 const restore = (changes: Partial<RestoreDataDir> = {}): ReturnType<typeof restoreDataDir> =>
   restoreDataDir({
     objects,
-    manifest,
+    chain: [manifest],
     dataDir,
     replace: false,
     quarantineName: "before",
@@ -53,7 +54,7 @@ const restore = (changes: Partial<RestoreDataDir> = {}): ReturnType<typeof resto
 test("20 MiB come back byte for byte", async () => {
   const large = await writeSampleImage(join(home, "large"), 20 * 2 ** 20, 7);
   manifest = await takeFrom(join(home, "large"), 2 ** 20);
-  await fetchImage(objects, await readManifest(objects, "iad", manifest.id), join(home, "back"));
+  await fetchContent(objects, await readManifest(objects, "iad", manifest.id), join(home, "back"));
   expect(Buffer.compare(await readFile(join(home, "back")), large)).toBe(0);
 });
 
@@ -126,18 +127,36 @@ describe("a damaged checkpoint is refused, named, and changes nothing", () => {
   test("a chunk that unpacks to more than it should", async () => {
     const bomb = brotliCompressSync(Buffer.alloc(64 * 2 ** 20), { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } });
     const key = await damageChunk(2, () => bomb);
-    const chunks = manifest.image.chunks.map((chunk, i) =>
+    const chunks = manifest.content.chunks.map((chunk, i) =>
       i === 2 ? { ...chunk, stored: bomb.length, codec: "brotli" as const } : chunk,
     );
-    const attempt = restore({ manifest: { ...manifest, image: { ...manifest.image, chunks } } });
+    const attempt = restore({ chain: [{ ...manifest, content: { ...manifest.content, chunks } }] });
     await expect(attempt).rejects.toMatchObject({ code: "checkpoint-damaged", details: { object: key } });
   });
 
   test("chunks that are whole but in the wrong order", async () => {
-    const [a, b, ...rest] = manifest.image.chunks;
+    const [a, b, ...rest] = manifest.content.chunks;
     if (a === undefined || b === undefined) throw new Error("the sample has several chunks");
-    const swapped = { ...manifest, image: { ...manifest.image, chunks: [b, a, ...rest] } };
-    await expect(restore({ manifest: swapped })).rejects.toThrow(/expected an image of sha256/);
+    const swapped = { ...manifest, content: { ...manifest.content, chunks: [b, a, ...rest] } };
+    await expect(restore({ chain: [swapped] })).rejects.toThrow(/expected content of sha256/);
+  });
+});
+
+describe("a restore that was cut off", () => {
+  test("goes on with what it has fetched, whatever the rest of it says", async () => {
+    const gone = chunkKey("iad", manifest.content.chunks[2]?.id ?? "");
+    const kept = await objects.get(gone);
+    const asked: string[] = [];
+    const failing = failingAt(objects, gone, asked);
+    await expect(restore({ objects: failing })).rejects.toMatchObject({ code: "object-store" });
+    expect(await readdir(home)).not.toContain("data");
+    expect(kept).toBeDefined();
+    const first = new Set(asked);
+    asked.length = 0;
+    await restore({ objects: failingAt(objects, undefined, asked) });
+    expect(asked.filter((key) => first.has(key) && key !== gone)).toEqual([]);
+    expect(asked).toContain(gone);
+    expect(await stateOf(dataDir)).toBe("new");
   });
 });
 
@@ -175,14 +194,14 @@ describe("a restore killed at any step", () => {
 async function restoreKilledAt(step: number): Promise<boolean> {
   const module = pathToFileURL(join(import.meta.dirname, "../dist/index.js")).href;
   const script = `
-    const { openObjectStore, readManifest, restoreDataDir } = await import(${JSON.stringify(module)});
+    const { openObjectStore, readChain, restoreDataDir } = await import(${JSON.stringify(module)});
     const objects = openObjectStore(${JSON.stringify(objects.url)});
-    const manifest = await readManifest(objects, "iad", ${JSON.stringify(manifest.id)});
+    const chain = await readChain(objects, "iad", ${JSON.stringify(manifest.id)});
     let step = 0;
     const onProgress = () => { if (++step === ${step}) process.kill(process.pid, "SIGKILL"); };
     const prepare = async () => {};
     const dataDir = ${JSON.stringify(dataDir)};
-    await restoreDataDir({ objects, manifest, dataDir, replace: true, prepare, quarantineName: "before", onProgress });`;
+    await restoreDataDir({ objects, chain, dataDir, replace: true, prepare, quarantineName: "before", onProgress });`;
   const error = await new Promise<{ signal?: string | null; message: string } | null>((done) => {
     execFile(process.execPath, ["--input-type=module", "-e", script], (failure) => done(failure));
   });
@@ -191,7 +210,7 @@ async function restoreKilledAt(step: number): Promise<boolean> {
 }
 
 async function damageChunk(index: number, change: (stored: Uint8Array) => Uint8Array | undefined): Promise<string> {
-  const key = chunkKey("iad", manifest.image.chunks[index]?.id ?? "");
+  const key = chunkKey("iad", manifest.content.chunks[index]?.id ?? "");
   const changed = change((await objects.get(key)) ?? new Uint8Array());
   await objects.delete(key);
   if (changed !== undefined) await objects.putIfAbsent(key, changed);
@@ -207,4 +226,19 @@ async function stateOf(directory: string): Promise<string> {
   const found = await readFile(join(directory, "state.db"));
   if (found.equals(Buffer.from("old"))) return "old";
   return Buffer.compare(found, image) === 0 ? "new" : "neither";
+}
+
+/** The same store, noting what it is asked for, and out of reach for one key. */
+function failingAt(inner: ObjectStore, key: string | undefined, asked: string[]): ObjectStore {
+  return new Proxy(inner, {
+    get: (target, name, receiver): unknown => {
+      if (name !== "get") return Reflect.get(target, name, receiver) as unknown;
+      return async (wanted: string) => {
+        if (wanted === key) throw new AppError("object-store", `no answer for ${wanted}`);
+        const found = await target.get(wanted);
+        asked.push(wanted);
+        return found;
+      };
+    },
+  });
 }

@@ -2,18 +2,18 @@
  * Puts a checkpoint in the place of a data directory. Everything is built and checked aside, on the same file system,
  * and moved in by rename, so that a kill at any step leaves the old state or the new one:
  *
- *   <dir>.restore-<id>     being built                        a kill here: the old state; discarded by the next restore
+ *   <dir>.restore-<id>     being built                        a kill here: the old state; the next restore goes on with it
  *   <dir>.restored-<id>    whole, checked and flushed         a kill here: the old state, still in place
  *   <dir>.<quarantine>     the old directory, moved away      a kill here: `completeRestore` moves the new one in
  *   <dir>                  the new state
  *
  * The directory itself must not be a mount point, because a mount point cannot be renamed.
  */
-import { readdir, rename } from "node:fs/promises";
+import { readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { AppError, asAppError, messageOf } from "@patina/base";
+import { AppError, asAppError, messageOf, must } from "@patina/base";
 import { exists, isErrno, makeDirectory, removeTree, syncPath, syncTree, unlessAbsent } from "./durable-file.js";
-import { fetchImage } from "./fetch-image.js";
+import { fetchContent } from "./fetch-content.js";
 import { isManifestId } from "./keys.js";
 import type { Manifest } from "./manifest.js";
 import type { ObjectStore } from "./object-store.js";
@@ -24,24 +24,32 @@ export const DATABASE_FILE = "state.db";
 
 /** What the caller may have put there to keep agents out; no data. */
 const LOCK_FILE = "lock";
+/** Marks a directory being built whose image is no longer what was fetched. */
+const ALTERED = "altered";
 const BUILDING = ".restore-";
 const READY = ".restored-";
 
 export interface RestoreDataDir {
   readonly objects: ObjectStore;
-  readonly manifest: Manifest;
+  /** The base, and the deltas after it, in order. */
+  readonly chain: readonly Manifest[];
   /** The caller holds its lock: no agent runs on it. */
   readonly dataDir: string;
   /** Whether a directory with something in it may be moved to quarantine. */
   readonly replace: boolean;
   /**
-   * The caller's checks on the restored database and its rewrite of identities. It may put other files beside it (the
+   * The caller's checks on the restored image, with the deltas to apply to it, and its rewrite of identities. It may put other files beside it (the
    * node's identity, for one), and must leave the database closed. What it throws ends the restore, nothing changed.
    */
-  readonly prepare: (imagePath: string) => Promise<void>;
+  readonly prepare: (imagePath: string, deltas: readonly FetchedDelta[]) => Promise<void>;
   /** What the old directory is called from then on: `<dataDir>.<quarantineName>`. */
   readonly quarantineName: string;
   readonly onProgress?: OnProgress;
+}
+
+export interface FetchedDelta {
+  readonly path: string;
+  readonly manifest: Manifest;
 }
 
 export interface Restored {
@@ -50,29 +58,21 @@ export interface Restored {
 }
 
 export async function restoreDataDir(restore: RestoreDataDir): Promise<Restored> {
-  const { objects, manifest, replace, prepare, onProgress = ignoreProgress } = restore;
+  const { chain, replace, onProgress = ignoreProgress } = restore;
+  const manifest = must(chain.at(-1), "a checkpoint to restore");
   const dataDir = resolve(restore.dataDir);
   const quarantine = `${dataDir}.${restore.quarantineName}`;
-  const total = manifest.image.bytes;
+  const total = bytesOf(chain);
   const tell = (phase: "prepare" | "sync" | "quarantine" | "publish" | "done"): void =>
     onProgress({ phase, done: total, total });
 
   if ((await completeRestore(dataDir)) === manifest.id) return { quarantine: await pathIfThere(quarantine) };
   await refuseUnlessFree(dataDir, quarantine, replace);
-  await discardLeftovers(dataDir);
   const building = `${dataDir}${BUILDING}${manifest.id}`;
   const ready = `${dataDir}${READY}${manifest.id}`;
+  await discardLeftovers(dataDir, building);
   await makeDirectory(building);
-  try {
-    await fetchImage(objects, manifest, join(building, DATABASE_FILE), onProgress);
-    tell("prepare");
-    await prepare(join(building, DATABASE_FILE));
-    tell("sync");
-    await syncTree(building);
-  } catch (error) {
-    await removeTree(building);
-    throw asAppError(error, "store-failed");
-  }
+  await build(restore, building, tell);
   await refuseUnlessFree(dataDir, quarantine, replace);
   await move(building, ready);
   tell("quarantine");
@@ -113,9 +113,68 @@ async function refuseUnlessFree(dataDir: string, quarantine: string, replace: bo
   }
 }
 
-async function discardLeftovers(dataDir: string): Promise<void> {
+/**
+ * Fetches everything before anything is altered, so that what an interrupted restore has fetched is found and not fetched
+ * again. Once the image is being altered there is nothing to go on with.
+ */
+async function build(
+  restore: RestoreDataDir,
+  building: string,
+  tell: (phase: "prepare" | "sync") => void,
+): Promise<void> {
+  const { objects, chain, prepare, onProgress = ignoreProgress } = restore;
+  const image = join(building, DATABASE_FILE);
+  if (await exists(join(building, ALTERED))) {
+    await removeTree(building);
+    await makeDirectory(building);
+  }
+  try {
+    const deltas = await fetchChain(objects, chain, building, onProgress);
+    tell("prepare");
+    await writeFile(join(building, ALTERED), "");
+    await prepare(image, deltas);
+    for (const { path } of deltas) await unlink(path);
+    await unlink(join(building, ALTERED));
+    tell("sync");
+    await syncTree(building);
+  } catch (thrown) {
+    const error = asAppError(thrown, "store-failed");
+    const isToContinue = error.code !== "checkpoint-damaged" && !(await exists(join(building, ALTERED)));
+    if (!isToContinue) await removeTree(building);
+    throw error;
+  }
+}
+
+/** Writes the base in the database's place and the deltas beside it. */
+async function fetchChain(
+  objects: ObjectStore,
+  chain: readonly Manifest[],
+  building: string,
+  onProgress: OnProgress,
+): Promise<FetchedDelta[]> {
+  const total = bytesOf(chain);
+  const deltas: FetchedDelta[] = [];
+  let before = 0;
+  for (const [index, manifest] of chain.entries()) {
+    const path = join(building, index === 0 ? DATABASE_FILE : `delta-${index}`);
+    const done = before;
+    await fetchContent(objects, manifest, path, (at) => onProgress({ phase: at.phase, done: done + at.done, total }));
+    if (index > 0) deltas.push({ path, manifest });
+    before += manifest.content.bytes;
+  }
+  return deltas;
+}
+
+function bytesOf(chain: readonly Manifest[]): number {
+  return chain.reduce((sum, { content }) => sum + content.bytes, 0);
+}
+
+async function discardLeftovers(dataDir: string, but: string): Promise<void> {
   for (const infix of [BUILDING, READY]) {
-    for (const id of await leftovers(dataDir, infix)) await removeTree(`${dataDir}${infix}${id}`);
+    for (const id of await leftovers(dataDir, infix)) {
+      const path = `${dataDir}${infix}${id}`;
+      if (path !== but) await removeTree(path);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Takes a checkpoint of an image: chunks first, the manifest last and create-only, then reads the manifest back.
+ * Takes a checkpoint, of an image or a delta: chunks first, the manifest last and create-only, then reads the manifest back.
  * Nothing is visible before the manifest is, so what was interrupted never looks like a checkpoint; two takers at
  * once do no harm.
  */
@@ -9,27 +9,30 @@ import { checkLimits, type CheckpointLimits, DEFAULT_LIMITS } from "./limits.js"
 import { buildManifest, type CheckpointFacts, type Manifest, manifestBytes } from "./manifest.js";
 import type { ObjectStore } from "./object-store.js";
 import { ignoreProgress, type OnProgress } from "./progress.js";
-import { uploadImage } from "./upload.js";
+import { uploadContent } from "./upload.js";
 
 export interface TakeCheckpoint {
   readonly objects: ObjectStore;
   readonly cluster: string;
-  /** A finished, self-contained SQLite file that nobody writes (VACUUM INTO), node state stripped. */
-  readonly imagePath: string;
+  /**
+   * The content: for a base a finished, self-contained SQLite file that nobody writes (VACUUM INTO), node state
+   * stripped; for the other levels a delta since the parent's holdings.
+   */
+  readonly path: string;
   readonly facts: CheckpointFacts;
   readonly limits?: Partial<CheckpointLimits>;
   readonly onProgress?: OnProgress;
 }
 
 export async function takeCheckpoint(take: TakeCheckpoint): Promise<Manifest> {
-  const { objects, cluster, imagePath, facts, onProgress = ignoreProgress } = take;
+  const { objects, cluster, path, facts, onProgress = ignoreProgress } = take;
   const limits = { ...DEFAULT_LIMITS, ...take.limits };
   checkLimits(limits);
-  const image = await uploadImage({ objects, cluster, imagePath, limits, onProgress });
-  const manifest = buildManifest(cluster, facts, image);
-  onProgress({ phase: "publish", done: image.bytes, total: image.bytes });
+  const content = await uploadContent({ objects, cluster, path, limits, onProgress });
+  const manifest = buildManifest(cluster, facts, content);
+  onProgress({ phase: "publish", done: content.bytes, total: content.bytes });
   await publish(objects, manifestKey(cluster, manifest.id), manifestBytes(manifest));
-  onProgress({ phase: "done", done: image.bytes, total: image.bytes });
+  onProgress({ phase: "done", done: content.bytes, total: content.bytes });
   return manifest;
 }
 

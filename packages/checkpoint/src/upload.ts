@@ -1,4 +1,4 @@
-/** Puts an image's chunks into the store, each once, and describes the image by them. */
+/** Puts the chunks of an image or a delta into the store, each once, and describes it by them. */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { AppError } from "@patina/base";
@@ -6,33 +6,33 @@ import { forEachBounded } from "./bounded.js";
 import { decodeChunk, encodeChunk, type EncodedChunk, type PlainChunk, readChunks } from "./chunking.js";
 import { chunkKey } from "./keys.js";
 import type { CheckpointLimits } from "./limits.js";
-import type { ChunkDescription, ImageDescription } from "./manifest.js";
+import type { ChunkDescription, ContentDescription } from "./manifest.js";
 import type { ObjectStore } from "./object-store.js";
 import type { OnProgress } from "./progress.js";
 
 export interface Upload {
   readonly objects: ObjectStore;
   readonly cluster: string;
-  readonly imagePath: string;
+  readonly path: string;
   readonly limits: CheckpointLimits;
   readonly onProgress: OnProgress;
 }
 
 /** Resumable: what an interrupted upload left is found and not sent again. */
-export async function uploadImage(upload: Upload): Promise<ImageDescription> {
-  const { objects, cluster, imagePath, limits, onProgress } = upload;
-  const total = (await stat(imagePath)).size;
+export async function uploadContent(upload: Upload): Promise<ContentDescription> {
+  const { objects, cluster, path, limits, onProgress } = upload;
+  const total = (await stat(path)).size;
   const whole = createHash("sha256");
   const chunks: ChunkDescription[] = [];
   let done = 0;
-  await forEachBounded(readChunks(imagePath, limits.chunkBytes, whole), limits.concurrency, async (plain) => {
+  await forEachBounded(readChunks(path, limits.chunkBytes, whole), limits.concurrency, async (plain) => {
     const encoded = await encodeChunk(plain.bytes);
     chunks[plain.index] = await putChunk(objects, chunkKey(cluster, objects.contentName(plain.id)), plain, encoded);
     done += plain.bytes.length;
     onProgress({ phase: "upload", done, total });
   });
   if (done !== total) {
-    throw new AppError("store-failed", `the image changed while it was read: ${total} bytes became ${done}`, {
+    throw new AppError("store-failed", `${path} changed while it was read: ${total} bytes became ${done}`, {
       hint: "Checkpoint a finished copy (VACUUM INTO), never a database in use.",
     });
   }

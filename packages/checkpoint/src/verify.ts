@@ -1,6 +1,9 @@
-/** Whether a checkpoint could be restored now: every object there and of its size, or read and hashed to the last byte. */
+/**
+ * Whether a checkpoint could be restored now, with what it stands on: every object there and of its size, or read and hashed
+ * to the last byte.
+ */
 import { forEachBounded } from "./bounded.js";
-import { readManifest } from "./catalog.js";
+import { readChain } from "./catalog.js";
 import { decodeChunk } from "./chunking.js";
 import { damaged, type Finding, findingOf, missing } from "./damage.js";
 import { chunkKey, manifestKey } from "./keys.js";
@@ -16,9 +19,9 @@ export interface VerifyOptions {
 }
 
 export interface VerifyReport {
-  /** Absent when the manifest itself is damaged. */
-  readonly manifest?: Manifest;
-  /** Objects looked at, the manifest included. */
+  /** The manifests to restore in order, its own last. Absent when one of them is damaged. */
+  readonly chain?: readonly Manifest[];
+  /** Objects looked at, the manifests included. */
   readonly objects: number;
   /** Sorted by object; empty means that the checkpoint is whole. */
   readonly findings: readonly Finding[];
@@ -32,9 +35,9 @@ export async function verifyCheckpoint(
   { data, concurrency = DEFAULT_LIMITS.concurrency }: VerifyOptions,
   onProgress: OnProgress = ignoreProgress,
 ): Promise<VerifyReport> {
-  const manifest = await manifestOrFinding(objects, cluster, which);
-  if ("problem" in manifest) return { objects: 1, findings: [manifest] };
-  const chunks = new Map(manifest.image.chunks.map((chunk) => [chunk.id, chunk]));
+  const chain = await chainOrFinding(objects, cluster, which);
+  if ("problem" in chain) return { objects: 1, findings: [chain] };
+  const chunks = new Map(chain.flatMap(({ content }) => content.chunks.map((chunk) => [chunk.id, chunk])));
   const total = [...chunks.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const findings: Finding[] = [];
   let done = 0;
@@ -46,7 +49,7 @@ export async function verifyCheckpoint(
     onProgress({ phase: "verify", done, total });
   });
   findings.sort((a, b) => (a.object < b.object ? -1 : 1));
-  return { manifest, objects: chunks.size + 1, findings };
+  return { chain, objects: chunks.size + chain.length, findings };
 }
 
 async function checkSize(objects: ObjectStore, key: string, chunk: ChunkDescription): Promise<Finding | undefined> {
@@ -66,9 +69,9 @@ async function checkData(objects: ObjectStore, key: string, chunk: ChunkDescript
   }
 }
 
-async function manifestOrFinding(objects: ObjectStore, cluster: string, which: string): Promise<Manifest | Finding> {
+async function chainOrFinding(objects: ObjectStore, cluster: string, which: string): Promise<Manifest[] | Finding> {
   try {
-    return await readManifest(objects, cluster, which);
+    return await readChain(objects, cluster, which);
   } catch (error) {
     return findingOf(error, manifestKey(cluster, which));
   }

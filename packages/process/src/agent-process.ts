@@ -7,7 +7,7 @@ import type { AgentPort, LiveQueriesPort, OwnersPort, SocketHandler } from "@pat
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
 import { AppError } from "@patina/base";
-import { completeRestore, type ObjectStore, openCheckpointStore } from "@patina/checkpoint";
+import { type ObjectStore, openCheckpointStore } from "@patina/checkpoint";
 import {
   AgentRuntime,
   BlackBox,
@@ -27,7 +27,10 @@ import type { Credentials, Security } from "@patina/security";
 import { SqliteStore } from "@patina/store";
 import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telemetry";
 import type { Hono } from "hono";
-import { Checkpoints } from "./checkpoints.js";
+import { Checkpoints } from "./checkpoints/checkpoints.js";
+import type { GenerationWatch } from "./checkpoints/generation-watch.js";
+import { CheckpointService } from "./checkpoints/service.js";
+import { prepareDataDir } from "./checkpoints/starting.js";
 import type { AgentProcessConfig } from "./config.js";
 import { refuseDerived } from "./derived-tables.js";
 import { Integrity } from "./integrity.js";
@@ -101,10 +104,10 @@ export class AgentProcess {
   /** Serves the routes every agent has, and the tier's before them. Throws `port-in-use` or `config-invalid`. */
   async serve(tierRoutes: Hono, sockets?: ReadonlyMap<string, SocketHandler>): Promise<void> {
     const { address } = this.config.api;
-    const { liveQueries, checkpoints, integrity } = this.#parts;
+    const { liveQueries, checkpoints, generations, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
     const agent = this.#agentPort();
-    const ports = { agent, liveQueries, checkpoints, integrity, owners: ownersPort(this.store) };
+    const ports = { agent, liveQueries, checkpoints, generations, integrity, owners: ownersPort(this.store) };
     const app = agentRoutes({ ...ports, monotonicMs, tierRoutes });
     try {
       const server = await serveApi(app, parseAddress(address), sockets);
@@ -161,6 +164,7 @@ interface ProcessParts {
   readonly readers: ReaderPool;
   readonly liveQueries: LiveQueriesPort;
   readonly checkpoints: Checkpoints;
+  readonly generations: GenerationWatch | undefined;
   readonly integrity: Integrity;
   readonly metrics: AgentMetrics;
   readonly apiUrl: string;
@@ -177,7 +181,13 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const security = await openTransport(config, tier.role);
   const objects = config.checkpoint === undefined ? undefined : await openCheckpoints(config.checkpoint);
 
-  await completeRestore(config.node_dir); // A restore that was killed between its two renames ends here.
+  await prepareDataDir({
+    objects,
+    cluster: name,
+    nodeDir: config.node_dir,
+    bootstrap: config.checkpoint?.bootstrap ?? true,
+    say: (message, details) => log.warn(details, message),
+  });
   const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);
   closing.push(() => dataDir.close());
   const blackBox = new BlackBox();
@@ -209,15 +219,8 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   });
   const lag = new Lag(store, () => systemNow().monotonicMs);
   closing.push(() => lag.close());
-  const nodeDir = dataDir.path;
-  const checkpoints = new Checkpoints({
-    objects,
-    store,
-    maintenance,
-    nodeDir,
-    nodeId: dataDir.identity.nodeId,
-    version,
-  });
+  const service = startCheckpoints({ config, objects, store, runtime, maintenance, dataDir, version, log, onFatal });
+  closing.push(() => service?.close());
   return {
     config,
     log,
@@ -226,7 +229,8 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     runtime,
     readers,
     liveQueries,
-    checkpoints,
+    checkpoints: service?.checkpoints ?? new Checkpoints(undefined),
+    generations: service?.generations,
     integrity: new Integrity(runtime, maintenance),
     metrics,
     apiUrl,
@@ -235,6 +239,31 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     lag,
     closing,
   };
+}
+
+function startCheckpoints(parts: {
+  readonly config: AgentProcessConfig;
+  readonly objects: ObjectStore | undefined;
+  readonly store: SqliteStore;
+  readonly runtime: AgentRuntime;
+  readonly maintenance: Maintenance;
+  readonly dataDir: DataDir;
+  readonly version: string;
+  readonly log: Logger;
+  readonly onFatal: AgentProcessOptions["onFatal"];
+}): CheckpointService | undefined {
+  const { config, objects, dataDir, ...rest } = parts;
+  if (objects === undefined) return undefined;
+  const schedule = config.checkpoint?.schedule ?? "off";
+  const { path: nodeDir, identity } = dataDir;
+  const { nodeId } = identity;
+  return new CheckpointService({
+    ...rest,
+    objects,
+    schedule: schedule === "off" ? undefined : schedule,
+    nodeDir,
+    nodeId,
+  });
 }
 
 function openMetrics(parts: {

@@ -1,4 +1,5 @@
 /** What an agent process is told: one schema for both tiers, with the default and the reason of each key. */
+import { validate } from "node-cron";
 import { z } from "zod";
 
 const address = z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, "must be host:port");
@@ -33,6 +34,20 @@ const gossip = openGossip.superRefine(({ tls, keyring, insecure }, context) => {
 
 const api = z.strictObject({ address, advertise: url.optional() });
 
+const checkpoint = z.strictObject({
+  /** `file:///directory` or `s3://bucket/prefix?…`. */
+  store: z.string(),
+  /** Of a signed or encrypted store: made by `patina checkpoint keygen`, the same on every agent. */
+  key_file: file.optional(),
+  /** When an agent looks whether a checkpoint is due, as cron has it with seconds first; `off` never to take one unasked. */
+  schedule: z
+    .string()
+    .refine((text) => text === "off" || validate(text), "must be a cron expression, or `off`")
+    .default("*/10 * * * * *"),
+  /** Whether a node without data begins from the newest checkpoint, and not from an empty database. */
+  bootstrap: z.boolean().default(true),
+});
+
 /** Milliseconds, up to a day. */
 const milliseconds = z.number().int().positive().max(86_400_000);
 
@@ -48,13 +63,7 @@ export const agentConfigSchema = z.strictObject({
   api,
   /** The cluster's tables; the tier's own schema when left out. */
   schema: z.strictObject({ paths: z.array(z.string()).min(1) }).optional(),
-  checkpoint: z
-    .strictObject({
-      store: z.string(),
-      /** Of a signed or encrypted store: made by `patina checkpoint keygen`, the same on every agent. */
-      key_file: file.optional(),
-    })
-    .optional(),
+  checkpoint: checkpoint.optional(),
   query: z
     .strictObject({ deadline_ms: milliseconds.default(10_000), readers: z.number().int().min(1).max(64).default(2) })
     .prefault({}),

@@ -1,4 +1,5 @@
 /** One agent as a process, for both tiers: configuration in, everything wired, a clean stop out. */
+export { adoptChain, floorOf } from "./checkpoints/adopt-chain.js";
 export { AgentProcess, type AgentProcessOptions, type Tier } from "./agent-process.js";
 export { agentConfigSchema, type AgentProcessConfig } from "./config.js";
 export { loadConfig } from "./config-file.js";

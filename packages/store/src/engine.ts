@@ -7,6 +7,7 @@ import type Database from "better-sqlite3";
 import { Capture } from "./write/capture.js";
 import { CapturedWrites } from "./write/captured-writes.js";
 import { ChangeLog } from "./log/change-log.js";
+import type { ClosedOrigins } from "./log/closed-origins.js";
 import type { Digest } from "./check/digest.js";
 import { DroppedNames } from "./schema/dropped-names.js";
 import { Dropper } from "./schema/dropper.js";
@@ -16,6 +17,7 @@ import { HandoffWrites } from "./write/handoff-writes.js";
 import type { Table } from "./database/layout.js";
 import type { StoreLimits } from "./database/limits.js";
 import { LocalWriter } from "./write/local-writer.js";
+import { LogReader } from "./log/log-reader.js";
 import { ObjectWrites } from "./write/object-writes.js";
 import type { Origins } from "./log/origins.js";
 import type { Owners } from "./owners/ownership.js";
@@ -35,6 +37,7 @@ export interface EngineParts {
   readonly plain: Database.Database;
   readonly waiting: Waiting;
   readonly origins: Origins;
+  readonly closed: ClosedOrigins;
   readonly quarantine: Quarantine;
   readonly digest: Digest;
   readonly clock: HlcClock;
@@ -74,7 +77,8 @@ export class Engine {
     this.rows = plain.rows;
     const statements = new StatementCache(sql, (name) => this.findTable(name), limits);
     this.transactions = plain.transactions;
-    this.log = new ChangeLog(db, plain.rows, waiting.aside, owners.marks);
+    const reader = new LogReader(db, plain.rows, waiting.aside, owners.marks);
+    this.log = new ChangeLog(db, reader);
     const shared = { log: this.log, origins, digest, clock, owners, limits };
     this.writer = new LocalWriter({
       ...shared,
@@ -90,12 +94,13 @@ export class Engine {
       ...shared,
       ...plain,
       dropped: new DroppedNames(dropped),
+      closed: parts.closed,
       onRow,
       db,
       aside: waiting.aside,
       quarantine,
     });
-    this.extractor = new Extractor(this.log, origins, quarantine);
+    this.extractor = new Extractor(reader, origins, quarantine);
     const { rows } = plain;
     this.snapshot = new SnapshotReader({ db, rows, waiting, marks: owners.marks, origins, schemaSql: schema.sql });
   }

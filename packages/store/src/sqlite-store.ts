@@ -30,12 +30,15 @@ import {
 import type Database from "better-sqlite3";
 import { Apps } from "./rows/apps.js";
 import { Aside } from "./rows/aside.js";
+import { ClosedOrigins } from "./log/closed-origins.js";
+import { CheckpointNotes } from "./log/checkpoint-notes.js";
 import { Collector } from "./log/collector.js";
 import { Digest } from "./check/digest.js";
 import { Engine, type EngineParts, forgetTemporary } from "./engine.js";
 import type { Extract } from "./log/extract.js";
 import { Extras } from "./rows/extras.js";
 import { adoptDbId, checkCluster } from "./database/identity.js";
+import { OWN_TABLES } from "./database/image.js";
 import { createEngineTables, readMeta, writeMeta } from "./database/layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./database/limits.js";
 import { Members, MEMBERS_TABLE } from "./log/members.js";
@@ -92,6 +95,8 @@ export class SqliteStore {
   readonly repairs: Repairs;
   /** Rows that belong to apps. */
   readonly apps: Apps;
+  /** What is known of the cluster's checkpoints, and the writes that say so. */
+  readonly checkpoints: CheckpointNotes;
   readonly #reads = new Map<string, Database.Statement>();
   #engine: Engine;
 
@@ -118,16 +123,19 @@ export class SqliteStore {
       const db = adoptDbId(sql, options.node, options.newDbId);
       this.origin = originId(options.node, db);
       this.#members = new Members(plain, { node: options.node, db });
+      this.checkpoints = new CheckpointNotes(plain);
       this.#collector = new Collector(plain);
       const sync = { isDurable: false };
       const origins = new Origins(sql);
+      const closed = new ClosedOrigins(sql, origins);
       const clock = new HlcClock(origins.highWater());
+      clock.observe(closed.floor);
       const quarantine = new Quarantine(plain, origins);
       const digest = new Digest(sql);
       const worker = { node: options.node, worker: options.worker ?? options.node };
       this.owners = new Owners(plain, worker, origins, limits.contestsMax);
       const { onRow = () => undefined } = options;
-      const shared = { waiting, origins, quarantine, digest, clock, sync, owners: this.owners, limits, onRow };
+      const shared = { waiting, origins, closed, quarantine, digest, clock, sync, owners: this.owners, limits, onRow };
       this.#parts = { sql, plain, ...shared, self: this.origin };
       this.#engine = new Engine(schema, droppedIn(sql), this.#parts);
       this.schemas = new Schemas(plain, originNode(this.origin), () => this.#engine.schema);
@@ -210,9 +218,9 @@ export class SqliteStore {
     return this.#guard.read(() => this.#engine.extractor.extract(origin, wanted, bytesMax, recent));
   }
 
-  /** The digest of the cluster's data, 64 hex digits. Who its members are is no part of it: a restore changes only that. */
+  /** The digest of the cluster's data, 64 hex digits. Who its members are, and what checkpoints there are, is no part of it: a restore changes that. */
   digest(): string {
-    return this.#parts.digest.total([MEMBERS_TABLE.name]).toString("hex");
+    return this.#parts.digest.total(OWN_TABLES).toString("hex");
   }
 
   /**

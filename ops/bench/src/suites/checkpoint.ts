@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { brotliDecompress } from "node:zlib";
 import { type Holding, holdAlso, must, NO_HOLDING, originNode, type OriginId, Ranges } from "@patina/base";
-import { DEFAULT_LIMITS, fetchImage, FileObjectStore, type Manifest, takeCheckpoint } from "@patina/checkpoint";
+import { DEFAULT_LIMITS, fetchContent, FileObjectStore, type Manifest, takeCheckpoint } from "@patina/checkpoint";
 import { systemNow } from "@patina/runtime";
 import { adoptImage, type ImageFacts, takeImage } from "@patina/store";
 import Database from "better-sqlite3";
@@ -39,7 +39,7 @@ interface Subject {
 export async function checkpointSuite({ isQuick, dir, rng }: SuiteOptions): Promise<Figure[]> {
   const { rows, rounds } = isQuick ? QUICK : FULL;
   const subject = await prepareSubject(dir, new Machines(rows, rng.fork()));
-  const megabytes = subject.manifest.image.bytes / 1e6;
+  const megabytes = subject.manifest.content.bytes / 1e6;
   const seconds = await interleave(turnsOf(subject), { rounds, rng });
   const rate = (name: string, values: readonly number[]) => {
     return { name, unit: "MB/s", values: values.map((each) => megabytes / each) };
@@ -76,7 +76,7 @@ async function prepareSubject(dir: string, machines: Machines): Promise<Subject>
   const pathsById = new Map<string, string>();
   for (const path of await readdir(objectsDir, { recursive: true }))
     pathsById.set(basename(path), join(objectsDir, path));
-  const chunkPaths = manifest.image.chunks.map(({ id }) => must(pathsById.get(id), "a chunk's file"));
+  const chunkPaths = manifest.content.chunks.map(({ id }) => must(pathsById.get(id), "a chunk's file"));
   return { dir, databasePath, imagePath, facts, origin: store.origin, objects, manifest, chunkPaths };
 }
 
@@ -97,7 +97,7 @@ function turnsOf({ dir, databasePath, imagePath, facts, origin, objects, manifes
     take: writing("taken.db", (path) => takeImage(databasePath, path)),
     upload: writing("uploaded", (path) => upload(new FileObjectStore(path), imagePath, facts, origin)),
     unpack: writing("unpacked.db", (path) => unpackDurably(manifest, chunkPaths, path)),
-    fetch: writing("fetched.db", (path) => fetchImage(objects, manifest, path)),
+    fetch: writing("fetched.db", (path) => fetchContent(objects, manifest, path)),
     quickCheck: () => secondsOf(() => quickCheck(imagePath)),
     adopt: async () => {
       const path = join(dir, "adopted.db");
@@ -124,6 +124,8 @@ async function upload(
   const facts = {
     generation: image.generation,
     takenAtMs: systemNow().wallMs,
+    level: "base" as const,
+    parent: null,
     by: { node: originNode(origin), origin },
     app: "bench",
     schema: image.schema,
@@ -132,7 +134,7 @@ async function upload(
     digest: image.digest,
     tables: image.tables,
   };
-  return takeCheckpoint({ objects, cluster: CLUSTER.name, imagePath, facts });
+  return takeCheckpoint({ objects, cluster: CLUSTER.name, path: imagePath, facts });
 }
 
 async function copyDurably(from: string, to: string): Promise<void> {
@@ -146,7 +148,7 @@ async function copyDurably(from: string, to: string): Promise<void> {
 }
 
 /** As many chunks at a time as a restore takes, so that the comparison is of checking and not of threads. */
-async function unpackDurably({ image }: Manifest, chunkPaths: readonly string[], to: string): Promise<void> {
+async function unpackDurably({ content }: Manifest, chunkPaths: readonly string[], to: string): Promise<void> {
   const file = await open(to, "w");
   try {
     const { chunkBytes, concurrency } = DEFAULT_LIMITS;
@@ -154,7 +156,7 @@ async function unpackDurably({ image }: Manifest, chunkPaths: readonly string[],
     const unpackInTurn = async (): Promise<void> => {
       for (let index = next++; index < chunkPaths.length; index = next++) {
         const stored = await readFile(must(chunkPaths[index], "a chunk"));
-        const plain = image.chunks[index]?.codec === "brotli" ? await decompress(stored) : stored;
+        const plain = content.chunks[index]?.codec === "brotli" ? await decompress(stored) : stored;
         await file.write(plain, 0, plain.length, index * chunkBytes);
       }
     };
@@ -163,7 +165,7 @@ async function unpackDurably({ image }: Manifest, chunkPaths: readonly string[],
   } finally {
     await file.close();
   }
-  if ((await stat(to)).size !== image.bytes) throw new Error("the unpacked file is not of the image's size");
+  if ((await stat(to)).size !== content.bytes) throw new Error("the unpacked file is not of the image's size");
 }
 
 function quickCheck(path: string): void {

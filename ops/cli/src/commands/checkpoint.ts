@@ -83,7 +83,7 @@ async function verify(id: string, options: ClusterFlags & { quick?: boolean }): 
   print(options.output, { cluster, ...report }, () => {
     const { findings } = report;
     if (findings.length === 0)
-      return `${cluster} ${report.manifest?.id ?? id}: ${pc.green("whole")}, ${report.objects} objects\n`;
+      return `${cluster} ${report.chain?.at(-1)?.id ?? id}: ${pc.green("whole")}, ${report.objects} objects\n`;
     return renderTable(
       ["problem", "object", "expected", "got"],
       findings.map((it) => [pc.red(it.problem), it.object, it.expected, it.got]),
@@ -114,14 +114,14 @@ function clustersOf(fleet: Fleet, { region, global }: ClusterFlags): string[] {
   return [region];
 }
 
-function manifestRow({ cluster, id, tables, image, digest }: Manifest): unknown[] {
+function manifestRow({ cluster, id, tables, content, digest }: Manifest): unknown[] {
   const rows = Object.values(tables).reduce((sum, table) => sum + table.rows, 0);
   return [
     cluster,
     id,
     rows,
-    image.bytes,
-    image.chunks.reduce((sum, { stored }) => sum + stored, 0),
+    content.bytes,
+    content.chunks.reduce((sum, { stored }) => sum + stored, 0),
     digest.slice(0, 16),
   ];
 }

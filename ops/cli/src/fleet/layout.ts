@@ -15,6 +15,8 @@ export interface FleetShape {
   /** The first of the ports; two an agent, then one for control, then one a global agent for the DNS. */
   readonly basePort: number;
   readonly holdDownMs: number | undefined;
+  /** When agents look whether a checkpoint is due; their own default when left out. */
+  readonly checkpointSchedule?: string;
   /** The object store's URL; a directory beside the agents' when left out. */
   readonly checkpoints?: string | undefined;
   /** When its checkpoints are signed or encrypted. */
@@ -87,7 +89,7 @@ export function layoutOf(shape: FleetShape): Layout {
 }
 
 /** Writes every agent's configuration, and `fleet.json` last: when it is there, all of it is. */
-export function writeLayout(layout: Layout, holdDownMs: number | undefined): void {
+export function writeLayout(layout: Layout, { holdDownMs, checkpointSchedule: schedule }: FleetShape): void {
   const globalApis = layout.fleet.global.map(({ api }) => api);
   for (const agent of layout.agents) {
     mkdirSync(join(agent.node_dir, ".."), { recursive: true });
@@ -101,6 +103,7 @@ export function writeLayout(layout: Layout, holdDownMs: number | undefined): voi
       api: { address: agent.api.replace("http://", "") },
       checkpoint: {
         store: must(layout.fleet.checkpoints, "a checkpoint store"),
+        ...(schedule === undefined ? {} : { schedule }),
         ...(layout.fleet.checkpoint_key_file === undefined ? {} : { key_file: layout.fleet.checkpoint_key_file }),
       },
       query: { readers: 1 },

@@ -22,7 +22,7 @@ export class LocalFleet {
   static async start(shape: FleetShape, onReady: (name: string) => void): Promise<LocalFleet> {
     const layout = layoutOf(shape);
     await secureFleet(layout);
-    writeLayout(layout, shape.holdDownMs);
+    writeLayout(layout, shape);
     const supervisor = new Supervisor(layout);
     const control = await openControl(supervisor, layout);
     try {

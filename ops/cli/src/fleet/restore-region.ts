@@ -4,20 +4,21 @@
  * turn up later are refused by all.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { AppError } from "@patina/base";
+import { AppError, must } from "@patina/base";
 import { PatinaClient } from "@patina/api";
 import {
+  type GenerationRecord,
   latestGeneration,
   type Manifest,
   type ObjectStore,
   type OnProgress,
   openGeneration,
-  readManifest,
+  readChain,
   restoreDataDir,
   verifyCheckpoint,
 } from "@patina/checkpoint";
-import { DataDir, systemNow } from "@patina/runtime";
-import { adoptImage } from "@patina/store";
+import { adoptChain, floorOf } from "@patina/process";
+import { DataDir } from "@patina/runtime";
 import { checkpointStoreOf } from "./checkpoint-store.js";
 import { agentsOf, type Fleet, type FleetAgent } from "./fleet-file.js";
 
@@ -49,7 +50,8 @@ export async function restoreRegion(restore: RestoreRegion): Promise<RestoredReg
   const { fleet, region, from, replace } = restore;
   const dirs = agentsOf(fleet, region).map(nodeDirOf);
   const objects = await checkpointStoreOf(fleet);
-  const manifest = await readManifest(objects, region, from);
+  const chain = await readChain(objects, region, from);
+  const manifest = must(chain.at(-1), "a checkpoint");
   await refuseDamaged(objects, region, manifest);
   if (!replace) dirs.forEach(refuseNonEmpty);
 
@@ -57,10 +59,10 @@ export async function restoreRegion(restore: RestoreRegion): Promise<RestoredReg
   await control?.request(`/regions/${region}/stop`, { method: "POST", timeoutMs: 60_000 });
   try {
     for (const dir of dirs) DataDir.assertUnused(dir);
-    const generation = await nextGeneration(objects, region, manifest);
-    const agents = await restoreAgents(restore, manifest, generation);
+    const opened = await nextGeneration(objects, region, manifest);
+    const agents = await restoreAgents(restore, chain, opened);
     const { id: checkpoint, digest } = manifest;
-    return { region, checkpoint, generation, digest, agents, started: control !== undefined };
+    return { region, checkpoint, generation: opened.generation, digest, agents, started: control !== undefined };
   } finally {
     await control?.request(`/regions/${region}/start`, { method: "POST", timeoutMs: 120_000 });
   }
@@ -68,19 +70,19 @@ export async function restoreRegion(restore: RestoreRegion): Promise<RestoredReg
 
 async function restoreAgents(
   { fleet, region, replace, onProgress }: RestoreRegion,
-  manifest: Manifest,
-  generation: number,
+  chain: readonly Manifest[],
+  opened: GenerationRecord,
 ): Promise<RestoredRegion["agents"]> {
   const objects = await checkpointStoreOf(fleet);
   const restored: RestoredRegion["agents"][number][] = [];
   for (const agent of agentsOf(fleet, region)) {
     const { quarantine } = await restoreDataDir({
       objects,
-      manifest,
+      chain,
       dataDir: nodeDirOf(agent),
       replace,
-      quarantineName: `replaced-by-generation-${generation}`,
-      prepare: async (image) => adoptImage(image, { cluster: region, digest: manifest.digest, generation }),
+      quarantineName: `replaced-by-generation-${opened.generation}`,
+      prepare: async (image, deltas) => adoptChain(image, chain, deltas, opened),
       onProgress: (progress) => onProgress(agent.name, progress),
     });
     restored.push({ agent: agent.name, quarantine: quarantine ?? null });
@@ -99,18 +101,19 @@ async function refuseDamaged(objects: ObjectStore, region: string, { id }: Manif
   });
 }
 
-async function nextGeneration(objects: ObjectStore, region: string, manifest: Manifest): Promise<number> {
+async function nextGeneration(objects: ObjectStore, region: string, manifest: Manifest): Promise<GenerationRecord> {
   const newest = await latestGeneration(objects, region);
   const parent = Math.max(newest?.generation ?? 0, manifest.generation);
-  const record = await openGeneration(objects, region, {
+  const nowMs = await objects.now();
+  return openGeneration(objects, region, {
     generation: parent + 1,
     parent,
     reason: "region restore",
     manifestId: manifest.id,
-    atMs: Math.floor(systemNow().wallMs),
+    floor: String(floorOf(manifest, nowMs)),
+    atMs: Math.floor(nowMs),
     by: "patina region restore",
   });
-  return record.generation;
 }
 
 function nodeDirOf({ name, node_dir: dir }: FleetAgent): string {

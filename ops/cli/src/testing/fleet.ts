@@ -23,14 +23,16 @@ export interface Ran {
   readonly stderr: string;
 }
 
+/** Without a schedule no checkpoint is taken unasked, so that a test knows every version that is written. */
 export async function startTestFleet(
   regions: readonly string[],
   holdDownMs = 300,
-  objects: Pick<FleetShape, "checkpoints" | "checkpointKeyFile"> = {},
+  checkpoints: Pick<FleetShape, "checkpoints" | "checkpointKeyFile" | "checkpointSchedule"> = {},
 ): Promise<TestFleet> {
   const dir = mkdtempSync(join(tmpdir(), "patina-fleet-"));
   const basePort = await freePorts(40);
-  const shape = { dir, regions, agentsPerRegion: 3, globalAgents: 2, basePort, holdDownMs, ...objects };
+  const own = { checkpointSchedule: "off", ...checkpoints };
+  const shape = { dir, regions, agentsPerRegion: 3, globalAgents: 2, basePort, holdDownMs, ...own };
   const fleet = await LocalFleet.start(shape, () => undefined);
   return {
     fleet,

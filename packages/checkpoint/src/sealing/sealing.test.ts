@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { asAppError } from "@patina/base";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readManifest } from "../catalog.js";
-import { fetchImage } from "../fetch-image.js";
+import { fetchContent } from "../fetch-content.js";
 import { latestGeneration, openGeneration } from "../generation.js";
 import { chunkKey, generationKey, manifestKey } from "../keys.js";
 import { MemoryObjectStore } from "../memory/memory-object-store.js";
@@ -23,7 +23,7 @@ import { retireOldKeys, rewrapStoreKey } from "./store-key.js";
 import { UnsealedObjectStore } from "./unsealed-object-store.js";
 
 const MODES = ["signed", "encrypted"] as const;
-const OPENING = { generation: 1, parent: 0, reason: "test", atMs: 1, by: "ann" };
+const OPENING = { floor: "1", generation: 1, parent: 0, reason: "test", atMs: 1, by: "ann" };
 let scratch = "";
 let imagePath = "";
 let image: Uint8Array = new Uint8Array();
@@ -38,7 +38,7 @@ const sealed = (bucket: ObjectStore, ring: KeyRing): ObjectStore =>
   new SealedObjectStore(bucket, { ring, entropy: randomBytes });
 
 const take = (objects: ObjectStore): Promise<Manifest> =>
-  takeCheckpoint({ objects, cluster: "iad", imagePath, facts: sampleFacts(), limits: { chunkBytes: 65_536 } });
+  takeCheckpoint({ objects, cluster: "iad", path: imagePath, facts: sampleFacts(), limits: { chunkBytes: 65_536 } });
 
 /** A bucket with a checkpoint and a generation in it. */
 async function filled(mode: KeyRing["mode"]) {
@@ -64,7 +64,7 @@ for (const mode of MODES) {
     test("gives a checkpoint back, verified, to whoever has the key", async () => {
       const { bucket, ring, manifest } = await filled(mode);
       const other = sealed(bucket, ring);
-      await fetchImage(other, await readManifest(other, "iad", "latest"), join(scratch, `back-${mode}`));
+      await fetchContent(other, await readManifest(other, "iad", "latest"), join(scratch, `back-${mode}`));
       for (const data of [false, true]) {
         expect((await verifyCheckpoint(other, "iad", manifest.id, { data })).findings).toEqual([]);
       }
@@ -161,7 +161,7 @@ for (const mode of MODES) {
 
 test("an encrypted store tells neither content nor hashes", async () => {
   const { bucket, manifest } = await filled("encrypted");
-  const hashes = manifest.image.chunks.map(({ id }) => id);
+  const hashes = manifest.content.chunks.map(({ id }) => id);
   for (const { key } of await bucket.list("")) {
     const bytes = Buffer.from((await bucket.get(key)) ?? []);
     for (const word of ["machines", 'iad"', "takenAtMs", Buffer.from(image.subarray(0, 16))]) {
@@ -175,7 +175,7 @@ test("a signed store keeps data under its own hash, as it is", async () => {
   const { bucket, manifest } = await filled("signed");
   const plain = new MemoryObjectStore("plain");
   await take(plain);
-  const key = chunkKey("iad", manifest.image.chunks[0]?.id ?? "");
+  const key = chunkKey("iad", manifest.content.chunks[0]?.id ?? "");
   expect(await bucket.get(key)).toEqual(await plain.get(key));
 });
 

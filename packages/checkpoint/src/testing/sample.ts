@@ -8,6 +8,8 @@ const ORIGIN_B = "b".repeat(48);
 
 export function sampleFacts(changes: Partial<CheckpointFacts> = {}): CheckpointFacts {
   return {
+    level: "base",
+    parent: null,
     generation: 1,
     takenAtMs: Date.UTC(2026, 10, 22, 20, 13, 45, 123),
     by: { node: "a".repeat(32), origin: ORIGIN_A },

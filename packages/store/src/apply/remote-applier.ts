@@ -25,6 +25,7 @@ import type Database from "better-sqlite3";
 import type { Aside, AsideRow } from "../rows/aside.js";
 import { nextLink } from "./chain.js";
 import type { ChangeLog } from "../log/change-log.js";
+import type { ClosedOrigins } from "../log/closed-origins.js";
 import type { Digest } from "../check/digest.js";
 import type { DroppedNames } from "../schema/dropped-names.js";
 import type { Contender } from "../owners/fence.js";
@@ -44,6 +45,7 @@ export interface RemoteApplierParts {
   readonly rows: ReadonlyMap<string, TableRows>;
   readonly aside: Aside;
   readonly dropped: DroppedNames;
+  readonly closed: ClosedOrigins;
   readonly log: ChangeLog;
   readonly origins: Origins;
   readonly quarantine: Quarantine;
@@ -161,6 +163,8 @@ export class RemoteApplier {
   #inSavepoint(change: Change, out: Found, extent: "whole" | "part" = "whole"): string | undefined {
     const { db, digest, origins, clock, transactions } = this.#parts;
     const origin = origins.indexOf(change.origin, db); // Before the savepoint: a rollback must not take the number back.
+    const refusal = this.#parts.closed.refusal(change);
+    if (refusal !== undefined) return this.#refuse(change, origin, refusal, extent);
     try {
       const steps: MemoryStep[] = [];
       const found = transactions.inSavepoint(() => this.#applyRows(change, origin, steps, extent));
@@ -173,10 +177,13 @@ export class RemoteApplier {
       return undefined;
     } catch (thrown) {
       if (!transactions.isOpen || isFatal(thrown)) throw thrown;
-      const reason = messageOf(thrown);
-      if (extent === "whole") this.#parts.quarantine.put(origin, change, reason);
-      return reason;
+      return this.#refuse(change, origin, messageOf(thrown), extent);
     }
+  }
+
+  #refuse(change: Change, origin: number, reason: string, extent: "whole" | "part"): string {
+    if (extent === "whole") this.#parts.quarantine.put(origin, change, reason);
+    return reason;
   }
 
   #applyRows(change: Change, origin: number, steps: MemoryStep[], extent: "whole" | "part"): Found {

@@ -1,6 +1,7 @@
 /** Whose file it is: of which cluster and generation, which node, and under which id its versions are issued. */
+import { existsSync } from "node:fs";
 import { AppError, type ClusterId, type DbId, type NodeId } from "@patina/base";
-import type Database from "better-sqlite3";
+import Database from "better-sqlite3";
 import { FORMAT, readMeta, writeMeta } from "./layout.js";
 
 /** Makes a fresh file this cluster's, and refuses another's. The generation that holds: a restored file brings its own. */
@@ -29,4 +30,17 @@ export function adoptDbId(db: Database.Database, node: NodeId, newDbId: () => Db
   writeMeta(db, "node", node);
   writeMeta(db, "db", fresh);
   return fresh;
+}
+
+/** The generation of the database at `path`; undefined where there is none, or one that was never opened. */
+export function generationIn(path: string): number | undefined {
+  if (!existsSync(path)) return undefined;
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    const hasMeta = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = '_patina_meta'").get() !== undefined;
+    const generation = hasMeta ? readMeta(db, "generation") : undefined;
+    return generation === undefined ? undefined : Number(generation);
+  } finally {
+    db.close();
+  }
 }

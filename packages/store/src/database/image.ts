@@ -2,16 +2,19 @@
  * An image: a consistent copy of a database that any node can start from. `VACUUM INTO` reads one snapshot, whatever is
  * being written meanwhile; what belongs to the node that made it is stripped, what it knows of origins is kept.
  */
-import { AppError, heldVersions, messageOf } from "@patina/base";
+import { heldVersions } from "@patina/base";
 import Database from "better-sqlite3";
 import { Digest, sumText } from "../check/digest.js";
 import { tablesOf } from "../schema/hidden.js";
-import { readMeta, writeMeta } from "./layout.js";
+import { readMeta } from "./layout.js";
+import { CHECKPOINTS_TABLE } from "../log/checkpoint-notes.js";
 import { MEMBERS_TABLE } from "../log/members.js";
 import { Origins } from "../log/origins.js";
 import { parseSchema } from "../schema/schema.js";
-import { scrub } from "../check/scrub.js";
 import { quoteName } from "../sql/tokens.js";
+
+/** Tables of the cluster's own affairs: no part of the digest of its data, since a restore changes them. */
+export const OWN_TABLES: readonly string[] = [MEMBERS_TABLE.name, CHECKPOINTS_TABLE.name];
 
 export interface ImageFacts {
   readonly cluster: string;
@@ -49,44 +52,8 @@ export function takeImage(path: string, imagePath: string): ImageFacts {
   }
 }
 
-/**
- * Checks an image against what its manifest promised and makes it the beginning of `generation`. Throws
- * `checkpoint-damaged` and leaves the image unused when the file, its rows or its digest are not what they should be.
- */
-export function adoptImage(imagePath: string, expected: { cluster: string; digest: string; generation: number }): void {
-  let image: Database.Database;
-  try {
-    image = new Database(imagePath, { fileMustExist: true });
-  } catch (cause) {
-    throw damaged(`the image does not open: ${messageOf(cause)}`);
-  }
-  try {
-    checkImage(image, expected);
-    writeMeta(image, "generation", String(expected.generation));
-  } finally {
-    image.close();
-  }
-}
-
-function checkImage(image: Database.Database, expected: { cluster: string; digest: string }): void {
-  const check = image.pragma("quick_check(1)", { simple: true });
-  if (check !== "ok") throw damaged(`quick_check says ${String(check)}`);
-  const facts = readFacts(image);
-  if (facts.cluster !== expected.cluster) throw damaged(`it is of cluster ${facts.cluster}, not ${expected.cluster}`);
-  if (facts.digest !== expected.digest) throw damaged(`its digest is ${facts.digest}, not ${expected.digest}`);
-  const [finding] = scrub(image);
-  if (finding !== undefined) {
-    throw damaged(`the rows of ${finding.table} (bucket ${finding.bucket}) do not add up to its digest`);
-  }
-}
-
-function damaged(what: string): AppError {
-  return new AppError("checkpoint-damaged", what, {
-    hint: "Restore from an earlier checkpoint; run `checkpoint verify`.",
-  });
-}
-
-function readFacts(db: Database.Database): ImageFacts {
+/** What a manifest says of a database, read in the transaction that is open, if one is. */
+export function readFacts(db: Database.Database): ImageFacts {
   const sql = readMeta(db, "schema") ?? "";
   const schema = parseSchema(sql);
   const origins = new Origins(db);
@@ -109,7 +76,7 @@ function readFacts(db: Database.Database): ImageFacts {
     isWhole: origins.isWhole,
     holdings: Object.fromEntries(holdings.sort((a, b) => (a[0] < b[0] ? -1 : 1))),
     hlc: String(origins.highWater()),
-    digest: digest.total([MEMBERS_TABLE.name]).toString("hex"),
+    digest: digest.total(OWN_TABLES).toString("hex"),
     tables: Object.fromEntries(tables),
   };
 }

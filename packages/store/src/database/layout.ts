@@ -8,6 +8,8 @@
  *   _patina_origins           every writer ever heard of, its head and gaps: the durable holdings
  *   _patina_digests           per table, the sums of its rows' hashes by bucket
  *   _patina_quarantine        changes that could not be applied, with the reason
+ *   _patina_closed            by origin, the last version that the generation before may have left here
+ *   _patina_collected         per origin, the highest version of which a tombstone was forgotten
  *   _patina_app_high          per app, the highest stamp of its rows whose tombstones were forgotten
  *   _patina_aside             rows of tables that this schema does not have yet, as they came
  *   _patina_extras            values of columns that it does not have yet, by row
@@ -49,6 +51,8 @@ const ENGINE_TABLES = `
   CREATE TABLE IF NOT EXISTS _patina_quarantine (
     origin INTEGER NOT NULL, version INTEGER NOT NULL, hlc INTEGER NOT NULL,
     reason TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (origin, version)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS _patina_closed (origin INTEGER PRIMARY KEY, head INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS _patina_collected (origin INTEGER PRIMARY KEY, version INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS _patina_app_high (
     tbl TEXT NOT NULL, app TEXT NOT NULL, hlc INTEGER NOT NULL, PRIMARY KEY (tbl, app)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS _patina_aside (

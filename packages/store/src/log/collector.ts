@@ -2,6 +2,8 @@
  * Forgets tombstones that nobody needs any more: those of versions that are stable, a slice at a time. What an app's deleted
  * rows said of its high-water is kept, one row an app, since a summary must never seem older than it was.
  *
+ * What was forgotten is noted by origin: a copy from before it cannot be brought up to date by what is left.
+ *
  * A row that changed hands keeps its tombstone: forgotten here and not yet there, the row would come back in epoch 0 and lose
  * to what is left of it.
  */
@@ -16,6 +18,7 @@ export class Collector {
   readonly #db: Database.Database;
   readonly #next: Database.Statement;
   readonly #remember: Database.Statement;
+  readonly #noteCollected: Database.Statement;
   /** By the origin's dense number, the version up to which it is stable. */
   #stable: ReadonlyMap<number, number> = new Map();
   #before: Hlc = 0n;
@@ -37,6 +40,9 @@ export class Collector {
     this.#remember = db.prepare(
       `INSERT INTO _patina_app_high VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET hlc = max(hlc, excluded.hlc)`,
+    );
+    this.#noteCollected = db.prepare(
+      "INSERT INTO _patina_collected VALUES (?, ?) ON CONFLICT DO UPDATE SET version = max(version, excluded.version)",
     );
   }
 
@@ -65,7 +71,8 @@ export class Collector {
     return hlc < this.#before && Number(version) <= (this.#stable.get(Number(origin)) ?? 0);
   }
 
-  #drop([tbl, key, hlc, , , app]: Row): void {
+  #drop([tbl, key, hlc, origin, version, app]: Row): void {
+    this.#noteCollected.run(origin, version);
     if (app !== null) this.#remember.run(tbl, app, hlc);
     dropTombstone(this.#db, tbl, key);
     dropMark(this.#db, tbl, key);

@@ -3,7 +3,7 @@
  * version wrote, and a version whose rows were all written again later has nothing left and is called empty.
  */
 import { type Change, heldVersions, type Hlc, type OriginId, type Range, Ranges } from "@patina/base";
-import type { ChangeLog } from "./change-log.js";
+import type { LogReader } from "./log-reader.js";
 import type { Origins } from "./origins.js";
 import type { Quarantine } from "../apply/quarantine.js";
 import { encodeBody, type RowChange } from "../rows/row-codec.js";
@@ -20,10 +20,10 @@ export interface Extract {
 
 export class Extractor {
   readonly #origins: Origins;
-  readonly #log: ChangeLog;
+  readonly #log: LogReader;
   readonly #quarantine: Quarantine;
 
-  constructor(log: ChangeLog, origins: Origins, quarantine: Quarantine) {
+  constructor(log: LogReader, origins: Origins, quarantine: Quarantine) {
     this.#origins = origins;
     this.#log = log;
     this.#quarantine = quarantine;

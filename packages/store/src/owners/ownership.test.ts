@@ -1,7 +1,8 @@
 /** Whose row it is: who may write it, how it changes hands, and who is told when two wrote where one may. */
 import { type Change, type Handoff, heldVersions, must, type OwnershipConflict, type RowWrite, type SqlValue, type Write, type WriteOutcome } from "@patina/base"; // prettier-ignore
 import { afterEach, describe, expect, test } from "vitest";
-import { adoptImage, takeImage } from "../database/image.js";
+import { adoptImage } from "../adopt-image.js";
+import { takeImage } from "../database/image.js";
 import { defaultStoreLimits, type StoreLimits } from "../database/limits.js";
 import { decodeBody } from "../rows/row-codec.js";
 import type { SqliteStore } from "../sqlite-store.js";

@@ -2,6 +2,7 @@
 import { must } from "@patina/base";
 import type Database from "better-sqlite3";
 import { type Table, tableOf } from "../database/layout.js";
+import { CHECKPOINTS_TABLE } from "../log/checkpoint-notes.js";
 import { MEMBERS_TABLE } from "../log/members.js";
 import { type Column, parseSchema, type Schema, type TableSchema } from "./schema.js";
 import { SCHEMAS_TABLE } from "./schema-history.js";
@@ -42,12 +43,13 @@ export function hiddenNames(db: Database.Database): string[] {
   return hiddenIn(db).map(({ tbl, name }) => (name === "" ? tbl : `${tbl}.${name}`));
 }
 
-/** The tables a file has, as the engine's statements need them: the schema's, hidden ones, and the history of schemas. */
+/** The tables a file has, as the engine's statements need them: the schema's, hidden ones, and the engine's own that replicate. */
 export function tablesOf(db: Database.Database, schema: Schema): Table[] {
   const hidden = hiddenIn(db).filter(({ name }) => name === "");
   return [
     tableOf(SCHEMAS_TABLE),
     tableOf(MEMBERS_TABLE),
+    tableOf(CHECKPOINTS_TABLE),
     ...schema.tables.map((table) => tableOf(table, hiddenColumns(db, table))),
     ...hidden.map(({ definition }) => {
       const table = parseTable(definition);

@@ -9,6 +9,7 @@ import { AppError } from "@patina/base";
 import type Database from "better-sqlite3";
 import { hiddenColumns, hiddenTable, hide, tablesOf, unhide } from "./hidden.js";
 import { CLOCK_DEFINITIONS, hiddenName, readMeta, rowsTable, tableOf, writeMeta } from "../database/layout.js";
+import { CHECKPOINTS_TABLE } from "../log/checkpoint-notes.js";
 import { MEMBERS_TABLE } from "../log/members.js";
 import { rowsOf, type Waiting } from "../rows/rows.js";
 import { parseSchema, type Schema, type TableSchema } from "./schema.js";
@@ -21,7 +22,8 @@ import { isWord, nameOf, quoteName, tokenize } from "../sql/tokens.js";
  * connection: a renamed column would break it.
  */
 export function migrate(db: Database.Database, schema: Schema, waiting: Waiting): void {
-  for (const table of [SCHEMAS_TABLE, MEMBERS_TABLE]) if (!isThere(db, table)) createTable(db, table);
+  for (const table of [SCHEMAS_TABLE, MEMBERS_TABLE, CHECKPOINTS_TABLE])
+    if (!isThere(db, table)) createTable(db, table);
   const before = readMeta(db, "schema");
   if (before === schema.sql) return;
   const old = before === undefined ? undefined : parseSchema(before);

@@ -15,7 +15,8 @@ import {
   type RowWrite,
   type Write,
 } from "@patina/base";
-import { adoptImage, takeImage } from "../database/image.js";
+import { adoptImage } from "../adopt-image.js";
+import { takeImage } from "../database/image.js";
 import type { SqliteStore } from "../sqlite-store.js";
 import { Book, type BookRow, idOf, readBody } from "./book.js";
 import { dbIdOf, openStore, type Scratch, scrubbed } from "./scratch-store.js";

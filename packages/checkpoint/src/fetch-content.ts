@@ -1,0 +1,75 @@
+/** Brings the image or the delta of a checkpoint back as a file, and proves that it is the one that was taken. */
+import { constants, type FileHandle, open } from "node:fs/promises";
+import { forEachBounded } from "./bounded.js";
+import { sha256Hex } from "./canonical-json.js";
+import { decodeChunk, hashFile } from "./chunking.js";
+import { damaged, damageError, missing } from "./damage.js";
+import { chunkKey, manifestKey } from "./keys.js";
+import { DEFAULT_LIMITS } from "./limits.js";
+import type { ChunkDescription, Manifest } from "./manifest.js";
+import type { ObjectStore } from "./object-store.js";
+import { ignoreProgress, type OnProgress } from "./progress.js";
+
+/**
+ * Writes the content to `toPath` and flushes it. Chunks that are there already, of an attempt that was interrupted, are kept.
+ * Every chunk is checked as it arrives and the whole as it lies on disk; the first that does not match is thrown as
+ * `checkpoint-damaged`, and what was written by then is the caller's to discard.
+ */
+export async function fetchContent(
+  objects: ObjectStore,
+  manifest: Manifest,
+  toPath: string,
+  onProgress: OnProgress = ignoreProgress,
+): Promise<void> {
+  const { cluster, content } = manifest;
+  const total = content.bytes;
+  const file = await open(toPath, constants.O_RDWR | constants.O_CREAT, 0o600);
+  try {
+    let done = 0;
+    const present = (await file.stat()).size;
+    await forEachBounded(placed(content.chunks), DEFAULT_LIMITS.concurrency, async ({ chunk, position }) => {
+      if (position + chunk.bytes > present || !(await isThere(file, chunk, position))) {
+        const key = chunkKey(cluster, objects.contentName(chunk.id));
+        await writeAll(file, await fetchChunk(objects, key, chunk), position);
+      }
+      done += chunk.bytes;
+      onProgress({ phase: "fetch", done, total });
+    });
+    await file.truncate(total);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  onProgress({ phase: "check", done: total, total });
+  const got = await hashFile(toPath);
+  if (got === content.sha256) return;
+  throw damageError(damaged(manifestKey(cluster, manifest.id), `content of sha256 ${content.sha256}`, `sha256 ${got}`));
+}
+
+async function isThere(file: FileHandle, { id, bytes }: ChunkDescription, position: number): Promise<boolean> {
+  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafeSlow(bytes), 0, bytes, position);
+  return bytesRead === bytes && sha256Hex(buffer) === id;
+}
+
+async function fetchChunk(objects: ObjectStore, key: string, chunk: ChunkDescription): Promise<Uint8Array> {
+  const stored = await objects.get(key);
+  if (stored === undefined) throw damageError(missing(key, `${chunk.stored} bytes`));
+  const plain = await decodeChunk(key, chunk, stored);
+  if (plain instanceof Uint8Array) return plain;
+  throw damageError(plain);
+}
+
+function placed(chunks: readonly ChunkDescription[]): { chunk: ChunkDescription; position: number }[] {
+  let end = 0;
+  return chunks.map((chunk) => {
+    const position = end;
+    end += chunk.bytes;
+    return { chunk, position };
+  });
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Rings now and then, and takes the cluster's next checkpoint when it is due and this agent's turn. There is no leader: all
+ * members reckon the same order for a period, and whoever comes later looks whether it is done before it begins.
+ */
+import {
+  claimPeriod,
+  DEFAULT_SCHEDULE,
+  type Due,
+  dueAt,
+  type Level,
+  LEVELS,
+  type Manifest,
+  type ObjectStore,
+  partsOfId,
+  type ScheduleConfig,
+  turnOf,
+} from "@patina/checkpoint";
+import type { SqliteStore } from "@patina/store";
+import { schedule, type ScheduledTask } from "node-cron";
+import type { Taking } from "./taking.js";
+
+export interface AlarmOptions {
+  readonly objects: ObjectStore;
+  readonly store: SqliteStore;
+  readonly taking: Taking;
+  readonly self: string;
+  /** The other members that are up. */
+  readonly others: () => readonly string[];
+  /** Whether this copy is as complete as anybody's. */
+  readonly isReady: () => boolean;
+  readonly wallMs: () => number;
+  readonly onTaken: (manifest: Manifest) => Promise<void>;
+  /** Told of what kept it from taking one. The next ring tries again. */
+  readonly onFailed: (error: unknown) => void;
+  readonly config?: ScheduleConfig;
+}
+
+/** Members further back leave a period to those before them, and to the next. */
+const TURNS_MAX = 3;
+/** The store's clock is asked for again after so long. */
+const CLOCK_FOR_MS = 3_600_000;
+/** A claim of somebody who died is outdated after so long: longer than any base takes. */
+const CLAIM_TTL_MS = 15 * 60_000;
+
+export class CheckpointAlarm {
+  readonly #options: AlarmOptions;
+  readonly #config: ScheduleConfig;
+  readonly #task: ScheduledTask;
+  #clock: { readonly atMs: number; readonly aheadMs: number } | undefined;
+  #waiting: { readonly timer: NodeJS.Timeout; readonly stop: () => void } | undefined;
+  #isRinging = false;
+  #isClosed = false;
+
+  /** `expression`: when to ring, as cron has it, seconds first. */
+  constructor(expression: string, options: AlarmOptions) {
+    this.#options = options;
+    this.#config = options.config ?? DEFAULT_SCHEDULE;
+    this.#task = schedule(expression, () => this.ring(), { timezone: "UTC" });
+  }
+
+  /** Never throws. Rings that overlap are one. */
+  async ring(): Promise<void> {
+    if (this.#isRinging || this.#isClosed || !this.#options.isReady()) return;
+    this.#isRinging = true;
+    try {
+      await this.#takeWhatIsDue();
+    } catch (thrown) {
+      if (!this.#isClosed) this.#options.onFailed(thrown);
+    } finally {
+      this.#isRinging = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#waiting?.stop();
+    await this.#task.destroy();
+  }
+
+  async #takeWhatIsDue(): Promise<void> {
+    const { self, others, store, objects, taking, onTaken } = this.#options;
+    const due = await this.#due();
+    if (due === undefined) return;
+    const turn = turnOf(self, [self, ...others()], store.cluster.name, due);
+    if (turn > TURNS_MAX) return;
+    await this.#wait(turn * this.#config.turnMs);
+    const still = await this.#due();
+    if (this.#isClosed || still?.level !== due.level || still.period !== due.period) return;
+    if (!(await this.#isMine(due))) return;
+    const taken = due.level === "base" ? await taking.base() : await taking.delta(due.level);
+    if (taken === "base") {
+      const base: Due = { level: "base", period: Math.floor((await objects.now()) / this.#config.periodMs.d1) };
+      if (await this.#isMine(base)) await onTaken(await taking.base());
+    } else if (typeof taken !== "string") await onTaken(taken);
+  }
+
+  /** The shortest deltas cost less than a claim on them. */
+  async #isMine(due: Due): Promise<boolean> {
+    const { store, objects, self } = this.#options;
+    const { name, generation } = store.cluster;
+    return due.level === "d0" || claimPeriod(objects, name, { ...due, generation, by: self, ttlMs: CLAIM_TTL_MS });
+  }
+
+  async #due(): Promise<Due | undefined> {
+    return dueAt(await this.#storeMs(), this.#newest(), this.#config);
+  }
+
+  #newest(): Map<Level, number> {
+    const { generation } = this.#options.store.cluster;
+    const newest = new Map<Level, number>();
+    for (const { level, manifest, atMs } of this.#options.store.checkpoints.list()) {
+      const known = LEVELS.find((each) => each === level);
+      if (known !== undefined && partsOfId(manifest)?.generation === generation) newest.set(known, atMs);
+    }
+    return newest;
+  }
+
+  /** The time by the store's clock, which is asked for now and then. */
+  async #storeMs(): Promise<number> {
+    const { objects, wallMs } = this.#options;
+    if (this.#clock === undefined || Math.abs(wallMs() - this.#clock.atMs) > CLOCK_FOR_MS) {
+      const storeMs = await objects.now();
+      this.#clock = { atMs: wallMs(), aheadMs: storeMs - wallMs() };
+    }
+    return wallMs() + this.#clock.aheadMs;
+  }
+
+  async #wait(ms: number): Promise<void> {
+    if (ms === 0) return;
+    await new Promise<void>((resolve) => {
+      const stop = (): void => (clearTimeout(timer), resolve());
+      const timer = setTimeout(resolve, ms);
+      this.#waiting = { timer, stop };
+    });
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * What an agent does about its data directory before it opens it: a node without data begins from the newest checkpoint, and
+ * one whose data is of a generation that was rolled back begins anew from the checkpoint that the present one began with. So
+ * a lost node, a lost region, a rolled-back region and a straggler all come back the same way: by starting.
+ *
+ * The old directory moves aside whole, with a file of all that it has beyond that checkpoint.
+ */
+import { copyFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { AppError, messageOf } from "@patina/base";
+import {
+  completeRestore,
+  DATABASE_FILE,
+  type GenerationRecord,
+  latestGeneration,
+  listCheckpoints,
+  type Manifest,
+  manifestHoldings,
+  type ObjectStore,
+  readChain,
+  restoreDataDir,
+} from "@patina/checkpoint";
+import { DataDir } from "@patina/runtime";
+import { generationIn, salvage } from "@patina/store";
+import { adoptChain } from "./adopt-chain.js";
+
+export interface Start {
+  readonly objects: ObjectStore | undefined;
+  readonly cluster: string;
+  readonly nodeDir: string;
+  /** Whether a node without data begins from a checkpoint. */
+  readonly bootstrap: boolean;
+  /** Told what is being done, and why. */
+  readonly say: (message: string, details: Readonly<Record<string, string | number>>) => void;
+}
+
+/**
+ * Deletions are remembered for longer than this, so a copy that is no older learns of every one since from its peers.
+ * (`collectAfterMs` of the agent.)
+ */
+const BOOTSTRAP_AGE_MAX_MS = 3_600_000;
+
+/** Files of a node's own, which outlive its data. */
+const OWN_FILES = ["node.json", "peers.json"];
+
+/** The name that a directory gets whose generation is over. */
+export function supersededName(generation: number): string {
+  return `replaced-by-generation-${generation}`;
+}
+
+/**
+ * Throws `data-dir-in-use`, what the object store throws when the data must not be used as it is, and `checkpoint-damaged`.
+ * With data at hand and the store out of reach it says so, and the node starts with what it has: members of another
+ * generation refuse it.
+ */
+export async function prepareDataDir(start: Start): Promise<void> {
+  const { objects, cluster, nodeDir, say } = start;
+  await completeRestore(nodeDir); // A restore that was killed between its two renames ends here.
+  if (objects === undefined) return;
+  DataDir.assertUnused(nodeDir);
+  const present = generationIn(join(nodeDir, DATABASE_FILE));
+  try {
+    const opened = await latestGeneration(objects, cluster);
+    if (present === undefined) await beginFromCheckpoint(start, objects, opened);
+    else if (opened !== undefined && opened.generation > present) await beginAnew(start, objects, opened, present);
+  } catch (thrown) {
+    const isOutOfReach = thrown instanceof AppError && thrown.code !== "checkpoint-damaged";
+    if (!isOutOfReach) throw thrown;
+    const begins = present === undefined ? "starts empty" : `starts with generation ${present}, as it is`;
+    say(`checkpoints cannot be read, and this node ${begins}`, { code: thrown.code, reason: thrown.message });
+  }
+}
+
+/** A lost node, or one of a lost region, whose generation an operator has opened. */
+async function beginFromCheckpoint(
+  start: Start,
+  objects: ObjectStore,
+  opened: GenerationRecord | undefined,
+): Promise<void> {
+  const { cluster, bootstrap } = start;
+  const newest = (await listCheckpoints(objects, cluster)).at(-1);
+  const isOfOpened = newest !== undefined && newest.generation >= (opened?.generation ?? 0);
+  if (isOfOpened && bootstrap && (await objects.now()) - newest.takenAtMs <= BOOTSTRAP_AGE_MAX_MS) {
+    await restore(start, objects, await readChain(objects, cluster, newest.id), undefined);
+  } else if (!isOfOpened && opened?.manifestId != null) {
+    await restore(start, objects, await readChain(objects, cluster, opened.manifestId), opened);
+  }
+}
+
+async function beginAnew(start: Start, objects: ObjectStore, opened: GenerationRecord, present: number): Promise<void> {
+  const { cluster, say } = start;
+  say("this node's data is of a generation that is over", { present, now: opened.generation, reason: opened.reason });
+  const chain = opened.manifestId === null ? [] : await readChain(objects, cluster, opened.manifestId);
+  if (chain.length > 0) await restore(start, objects, chain, opened);
+}
+
+async function restore(
+  { nodeDir, say }: Pick<Start, "nodeDir" | "say">,
+  objects: ObjectStore,
+  chain: readonly Manifest[],
+  opened: GenerationRecord | undefined,
+): Promise<void> {
+  const newest = chain.at(-1);
+  if (newest === undefined) return;
+  const generation = opened?.generation ?? newest.generation;
+  say("this node begins from a checkpoint", { checkpoint: newest.id, generation, bytes: bytesOf(chain) });
+  const { quarantine } = await restoreDataDir({
+    objects,
+    chain,
+    dataDir: nodeDir,
+    replace: true,
+    quarantineName: quarantineNameIn(nodeDir, generation),
+    prepare: async (image, deltas) => {
+      adoptChain(image, chain, deltas, opened);
+      await keepOwnFiles(nodeDir, dirname(image));
+      if (opened !== undefined) salvageInto(nodeDir, newest, say);
+    },
+  });
+  if (quarantine !== undefined) say("what was there was moved aside", { quarantine });
+}
+
+/** A second restore into one generation, after data was lost again, finds the first name taken. */
+function quarantineNameIn(nodeDir: string, generation: number): string {
+  const name = supersededName(generation);
+  for (let n = 1; ; n++) {
+    const candidate = n === 1 ? name : `${name}-${n}`;
+    if (!existsSync(`${nodeDir}.${candidate}`)) return candidate;
+  }
+}
+
+async function keepOwnFiles(from: string, to: string): Promise<void> {
+  for (const name of OWN_FILES) if (existsSync(join(from, name))) await copyFile(join(from, name), join(to, name));
+}
+
+/** Into the directory that is about to move aside. */
+function salvageInto(nodeDir: string, since: Manifest, say: Start["say"]): void {
+  const database = join(nodeDir, DATABASE_FILE);
+  const path = join(nodeDir, "salvage.ndjson");
+  if (!existsSync(database) || existsSync(path)) return;
+  try {
+    const rows = salvage(database, manifestHoldings(since), path);
+    say("what the checkpoint does not have was written out", { rows, file: "salvage.ndjson" });
+  } catch (thrown) {
+    // The database itself is kept: that it cannot be read must not keep the region from coming back.
+    say("what the checkpoint does not have could not be written out", { reason: messageOf(thrown) });
+  }
+}
+
+function bytesOf(chain: readonly Manifest[]): number {
+  return chain.reduce((sum, { content }) => sum + content.bytes, 0);
+}

@@ -1,0 +1,134 @@
+/** Takes checkpoints of the cluster from this agent's own copy: a base of everything, or a delta after an earlier one. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { AppError, parseHoldings } from "@patina/base";
+import {
+  type CheckpointFacts,
+  type Level,
+  LEVELS,
+  listCheckpoints,
+  type Manifest,
+  type ObjectStore,
+  partsOfId,
+  readManifest,
+  takeCheckpoint,
+} from "@patina/checkpoint";
+import type { Maintenance } from "@patina/runtime";
+import type { ImageFacts, SqliteStore } from "@patina/store";
+
+export interface TakingOptions {
+  readonly objects: ObjectStore;
+  readonly store: SqliteStore;
+  readonly maintenance: Maintenance;
+  readonly nodeDir: string;
+  readonly nodeId: string;
+  readonly version: string;
+  /** While nothing changes, a delta is taken this often. */
+  readonly heartbeatMs: number;
+}
+
+/**
+ * `unchanged`: the newest checkpoint says all there is. `behind`: it says more than this copy holds. `base`: no delta can be
+ * taken after it, a base must.
+ */
+export type Untaken = "unchanged" | "behind" | "base";
+
+export class Taking {
+  readonly #options: TakingOptions;
+  #isTaking = false;
+  /** The parent last read, so that it is not read again for each delta. */
+  #parent: Manifest | undefined;
+
+  constructor(options: TakingOptions) {
+    this.#options = options;
+  }
+
+  /** Throws `too-many` while one is being taken, and `not-ready` while this copy is not whole. */
+  async base(): Promise<Manifest> {
+    return this.#alone("checkpoint-image.db", async (path) => {
+      const facts = await this.#options.maintenance.takeImage(path);
+      if (!facts.isWhole) {
+        throw new AppError("not-ready", "this agent is catching up: its state is not whole", {
+          hint: "Take the checkpoint on another agent, or again in a moment.",
+        });
+      }
+      return this.#take(path, facts, "base", null);
+    });
+  }
+
+  /** A delta since the newest checkpoint of this level or a longer one. Throws `too-many` as `base` does. */
+  async delta(level: Level): Promise<Manifest | Untaken> {
+    return this.#alone("checkpoint-delta", async (path) => {
+      const { maintenance, objects, heartbeatMs } = this.#options;
+      const parent = await this.#parentOf(level);
+      if (parent === undefined) return "base";
+      const delta = await maintenance.takeDelta(parent.holdings, path);
+      if (delta.kind === "behind") return "behind";
+      // What a longer level's parent is too old for, the newest of all may do.
+      if (delta.kind !== "delta") return level === "d0" ? "base" : this.#shorter(path);
+      const isEqual = delta.facts.digest === parent.digest;
+      if (isEqual && level === "d0" && (await objects.now()) - parent.takenAtMs < heartbeatMs) return "unchanged";
+      return this.#take(path, delta.facts, level, parent.id);
+    });
+  }
+
+  async #shorter(path: string): Promise<Manifest | Untaken> {
+    await rm(path, { force: true });
+    const parent = await this.#parentOf("d0");
+    if (parent === undefined) return "base";
+    const delta = await this.#options.maintenance.takeDelta(parent.holdings, path);
+    return delta.kind === "delta" ? this.#take(path, delta.facts, "d0", parent.id) : "base";
+  }
+
+  /** The newest that is known of this level or a longer one, in this generation. */
+  async #parentOf(level: Level): Promise<Manifest | undefined> {
+    const { objects, store } = this.#options;
+    const { name, generation } = store.cluster;
+    const levels = LEVELS.slice(0, LEVELS.indexOf(level) + 1);
+    const isFit = (id: string): boolean => {
+      const parts = partsOfId(id);
+      return parts !== undefined && parts.generation === generation && levels.includes(parts.level);
+    };
+    const noted = store.checkpoints.list().filter((note) => note.level !== "verified" && isFit(note.manifest));
+    noted.sort((a, b) => a.atMs - b.atMs);
+    const id = noted.at(-1)?.manifest ?? (await listCheckpoints(objects, name)).filter((it) => isFit(it.id)).at(-1)?.id;
+    if (id === undefined) return undefined;
+    if (this.#parent?.id !== id) this.#parent = await readManifest(objects, name, id);
+    return this.#parent;
+  }
+
+  async #take(path: string, facts: ImageFacts, level: Level, parent: string | null): Promise<Manifest> {
+    const { objects, store, nodeId, version } = this.#options;
+    const full: CheckpointFacts = {
+      level,
+      parent,
+      generation: facts.generation,
+      takenAtMs: Math.floor(await objects.now()),
+      by: { node: nodeId, origin: store.origin },
+      app: version,
+      schema: facts.schema,
+      holdings: parseHoldings(facts.holdings),
+      hlc: BigInt(facts.hlc),
+      digest: facts.digest,
+      tables: facts.tables,
+    };
+    return takeCheckpoint({ objects, cluster: store.cluster.name, path, facts: full });
+  }
+
+  async #alone<T>(name: string, work: (path: string) => Promise<T>): Promise<T> {
+    if (this.#isTaking) {
+      throw new AppError("too-many", "this agent is taking a checkpoint already", {
+        hint: "Wait for it, or ask another agent.",
+      });
+    }
+    this.#isTaking = true;
+    const path = join(this.#options.nodeDir, name);
+    try {
+      await rm(path, { force: true }); // A killed process may have left one.
+      return await work(path);
+    } finally {
+      await rm(path, { force: true });
+      this.#isTaking = false;
+    }
+  }
+}

@@ -101,7 +101,7 @@ describe.skipIf(!hasCeph)("S3", () => {
     expect(await list(good.replace(/endpoint=[^&]*/, "endpoint=http://127.0.0.1:9"))).toMatchObject({ status: 29 });
     proxy.set({ kind: "error", status: 400, code: "ExpiredToken" });
     expect(await list(good)).toMatchObject({ status: 23 });
-    proxy.set({ kind: "html", status: 200 });
+    proxy.set({ kind: "page", status: 200 });
     expect(await list(good)).toMatchObject({ status: 28 });
     expect(await doctor(good)).toMatchObject({ status: 28 });
     proxy.set({ kind: "error", status: 503, code: "SlowDown" });

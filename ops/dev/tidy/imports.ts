@@ -49,7 +49,8 @@ export const pureImportsPure: Rule = (source) => {
 
 export const packagesAreImportedByName: Rule = (source) =>
   check(source, ({ module }) => {
-    if (source.isTest && /^@patina\/[^/]+\/testing$/.test(module)) return undefined; // What a package offers tests.
+    const isMeasuring = source.isTest || source.unit === "ops/bench";
+    if (isMeasuring && /^@patina\/[^/]+\/testing$/.test(module)) return undefined; // What a package offers tests.
     if (/^@patina\/[^/]+\//.test(module)) return `import the package by its name, not ${module}`;
     const target = unitNamed(module);
     if (target !== undefined && target === source.unit) return `import the file, not ${module}, inside the package`;

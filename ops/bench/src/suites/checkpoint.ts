@@ -15,6 +15,7 @@ import { CLUSTER, loadStore, openStore } from "../databases.js";
 import { Machines } from "../machines.js";
 import { type Figure, figure } from "../report.js";
 import { interleave, secondsOf, type Turn } from "../rounds.js";
+import { s3Figures } from "./checkpoint-s3.js";
 import type { SuiteOptions } from "./suite.js";
 
 const decompress = promisify(brotliDecompress);
@@ -58,6 +59,7 @@ export async function checkpointSuite({ isQuick, dir, rng }: SuiteOptions): Prom
       { name: "adopt image (every check)", unit: "s", values: seconds.adopt },
       { versus: quickCheck, better: "less" },
     ),
+    ...(await s3Figures(subject, { rounds, rng })),
   ];
 }
 

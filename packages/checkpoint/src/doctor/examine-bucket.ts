@@ -23,7 +23,9 @@ export async function examineBucket(store: S3ObjectStore, key: string): Promise<
 
 async function checksContent({ client, place }: S3ObjectStore, key: string): Promise<Probe> {
   const question = "checks Content-MD5";
-  const request = { Bucket: place.bucket, Key: place.prefix + key, Body: Buffer.from("x"), ContentMD5: WRONG_MD5 };
+  const condition = place.isCreateOnly ? { IfNoneMatch: "*" } : {};
+  const name = { Bucket: place.bucket, Key: place.prefix + key };
+  const request = { ...name, ...condition, Body: Buffer.from("x"), ContentMD5: WRONG_MD5 };
   try {
     await client.send(new PutObjectCommand(request));
     return { question, ...bad("it took bytes that do not match their digest") };

@@ -65,6 +65,11 @@ const UNREACHABLE: Remedy = {
   what: "the store cannot be reached",
   hint: "Check the endpoint, its name in the DNS, its port and its certificate.",
 };
+const CERTIFICATE: Remedy = {
+  code: "object-store-unreachable",
+  what: "the store's certificate is not one to trust",
+  hint: "Correct the endpoint, or point NODE_EXTRA_CA_CERTS to the authority that signed it.",
+};
 const NOT_S3: Remedy = {
   code: "object-store-not-s3",
   what: "what answers at this endpoint is no S3 server",
@@ -151,6 +156,16 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
   EHOSTUNREACH: UNREACHABLE,
   ENETUNREACH: UNREACHABLE,
   ETIMEDOUT: TIMEOUT,
+  EPROTO: UNREACHABLE,
+  CERT_HAS_EXPIRED: CERTIFICATE,
+  DEPTH_ZERO_SELF_SIGNED_CERT: CERTIFICATE,
+  ERR_TLS_CERT_ALTNAME_INVALID: CERTIFICATE,
+  SELF_SIGNED_CERT_IN_CHAIN: CERTIFICATE,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: CERTIFICATE,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: CERTIFICATE,
+  // What Node's parser says of an answer that is not even HTTP.
+  HPE_INVALID_CONSTANT: NOT_S3,
+  HPE_INVALID_VERSION: NOT_S3,
 };
 
 /** For replies that name no error: a HEAD, or what an intermediary answered in the store's place. */

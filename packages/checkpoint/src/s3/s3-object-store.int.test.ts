@@ -1,4 +1,5 @@
 /** The suite of every object store on a real S3 server, and each fault that can lie between us and it. */
+import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { examineStore } from "../doctor/examine-store.js";
 import { openObjectStore } from "../open-object-store.js";
@@ -56,6 +57,20 @@ describe.skipIf(!hasCeph)("S3", () => {
       await rejectsAll(open("s3://bucket?endpoint=http://127.0.0.1:9"), "object-store-unreachable");
     });
 
+    test("TLS where there is none, and no HTTP at all", async () => {
+      await rejectsAll(
+        open(`s3://bucket?endpoint=${ceph.endpoint.replace("http:", "https:")}`),
+        "object-store-unreachable",
+      );
+      const server = createServer((socket) =>
+        socket.on("error", () => socket.destroy()).end("SSH-2.0-OpenSSH_9.2\r\n"),
+      );
+      await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as AddressInfo;
+      await rejectsAll(open(`s3://bucket?endpoint=http://127.0.0.1:${port}`), "object-store-not-s3");
+      await new Promise((resolve) => server.close(resolve));
+    });
+
     test("a quota that is used up", async () => {
       const url = await ceph.newStoreUrl();
       const store = open(url);
@@ -77,6 +92,7 @@ describe.skipIf(!hasCeph)("S3", () => {
   const ALL: readonly Operation[] = ["put", "get", "head", "list", "delete", "now"];
   const BODIES: readonly Operation[] = ["get", "list", "now"];
   const answered = (status: number, code: string): Fault => ({ kind: "error", status, code });
+  const ANOTHER_API: Fault = { kind: "page", status: 200, type: "application/json", text: '{"hello": "there"}' };
   const LASTING: readonly (readonly [string, Fault, string, readonly Operation[]])[] = [
     ["SlowDown", answered(503, "SlowDown"), "object-store-throttled", ALL],
     ["access denied", answered(403, "AccessDenied"), "object-store-access-denied", ALL],
@@ -84,9 +100,10 @@ describe.skipIf(!hasCeph)("S3", () => {
     ["another region", answered(301, "PermanentRedirect"), "object-store-region", ALL],
     ["no room", answered(507, "InsufficientStorage"), "object-store-full", ["put"]],
     ["no preconditions", answered(501, "NotImplemented"), "object-store-unsupported", ["put"]],
-    ["a login page", { kind: "html", status: 200 }, "object-store-not-s3", ALL],
-    ["a page that says 404", { kind: "html", status: 404 }, "object-store-not-s3", ALL],
-    ["a gateway's 502", { kind: "html", status: 502 }, "object-store-unreachable", ALL],
+    ["a login page", { kind: "page", status: 200 }, "object-store-not-s3", ALL],
+    ["another API", ANOTHER_API, "object-store-not-s3", ["put", "get", "head", "list", "now"]],
+    ["a page that says 404", { kind: "page", status: 404 }, "object-store-not-s3", ALL],
+    ["a gateway's 502", { kind: "page", status: 502 }, "object-store-unreachable", ALL],
     ["reset", { kind: "reset" }, "object-store-unreachable", ALL],
     ["hang", { kind: "hang" }, "object-store-timeout", ALL],
     ["stall", { kind: "stall" }, "object-store-timeout", BODIES],

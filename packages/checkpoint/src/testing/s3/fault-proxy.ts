@@ -10,8 +10,8 @@ import { buffer } from "node:stream/consumers";
 export type Fault =
   /** Any status with S3's error document. */
   | { readonly kind: "error"; readonly status: number; readonly code: string; readonly dateMs?: number }
-  /** A page that no S3 server sends. */
-  | { readonly kind: "html"; readonly status: number }
+  /** A document that no S3 server sends, in HTML unless said otherwise. */
+  | { readonly kind: "page"; readonly status: number; readonly type?: string; readonly text?: string }
   /** The connection is closed before an answer. */
   | { readonly kind: "reset" }
   /** No answer, ever. */
@@ -79,9 +79,11 @@ async function exchange(target: URL, asked: IncomingMessage, answer: ServerRespo
     case "overwrite":
       answer.writeHead(200, { etag: `"${createHash("md5").update(body).digest("hex")}"` }).end();
       return;
-    case "html":
-      answer.writeHead(fault.status, { "content-type": "text/html" }).end("<html><h1>Please log in</h1></html>");
+    case "page": {
+      const { status, type = "text/html", text = "<html><h1>Please log in</h1></html>" } = fault;
+      answer.writeHead(status, { "content-type": type }).end(text);
       return;
+    }
     case "error": {
       const date = fault.dateMs === undefined ? {} : { date: new Date(fault.dateMs).toUTCString() };
       answer.writeHead(fault.status, { "content-type": "application/xml", ...date });

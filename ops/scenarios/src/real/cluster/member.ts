@@ -1,6 +1,7 @@
 /** One regional agent: the program that machines run, with a configuration, a directory and an address of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { PatinaClient } from "@patina/api";
@@ -103,6 +104,12 @@ export class Member {
   /** Ends it in the middle of whatever it is at. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
+  }
+
+  /** Its disk is gone, with everything on it. It must not be running. */
+  async loseDisk(): Promise<void> {
+    const disk = join(this.dir, "disk");
+    for (const name of await readdir(disk)) await rm(join(disk, name), { recursive: true });
   }
 
   /** It stands still from now on, with all its sockets open. */

@@ -5,7 +5,7 @@ import { must } from "@patina/base";
 import {
   type CheckpointFacts,
   DEFAULT_LIMITS,
-  fetchImage,
+  fetchContent,
   type Manifest,
   manifestHoldings,
   openObjectStore,
@@ -39,7 +39,7 @@ async function measure(server: CephServer, subject: Subject, rounds: RoundOption
   const bare = openBare(await server.newStoreUrl(), server.endpoint);
   const objects = openObjectStore(await server.newStoreUrl());
   const take = (cluster: string): Promise<Manifest> =>
-    takeCheckpoint({ objects, cluster, imagePath, facts: factsOf(manifest) });
+    takeCheckpoint({ objects, cluster, path: imagePath, facts: factsOf(manifest) });
   const taken = await take("taken");
   await bare.put("taken", chunks);
   const seconds = await interleave(
@@ -49,7 +49,7 @@ async function measure(server: CephServer, subject: Subject, rounds: RoundOption
       upload: (round) => secondsOf(() => take(`round-${round}`)),
       fetch: async () => {
         const path = `${imagePath}.fetched`;
-        const took = await secondsOf(() => fetchImage(objects, taken, path));
+        const took = await secondsOf(() => fetchContent(objects, taken, path));
         await rm(path);
         return took;
       },
@@ -57,7 +57,7 @@ async function measure(server: CephServer, subject: Subject, rounds: RoundOption
     rounds,
   );
   const rate = (name: string, values: readonly number[]) => {
-    return { name, unit: "MB/s", values: values.map((each) => manifest.image.bytes / 1e6 / each) };
+    return { name, unit: "MB/s", values: values.map((each) => manifest.content.bytes / 1e6 / each) };
   };
   const put = rate("bare SDK, PUT of the packed chunks", seconds.put);
   const get = rate("bare SDK, GET of the packed chunks", seconds.get);
@@ -70,8 +70,10 @@ async function measure(server: CephServer, subject: Subject, rounds: RoundOption
 }
 
 function factsOf(manifest: Manifest): CheckpointFacts {
-  const { generation, takenAtMs, by, app, schema, hlc, digest, tables } = manifest;
+  const { level, parent, generation, takenAtMs, by, app, schema, hlc, digest, tables } = manifest;
   return {
+    level,
+    parent,
     generation,
     takenAtMs,
     by,

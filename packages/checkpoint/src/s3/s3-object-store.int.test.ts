@@ -59,12 +59,13 @@ describe.skipIf(!hasCeph)("S3", () => {
 
     test("TLS where there is none, and no HTTP at all", async () => {
       await rejectsAll(
-        open(`s3://bucket?endpoint=${ceph.endpoint.replace("http:", "https:")}`),
+        open(`s3://bucket?endpoint=${proxy.endpoint.replace("http:", "https:")}`),
         "object-store-unreachable",
       );
-      const server = createServer((socket) =>
-        socket.on("error", () => socket.destroy()).end("SSH-2.0-OpenSSH_9.2\r\n"),
-      );
+      const server = createServer((socket) => {
+        socket.on("error", () => socket.destroy()).resume();
+        socket.end("SSH-2.0-OpenSSH_9.2\r\n");
+      });
       await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
       const { port } = server.address() as AddressInfo;
       await rejectsAll(open(`s3://bucket?endpoint=http://127.0.0.1:${port}`), "object-store-not-s3");

@@ -12,6 +12,7 @@ import { addImport } from "./commands/import.js";
 import { addMembers } from "./commands/members.js";
 import { addQuarantine } from "./commands/quarantine.js";
 import { addRegion } from "./commands/region.js";
+import { addSalvage } from "./commands/salvage.js";
 import { addSchema } from "./commands/schema.js";
 import { addSql } from "./commands/sql.js";
 import { addSwitch } from "./commands/switches.js";
@@ -49,6 +50,7 @@ for (const add of [
   addSwitch,
   addCheckpoint,
   addRegion,
+  addSalvage,
   addTls,
   addTour,
 ])

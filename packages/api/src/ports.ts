@@ -176,6 +176,8 @@ export interface CheckpointsPort {
   list(): Promise<unknown>;
   show(id: string): Promise<unknown>;
   verify(id: string, withData: boolean): Promise<{ readonly findings: readonly unknown[] }>;
+  /** By table, how many rows this agent has that the checkpoint does not have as they are. */
+  beyond(id: string): Promise<Readonly<Record<string, number>>>;
 }
 
 /** Whose rows these are, of tables that name their owner's column. */

@@ -20,6 +20,7 @@ export {
   restoreDataDir,
   type RestoreDataDir,
   type Restored,
+  setAside,
 } from "./restore.js";
 export { type Claim, claimPeriod } from "./schedule/claim.js";
 export { DEFAULT_SCHEDULE, type Due, dueAt, type Newest, type ScheduleConfig } from "./schedule/due.js";

@@ -60,7 +60,7 @@ export function chunkKey(cluster: string, contentName: string): string {
   return `${clusterPrefix(cluster)}img/${contentName.slice(0, 2)}/${contentName}`;
 }
 
-export function claimPrefix(cluster: string): string {
+function claimPrefix(cluster: string): string {
   return `${clusterPrefix(cluster)}claims/`;
 }
 

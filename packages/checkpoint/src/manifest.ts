@@ -137,7 +137,11 @@ function contentUnder(key: string, id: string, bytes: Uint8Array): Readonly<Reco
   const { id: written, ...rest } = content;
   if (written !== id) throw damageError(damaged(key, `id ${id}`, `id ${JSON.stringify(written)}`));
   const { takenAtMs, generation, level } = rest;
-  const computed = idOf(rest, { takenAtMs: Number(takenAtMs), generation: Number(generation), level: String(level) });
+  const computed = idOf(rest, {
+    takenAtMs: Number(takenAtMs),
+    generation: Number(generation),
+    level: typeof level === "string" ? level : "no-level",
+  });
   if (computed !== id) throw damageError(damaged(key, `content ${id}`, `content ${computed}`));
   // The hash covers the meaning; this covers the bytes, so that no flipped bit goes unseen.
   const isCanonical = Buffer.from(canonicalJson(content), "utf8").equals(bytes);

@@ -96,6 +96,15 @@ export async function completeRestore(dataDir: string): Promise<string | undefin
   return id;
 }
 
+/** Moves a data directory away whole and leaves an empty one in its place; answers where it went. */
+export async function setAside(dataDir: string, quarantineName: string): Promise<string> {
+  const quarantine = `${resolve(dataDir)}.${quarantineName}`;
+  await refuseUnlessFree(dataDir, quarantine, true);
+  await move(resolve(dataDir), quarantine);
+  await makeDirectory(resolve(dataDir));
+  return quarantine;
+}
+
 async function refuseUnlessFree(dataDir: string, quarantine: string, replace: boolean): Promise<void> {
   const present = (await namesIn(dataDir)).filter((name) => name !== LOCK_FILE);
   if (present.length === 0) return;

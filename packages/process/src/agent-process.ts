@@ -181,7 +181,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const security = await openTransport(config, tier.role);
   const objects = config.checkpoint === undefined ? undefined : await openCheckpoints(config.checkpoint);
 
-  await prepareDataDir({
+  const generation = await prepareDataDir({
     objects,
     cluster: name,
     nodeDir: config.node_dir,
@@ -191,7 +191,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);
   closing.push(() => dataDir.close());
   const blackBox = new BlackBox();
-  const store = openStore(config, tier, dataDir, blackBox);
+  const store = openStore({ config, tier, dataDir, blackBox, generation });
   closing.push(() => store.close());
   const maintenance = new Maintenance(dataDir.databasePath);
   closing.push(() => maintenance.close());
@@ -295,10 +295,18 @@ function abandon(dataDir: DataDir, reason: string): AppError {
   });
 }
 
-function openStore(config: AgentProcessConfig, tier: Tier, dataDir: DataDir, blackBox: BlackBox): SqliteStore {
+function openStore(parts: {
+  readonly config: AgentProcessConfig;
+  readonly tier: Tier;
+  readonly dataDir: DataDir;
+  readonly blackBox: BlackBox;
+  /** Of a database that is new. */
+  readonly generation: number;
+}): SqliteStore {
+  const { config, tier, dataDir, blackBox, generation } = parts;
   return new SqliteStore({
     path: dataDir.databasePath,
-    cluster: { name: config.cluster.name, generation: 1 },
+    cluster: { name: config.cluster.name, generation },
     node: dataDir.identity.nodeId,
     worker: config.worker ?? dataDir.identity.nodeId,
     newDbId,

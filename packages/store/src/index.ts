@@ -19,7 +19,7 @@ export { adoptImage, type AdoptImage } from "./adopt-image.js";
 export type { CheckpointNote, CheckpointNotes } from "./log/checkpoint-notes.js";
 export { DEFAULT_DELTA_LIMITS, type Delta, type DeltaLimits, readDelta, takeDelta } from "./database/delta.js";
 export { type ImageFacts, takeImage } from "./database/image.js";
-export { salvage, type SalvagedRow } from "./database/salvage.js";
+export { countBeyond, salvage, type SalvagedRow } from "./database/salvage.js";
 export { generationIn } from "./database/identity.js";
 export { Digest } from "./check/digest.js";
 export type { Extract } from "./log/extract.js";

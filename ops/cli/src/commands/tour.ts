@@ -11,7 +11,7 @@ import { systemNow } from "@patina/runtime";
 import { DEFAULT_SHAPE } from "../fleet/layout.js";
 import { LocalFleet } from "../fleet/local-fleet.js";
 import { anyIn, anyRouter } from "../fleet/reach.js";
-import { restoreRegion } from "../fleet/restore-region.js";
+import { restoreCluster } from "../fleet/restore-cluster.js";
 import { digestsOf, isEqual, settle } from "../fleet/settle.js";
 import { seconds } from "../output.js";
 import { Loader, startJobs } from "../workload/loader.js";
@@ -85,12 +85,13 @@ class Tour {
     await this.#destroy(fleet);
     await this.#resolveWithout(fleet, app);
     const restored = await this.#tell(`restore ${REGION} from the checkpoint, as a new generation`, async () => {
-      return restoreRegion({
+      return restoreCluster({
         fleet: file,
-        region: REGION,
+        cluster: REGION,
         from: "latest",
         replace: false,
         onProgress: () => undefined,
+        say: () => undefined,
       });
     });
     hold(restored.digest === digest, "the restored digest is the one from before");

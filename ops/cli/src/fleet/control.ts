@@ -1,5 +1,5 @@
 /** The supervisor's own HTTP, on loopback: lets other commands stop and start agents of a running local fleet. */
-import { agentsOf, type Fleet } from "./fleet-file.js";
+import { agentsOfCluster, type Fleet } from "./fleet-file.js";
 import { type HttpServer, problemResponse, serveApi } from "@patina/api";
 import { Hono } from "hono";
 import type { Supervisor } from "./supervisor.js";
@@ -16,12 +16,12 @@ export async function serveControl(supervisor: Supervisor, fleet: Fleet, port: n
     await supervisor.stop(c.req.param("name"));
     return c.json({ ok: true });
   });
-  app.post("/regions/:region/stop", async (c) => {
-    await Promise.all(agentsOf(fleet, c.req.param("region")).map(({ name }) => supervisor.stop(name)));
+  app.post("/clusters/:cluster/stop", async (c) => {
+    await Promise.all(agentsOfCluster(fleet, c.req.param("cluster")).map(({ name }) => supervisor.stop(name)));
     return c.json({ ok: true });
   });
-  app.post("/regions/:region/start", async (c) => {
-    for (const { name } of agentsOf(fleet, c.req.param("region"))) supervisor.start(name);
+  app.post("/clusters/:cluster/start", async (c) => {
+    for (const { name } of agentsOfCluster(fleet, c.req.param("cluster"))) supervisor.start(name);
     await supervisor.ready();
     return c.json({ ok: true });
   });

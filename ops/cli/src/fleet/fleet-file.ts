@@ -30,6 +30,9 @@ const fleetSchema = z.object({
 export type FleetAgent = z.infer<typeof agent>;
 export type Fleet = z.infer<typeof fleetSchema>;
 
+/** What the global tier's cluster is called. */
+export const GLOBAL_CLUSTER = "global";
+
 export const DEFAULT_DIR = ".patina";
 
 /** Throws `fleet-unknown` when there is none, and `config-invalid` when it cannot be read. */
@@ -52,6 +55,11 @@ export function agentsOf(fleet: Fleet, region: string): FleetAgent[] {
   throw new AppError("region-unknown", `there is no region ${region}`, {
     hint: `The regions are ${Object.keys(fleet.regions).join(", ")}.`,
   });
+}
+
+/** The agents of a region, or of the global tier by the name of its cluster. */
+export function agentsOfCluster(fleet: Fleet, cluster: string): FleetAgent[] {
+  return cluster === GLOBAL_CLUSTER ? fleet.global : agentsOf(fleet, cluster);
 }
 
 function readJson(file: string): unknown {

@@ -2,6 +2,7 @@
 import { AppError } from "@patina/base";
 import type { CheckpointsPort } from "@patina/api";
 import { listCheckpoints, type Manifest, type ObjectStore, readManifest, verifyCheckpoint } from "@patina/checkpoint";
+import type { Maintenance } from "@patina/runtime";
 import type { Taking } from "./taking.js";
 
 /** What an agent with an object store has. */
@@ -9,6 +10,7 @@ export interface CheckpointParts {
   readonly objects: ObjectStore;
   readonly cluster: string;
   readonly taking: Taking;
+  readonly maintenance: Maintenance;
   readonly onTaken: (manifest: Manifest) => Promise<void>;
 }
 
@@ -40,6 +42,11 @@ export class Checkpoints implements CheckpointsPort {
   async verify(id: string, withData: boolean): ReturnType<CheckpointsPort["verify"]> {
     const { objects, cluster } = this.#configured();
     return verifyCheckpoint(objects, cluster, id, { data: withData });
+  }
+
+  async beyond(id: string): Promise<Readonly<Record<string, number>>> {
+    const { objects, cluster, maintenance } = this.#configured();
+    return maintenance.countBeyond((await readManifest(objects, cluster, id)).holdings);
   }
 
   #configured(): CheckpointParts {

@@ -1,5 +1,5 @@
 /** Everything an agent does about checkpoints while it runs: takes them in its turn, answers for them, and notices a restore. */
-import { AppError } from "@patina/base";
+import { type AppError } from "@patina/base";
 import { DEFAULT_SCHEDULE, type Manifest, type ObjectStore } from "@patina/checkpoint";
 import { type AgentRuntime, type Maintenance, systemNow } from "@patina/runtime";
 import type { SqliteStore } from "@patina/store";
@@ -31,7 +31,7 @@ export class CheckpointService {
   readonly #alarm: CheckpointAlarm | undefined;
 
   constructor(options: CheckpointServiceOptions) {
-    const { objects, schedule, store, runtime, nodeId, log } = options;
+    const { objects, schedule, store, runtime, maintenance, nodeId, log } = options;
     const taking = new Taking({ ...options, heartbeatMs: DEFAULT_SCHEDULE.heartbeatMs });
     const onTaken = async (manifest: Manifest): Promise<void> => {
       await note(runtime, store, manifest);
@@ -40,7 +40,7 @@ export class CheckpointService {
     const others = (): string[] => {
       return runtime.members().flatMap(({ nodeId: node, state }) => (state === "alive" ? [node] : []));
     };
-    this.checkpoints = new Checkpoints({ objects, cluster: store.cluster.name, taking, onTaken });
+    this.checkpoints = new Checkpoints({ objects, cluster: store.cluster.name, taking, maintenance, onTaken });
     this.generations = new GenerationWatch({
       objects,
       cluster: store.cluster,

@@ -8,7 +8,7 @@
 import { copyFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { AppError, messageOf } from "@patina/base";
+import { AppError, messageOf, must } from "@patina/base";
 import {
   completeRestore,
   DATABASE_FILE,
@@ -18,8 +18,10 @@ import {
   type Manifest,
   manifestHoldings,
   type ObjectStore,
+  type OnProgress,
   readChain,
   restoreDataDir,
+  setAside,
 } from "@patina/checkpoint";
 import { DataDir } from "@patina/runtime";
 import { generationIn, salvage } from "@patina/store";
@@ -44,31 +46,30 @@ const BOOTSTRAP_AGE_MAX_MS = 3_600_000;
 /** Files of a node's own, which outlive its data. */
 const OWN_FILES = ["node.json", "peers.json"];
 
-/** The name that a directory gets whose generation is over. */
-export function supersededName(generation: number): string {
-  return `replaced-by-generation-${generation}`;
-}
+const FIRST_GENERATION = 1;
 
 /**
- * Throws `data-dir-in-use`, what the object store throws when the data must not be used as it is, and `checkpoint-damaged`.
- * With data at hand and the store out of reach it says so, and the node starts with what it has: members of another
- * generation refuse it.
+ * Answers the generation that a node without data is to begin. Throws `data-dir-in-use`, what the object store throws when
+ * the data must not be used as it is, and `checkpoint-damaged`. With the store out of reach it says so, and the node starts
+ * with what it has: members of another generation refuse it.
  */
-export async function prepareDataDir(start: Start): Promise<void> {
+export async function prepareDataDir(start: Start): Promise<number> {
   const { objects, cluster, nodeDir, say } = start;
   await completeRestore(nodeDir); // A restore that was killed between its two renames ends here.
-  if (objects === undefined) return;
+  if (objects === undefined) return FIRST_GENERATION;
   DataDir.assertUnused(nodeDir);
   const present = generationIn(join(nodeDir, DATABASE_FILE));
   try {
     const opened = await latestGeneration(objects, cluster);
     if (present === undefined) await beginFromCheckpoint(start, objects, opened);
     else if (opened !== undefined && opened.generation > present) await beginAnew(start, objects, opened, present);
+    return opened?.generation ?? FIRST_GENERATION;
   } catch (thrown) {
     const isOutOfReach = thrown instanceof AppError && thrown.code !== "checkpoint-damaged";
     if (!isOutOfReach) throw thrown;
     const begins = present === undefined ? "starts empty" : `starts with generation ${present}, as it is`;
     say(`checkpoints cannot be read, and this node ${begins}`, { code: thrown.code, reason: thrown.message });
+    return FIRST_GENERATION;
   }
 }
 
@@ -81,30 +82,45 @@ async function beginFromCheckpoint(
   const { cluster, bootstrap } = start;
   const newest = (await listCheckpoints(objects, cluster)).at(-1);
   const isOfOpened = newest !== undefined && newest.generation >= (opened?.generation ?? 0);
-  if (isOfOpened && bootstrap && (await objects.now()) - newest.takenAtMs <= BOOTSTRAP_AGE_MAX_MS) {
-    await restore(start, objects, await readChain(objects, cluster, newest.id), undefined);
-  } else if (!isOfOpened && opened?.manifestId != null) {
-    await restore(start, objects, await readChain(objects, cluster, opened.manifestId), opened);
+  if (isOfOpened) {
+    const isFresh = (await objects.now()) - newest.takenAtMs <= BOOTSTRAP_AGE_MAX_MS;
+    if (bootstrap && isFresh)
+      await beginFrom({ ...start, objects, chain: await readChain(objects, cluster, newest.id) });
+  } else if (opened !== undefined && opened.manifestId !== null) {
+    await beginFrom({ ...start, objects, chain: await readChain(objects, cluster, opened.manifestId), opened });
   }
 }
 
 async function beginAnew(start: Start, objects: ObjectStore, opened: GenerationRecord, present: number): Promise<void> {
-  const { cluster, say } = start;
+  const { cluster, nodeDir, say } = start;
   say("this node's data is of a generation that is over", { present, now: opened.generation, reason: opened.reason });
-  const chain = opened.manifestId === null ? [] : await readChain(objects, cluster, opened.manifestId);
-  if (chain.length > 0) await restore(start, objects, chain, opened);
+  if (opened.manifestId !== null) {
+    await beginFrom({ ...start, objects, chain: await readChain(objects, cluster, opened.manifestId), opened });
+    return;
+  }
+  const quarantine = await setAside(nodeDir, quarantineNameIn(nodeDir, opened.generation));
+  await keepOwnFiles(quarantine, nodeDir);
+  say("this node begins empty, and what was there was moved aside", { quarantine });
 }
 
-async function restore(
-  { nodeDir, say }: Pick<Start, "nodeDir" | "say">,
-  objects: ObjectStore,
-  chain: readonly Manifest[],
-  opened: GenerationRecord | undefined,
-): Promise<void> {
-  const newest = chain.at(-1);
-  if (newest === undefined) return;
+export interface BeginFrom extends Pick<Start, "nodeDir" | "say"> {
+  readonly objects: ObjectStore;
+  readonly chain: readonly Manifest[];
+  /** The generation that it begins; left out to join the one the checkpoint was taken in. */
+  readonly opened?: GenerationRecord;
+  readonly onProgress?: OnProgress;
+}
+
+/**
+ * Puts a checkpoint in the place of a data directory, whose own files stay. Answers where the old directory went, if there was
+ * one, in which `salvage.ndjson` holds what it had beyond the checkpoint.
+ */
+export async function beginFrom(begin: BeginFrom): Promise<string | undefined> {
+  const { objects, nodeDir, chain, opened, say, onProgress } = begin;
+  const newest = must(chain.at(-1), "a checkpoint");
   const generation = opened?.generation ?? newest.generation;
-  say("this node begins from a checkpoint", { checkpoint: newest.id, generation, bytes: bytesOf(chain) });
+  const bytes = chain.reduce((sum, { content }) => sum + content.bytes, 0);
+  say("this node begins from a checkpoint", { checkpoint: newest.id, generation, bytes });
   const { quarantine } = await restoreDataDir({
     objects,
     chain,
@@ -116,13 +132,15 @@ async function restore(
       await keepOwnFiles(nodeDir, dirname(image));
       if (opened !== undefined) salvageInto(nodeDir, newest, say);
     },
+    ...(onProgress === undefined ? {} : { onProgress }),
   });
   if (quarantine !== undefined) say("what was there was moved aside", { quarantine });
+  return quarantine;
 }
 
 /** A second restore into one generation, after data was lost again, finds the first name taken. */
 function quarantineNameIn(nodeDir: string, generation: number): string {
-  const name = supersededName(generation);
+  const name = `replaced-by-generation-${generation}`;
   for (let n = 1; ; n++) {
     const candidate = n === 1 ? name : `${name}-${n}`;
     if (!existsSync(`${nodeDir}.${candidate}`)) return candidate;
@@ -145,8 +163,4 @@ function salvageInto(nodeDir: string, since: Manifest, say: Start["say"]): void 
     // The database itself is kept: that it cannot be read must not keep the region from coming back.
     say("what the checkpoint does not have could not be written out", { reason: messageOf(thrown) });
   }
-}
-
-function bytesOf(chain: readonly Manifest[]): number {
-  return chain.reduce((sum, { content }) => sum + content.bytes, 0);
 }

@@ -38,6 +38,11 @@ export class Maintenance {
     return (await this.#ask({ kind: "take-delta", since, deltaPath })) as Delta;
   }
 
+  /** By table, how many rows there are beyond `since`. */
+  async countBeyond(since: Readonly<Record<string, string>>): Promise<Readonly<Record<string, number>>> {
+    return (await this.#ask({ kind: "count-beyond", since })) as Record<string, number>;
+  }
+
   /** Recomputes every row's hash. No findings: the file holds what its digest says. */
   async scrub(): Promise<readonly ScrubFinding[]> {
     return ((await this.#ask({ kind: "scrub" })) as { findings: readonly ScrubFinding[] }).findings;

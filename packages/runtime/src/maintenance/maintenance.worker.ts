@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { asAppError, must, parseHoldings } from "@patina/base";
-import { readBucket, scrub, takeDelta, takeImage } from "@patina/store";
+import { countBeyond, readBucket, scrub, takeDelta, takeImage } from "@patina/store";
 import Database from "better-sqlite3";
 import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
@@ -45,6 +45,8 @@ function perform(request: MaintenanceRequest): unknown {
       return takeImage(path, request.imagePath);
     case "take-delta":
       return takeDelta(path, parseHoldings(request.since), request.deltaPath);
+    case "count-beyond":
+      return countBeyond(path, parseHoldings(request.since));
     case "scrub": {
       const findings = scrub(db);
       return { findings };

@@ -6,6 +6,7 @@ export type MaintenanceRequest =
   | { readonly kind: "take-image"; readonly imagePath: string }
   /** `since`: by origin, the versions held, as `1-40,42`. */
   | { readonly kind: "take-delta"; readonly since: Readonly<Record<string, string>>; readonly deltaPath: string }
+  | { readonly kind: "count-beyond"; readonly since: Readonly<Record<string, string>> }
   | { readonly kind: "scrub" }
   | { readonly kind: "read-bucket"; readonly table: string; readonly bucket: number };
 

@@ -37,29 +37,46 @@ export interface SalvagedRow {
 
 const PART_BYTES = 1 << 20;
 
-/** Writes the rows that `path` has beyond `since` to the new file `toPath`; answers how many. Run it in a worker or beside one. */
+/** Writes the rows that `path` has beyond `since` to the new file `toPath`; answers how many. */
 export function salvage(path: string, since: Holdings, toPath: string): number {
-  const db = new Database(path, { readonly: true, fileMustExist: true });
   const file = openSync(toPath, "wx", 0o600);
   try {
-    db.exec("BEGIN");
-    const origins = new Origins(db);
-    const { extractor, tables } = extractorOf(db, origins);
     let rows = 0;
-    for (const [origin, holding] of origins.holdings()) {
-      let wanted = heldVersions(holding).subtract(heldVersions(since.get(origin) ?? NO_HOLDING));
-      while (!wanted.isEmpty) {
-        const { changes, empty } = extractor.extract(origin, wanted, PART_BYTES, () => undefined);
-        const lines = changes.flatMap((change) => linesOf(change, tables));
-        if (lines.length > 0) writeSync(file, `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`);
-        rows += lines.length;
-        wanted = wanted.subtract(empty).subtract(Ranges.from(changes.map(({ version }) => [version, version])));
-      }
-    }
+    forEachBeyond(path, since, (lines) => {
+      if (lines.length > 0) writeSync(file, `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`);
+      rows += lines.length;
+    });
     fsyncSync(file);
     return rows;
   } finally {
     closeSync(file);
+  }
+}
+
+/** By table, how many rows `path` has beyond `since`. Run it in a worker. */
+export function countBeyond(path: string, since: Holdings): Record<string, number> {
+  const counts: Record<string, number> = {};
+  forEachBeyond(path, since, (lines) => {
+    for (const { table } of lines) counts[table] = (counts[table] ?? 0) + 1;
+  });
+  return counts;
+}
+
+function forEachBeyond(path: string, since: Holdings, take: (lines: readonly SalvagedRow[]) => void): void {
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    db.exec("BEGIN");
+    const origins = new Origins(db);
+    const { extractor, tables } = extractorOf(db, origins);
+    for (const [origin, holding] of origins.holdings()) {
+      let wanted = heldVersions(holding).subtract(heldVersions(since.get(origin) ?? NO_HOLDING));
+      while (!wanted.isEmpty) {
+        const { changes, empty } = extractor.extract(origin, wanted, PART_BYTES, () => undefined);
+        take(changes.flatMap((change) => linesOf(change, tables)));
+        wanted = wanted.subtract(empty).subtract(Ranges.from(changes.map(({ version }) => [version, version])));
+      }
+    }
+  } finally {
     db.close();
   }
 }

@@ -2,6 +2,7 @@
  * Bugs that a store could have, each a precise replacement in one file and the test that must fail with it. A test that
  * cannot fail proves nothing: this list shows that ours can. The text to replace must be there exactly once.
  */
+import { PLANTED_CHECKPOINTS } from "./planted-checkpoints.mjs";
 import { PLANTED_IN_CLUSTERS } from "./planted-in-clusters.mjs";
 import { PLANTED_ROUTER } from "./planted-router.mjs";
 
@@ -370,5 +371,6 @@ export const PLANTED = [
     to: "const [TABLES, ASIDE, END] = [0, 1, 2];",
     test: "packages/sim/src/machine/store-suite.test.ts",
   },
+  ...PLANTED_CHECKPOINTS,
   ...PLANTED_IN_CLUSTERS,
 ];

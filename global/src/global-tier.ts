@@ -1,5 +1,6 @@
 /** The parts of a global agent, put together: the map from the tables, the router over it, the door for the borders. */
 import type { AgentProcess } from "@patina/process";
+import { Rib } from "@patina/router";
 import { systemNow } from "@patina/runtime";
 import { RouterMetrics } from "@patina/telemetry";
 import { Hono } from "hono";
@@ -8,8 +9,8 @@ import { DnsServer } from "./dns/dns-server.js";
 import { Borders } from "./door/borders.js";
 import { Doubts } from "./regions/doubts.js";
 import { Resolver } from "./resolver.js";
-import { Rib } from "./rib/rib.js";
 import { RibFiles } from "./rib/rib-files.js";
+import { StoreRows } from "./rib/store-rows.js";
 import { addIndexRoutes } from "./routes/index-routes.js";
 import { addMapRoutes } from "./routes/map-routes.js";
 import { addQueryRoutes } from "./routes/query-routes.js";
@@ -113,7 +114,7 @@ export class GlobalTier {
 /** The map, empty yet, and current once it is loaded. */
 function openRib(agent: AgentProcess, files: RibFiles, tell: Doubts["tell"]): Rib {
   const rib = new Rib({
-    store: agent.store,
+    rows: new StoreRows(agent.store),
     journal: files.journal,
     quarantine: files.quarantine,
     switches: () => files.switches,

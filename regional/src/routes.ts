@@ -15,7 +15,7 @@ import type { AgentProcess } from "@patina/process";
 import { type Context, Hono } from "hono";
 import { stream } from "hono/streaming";
 import { z } from "zod";
-import type { Border } from "./border.js";
+import type { BorderDriver } from "./border-driver.js";
 import { Detail } from "./detail.js";
 import { explainApp } from "./explain.js";
 import { PlacementHere } from "./placement.js";
@@ -31,7 +31,7 @@ const doubts = z.object({
   rows: z.array(z.object({ app: z.string().max(1024).nullable(), reason: z.string().max(1024) })).max(DOUBTS_MAX),
 });
 
-export function regionalRoutes(process: AgentProcess, border: Border, globalApis: readonly string[]): Hono {
+export function regionalRoutes(process: AgentProcess, border: BorderDriver, globalApis: readonly string[]): Hono {
   const { name: region, generation } = process.store.cluster;
   const detail = new Detail(process.store);
   const here = new PlacementHere(process, detail, globalApis);

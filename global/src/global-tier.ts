@@ -61,8 +61,14 @@ export class GlobalTier {
       quarantined: () => rib.quarantine.size,
       watchers: () => watches.watchers,
     });
+    const authorities = config.borders.authorities;
+    const borders = await Borders.open({ authorities, isInsecure: config.gossip.insecure, log });
+    this.#closing.push(() => borders.close());
     const resolver = new Resolver({
-      view: () => ({ fib: rib.fib, regions: rib.regions, complete: agent.runtime.agent.hasSynced }),
+      view: () => {
+        const { fib, regions } = rib;
+        return { fib, regions, complete: agent.runtime.agent.hasSynced, expected: borders.regions };
+      },
       switches: () => files.switches,
       onDoubt: (doubt) => doubts.tell(doubt),
       metrics,
@@ -75,9 +81,6 @@ export class GlobalTier {
     this.#closing.push(() => watches.close());
     rib.follow((app) => resolver.forget(app));
     rib.reload();
-    const authorities = config.borders.authorities;
-    const borders = await Borders.open({ authorities, isInsecure: config.gossip.insecure, log });
-    this.#closing.push(() => borders.close());
     const routes = new Hono();
     addIndexRoutes(routes, { process: agent, rib, borders, metrics });
     addRouterRoutes(routes, { process: agent, rib, resolver });

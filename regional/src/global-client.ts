@@ -17,7 +17,8 @@ export interface GlobalClientOptions {
 
 interface WireRow {
   readonly app: string;
-  readonly class: PlacementClass;
+  /** None when it was withdrawn. */
+  readonly class?: PlacementClass;
   readonly generation: number;
   readonly high_water: string;
 }
@@ -55,9 +56,11 @@ export class GlobalClient {
   }
 
   async readIndex(to: number): Promise<IndexedRow[]> {
-    const path = `/v1/placements?region=${this.#options.region}`;
-    const { rows } = await this.#client(to).request<{ rows: WireRow[] }>(path);
-    return rows.map(({ high_water: highWater, ...row }) => ({ ...row, highWater: BigInt(highWater) }));
+    const path = `/v1/placements?region=${this.#options.region}&withdrawn=true`;
+    const { rows, withdrawn = [] } = await this.#client(to).request<{ rows: WireRow[]; withdrawn?: WireRow[] }>(path);
+    return [...withdrawn, ...rows].map(({ app, class: cls, generation, high_water: highWater }) => {
+      return { app, class: cls, generation, highWater: BigInt(highWater) };
+    });
   }
 
   #client(to: number): PatinaClient {

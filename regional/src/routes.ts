@@ -70,6 +70,10 @@ export function regionalRoutes(process: AgentProcess, border: BorderDriver, glob
     const limit = limitOf(c);
     const waited = await waitedOf(c, waiting);
     const placement = detail.app(name);
+    if (placement === undefined && !process.runtime.agent.hasSynced) {
+      // It may just not have heard of it yet. Another agent of the region has.
+      throw new AppError("not-ready", `this agent has not caught up with region ${region} yet`);
+    }
     if (placement === undefined) {
       // The region is the authority on what is not here: the router takes this as an answer, with its generation.
       return problemResponse(new AppError("app-absent", `app ${name} is not in region ${region}`), {

@@ -3,6 +3,7 @@
  * whether they are from the future. What is refused changes nothing, and is counted by its code.
  *
  *   POST /v1/placements            a border's rows        GET /v1/placements?region=R   what the index holds of a region
+ *                                                          with the stamps of withdrawn rows: withdrawn=true
  *   POST /v1/regions/:region       a border's heartbeat   GET /v1/index                 how much was written here
  */
 import { AppError, asAppError, type RowWrite } from "@patina/base";
@@ -14,6 +15,7 @@ import type { RouterMetrics } from "@patina/telemetry";
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import type { Borders } from "../door/borders.js";
+import { StoreRows } from "../rib/store-rows.js";
 import { INDEX } from "../tier.js";
 
 const regionName = z.string().regex(REGION_NAME);
@@ -106,17 +108,20 @@ export function addIndexRoutes(app: Hono, parts: IndexParts): void {
   );
 
   app.get("/v1/placements", (c) => {
+    const region = c.req.query("region") ?? "";
     const sql =
       "SELECT app, class, _patina_epoch, _patina_hlc FROM _patina_rows_placements WHERE region = ? ORDER BY app";
-    const rows = process.store.read(sql, [c.req.query("region") ?? ""]);
-    return c.json({
-      rows: rows.map(([name, cls, epoch, hlc]) => ({
-        app: name,
-        class: cls,
-        generation: Number(epoch),
-        high_water: String(hlc),
-      })),
+    const rows = process.store.read(sql, [region]).map(([name, cls, epoch, hlc]) => ({
+      app: name,
+      class: cls,
+      generation: Number(epoch),
+      high_water: String(hlc),
+    }));
+    if (c.req.query("withdrawn") !== "true") return c.json({ rows });
+    const withdrawn = new StoreRows(process.store).withdrawn(region).map(({ app: name, epoch, hlc }) => {
+      return { app: name, generation: Number(epoch), high_water: String(hlc) };
     });
+    return c.json({ rows, withdrawn });
   });
 }
 

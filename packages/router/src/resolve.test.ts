@@ -25,7 +25,10 @@ function viewOf({ regions, routes = {}, complete = true }: World): RouterView {
   });
   fib.set("web", rows);
   const states = Object.entries(regions).map(([region, age]): [string, RegionState] => {
-    return [region, { region, generation: 1, heartbeatMs: NOW.wallMs - AGES[age], apis: [`http://${region}`] }];
+    return [
+      region,
+      { region, generation: 1, heartbeatMs: NOW.wallMs - AGES[age], apps: 0, apis: [`http://${region}`] },
+    ];
   });
   return { fib, regions: new Map(states), complete };
 }

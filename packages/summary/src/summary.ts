@@ -24,7 +24,8 @@ export interface SummaryTimer {
 
 export interface IndexRow {
   readonly app: string;
-  readonly class: PlacementClass;
+  /** Undefined for a row that was withdrawn and whose stamp is still known. */
+  readonly class: PlacementClass | undefined;
   /** Of the row as the index holds it; 0 for a row of an older generation. */
   readonly highWater?: Hlc;
   /** Of the app in this border's own detail. Less than the row's means that this border is behind, not the index. */
@@ -40,7 +41,7 @@ export type SummaryInput =
       readonly highWater: Hlc;
       readonly deliberate?: boolean;
     }
-  /** All that the global tier holds for this region. Give it after every change of role, and now and then. */
+  /** All that the global tier holds for this region, withdrawn rows too: what is stamped below those is lost. Give it after every change of role, and now and then. */
   | { readonly kind: "index"; readonly rows: readonly IndexRow[] }
   /** Publish only with a complete view of the region: to an empty one every row is a ghost. */
   | { readonly kind: "role"; readonly publishing: boolean }
@@ -215,13 +216,16 @@ export class Summary {
     for (const row of this.#rows.values()) {
       const held = indexed.get(row.app);
       if (held !== undefined && (held.class === row.class || isAhead(held))) continue;
+      // One that is on its way out, and that somebody else has withdrawn already, stays out.
+      if (!row.isObserved && held?.class === undefined) continue;
       row.highWater = greater(row.highWater, held?.detailHighWater ?? 0n);
       this.#emitPublish(row);
       missing++;
     }
     for (const held of indexed.values()) {
       const { app, class: placement, detailHighWater = 0n } = held;
-      if (this.#rows.has(app) || isAhead(held) || this.#rows.size >= this.#config.appsMax) continue;
+      if (placement === undefined || this.#rows.has(app) || isAhead(held)) continue;
+      if (this.#rows.size >= this.#config.appsMax) break;
       const ghost: Row = { app, class: placement, highWater: detailHighWater, isObserved: false };
       this.#rows.set(app, ghost);
       this.#due.add(ghost);

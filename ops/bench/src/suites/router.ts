@@ -122,7 +122,7 @@ function viewOf(names: readonly string[], rng: Rng): RouterView {
   const states = REGIONS.map((region): [string, RegionState] => {
     // Heard of a minute from now at the latest, so that no region grows stale while it is measured.
     const heartbeatMs = wallMs + defaultRouterConfig.clockSkewMaxMs / 2;
-    return [region, { region, generation: 1, heartbeatMs, apis: [`http://${region}.internal:7421`] }];
+    return [region, { region, generation: 1, heartbeatMs, apps: 0, apis: [`http://${region}.internal:7421`] }];
   });
   return { fib, regions: new Map(states), complete: true };
 }

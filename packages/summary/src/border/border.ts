@@ -15,7 +15,8 @@ import type { RegionView } from "./region-view.js";
 
 export interface IndexedRow {
   readonly app: string;
-  readonly class: PlacementClass;
+  /** Undefined for a row that was withdrawn. */
+  readonly class: PlacementClass | undefined;
   readonly generation: number;
   readonly highWater: Hlc;
 }
@@ -70,6 +71,11 @@ export interface BorderOptions {
   readonly config: BorderConfig;
 }
 
+interface Ahead {
+  readonly highWater: Hlc;
+  readonly sinceMs: number;
+}
+
 export class Border {
   readonly #view: RegionView;
   readonly #generation: number;
@@ -84,6 +90,8 @@ export class Border {
   #isPublishing = false;
   #isAuditDue = false;
   #auditedMs = -Infinity;
+  /** Index rows that are newer than this border's detail, and since when, by its own clock. At most as many as there are rows. */
+  #ahead: ReadonlyMap<string, Ahead> = new Map();
 
   constructor({ view, generation, globals, config }: BorderOptions) {
     checkBorderConfig(config);
@@ -240,23 +248,34 @@ export class Border {
   #onIndex(rows: readonly IndexedRow[], now: Now): void {
     if (!this.#isPublishing) return;
     if (this.#outbox.size > 0) return this.#auditAfter(this.#config.auditRetryMs);
+    const ahead = new Map<string, Ahead>();
     const withDetail = rows.map(({ app, class: cls, generation, highWater: stamped }) => {
       // A row of an older generation says nothing that this one would have to have heard of.
       const highWater = generation < this.#generation ? 0n : stamped;
-      return { app, class: cls, highWater, detailHighWater: this.#heardOf(app, highWater) };
+      const detailHighWater = this.#view.highWater(app);
+      if (highWater <= detailHighWater) return { app, class: cls, highWater, detailHighWater };
+      const known = this.#ahead.get(app);
+      const since = known?.highWater === highWater ? known : { highWater, sinceMs: now.monotonicMs };
+      ahead.set(app, since);
+      return {
+        app,
+        class: cls,
+        highWater,
+        detailHighWater: this.#isUntrue(since, now) ? highWater + 1n : detailHighWater,
+      };
     });
+    this.#ahead = ahead;
     this.#step({ kind: "index", rows: withDetail }, now);
   }
 
   /**
-   * How new this border's detail of the app is: as its rows are stamped. But when the region has gone on for a while since
-   * the index row, and this border is not cut off from any of it, then there is nothing more to hear, and the row is wrong.
+   * An index row that knows more than this border does. But when the region has gone on for a while since, or nothing came in
+   * all that time, and this border is not cut off from any of it, then there is nothing more to hear, and the row is wrong.
    */
-  #heardOf(app: string, rowHighWater: Hlc): Hlc {
-    const detailHighWater = this.#view.highWater(app);
-    if (detailHighWater > rowHighWater) return detailHighWater;
-    const isOld = hlcToMs(rowHighWater) + this.#config.settledMs < hlcToMs(this.#view.regionHighWater());
-    return isOld && this.#hasEverything() ? rowHighWater + 1n : detailHighWater;
+  #isUntrue({ highWater, sinceMs }: Ahead, now: Now): boolean {
+    const { settledMs } = this.#config;
+    const isOld = hlcToMs(highWater) + settledMs < hlcToMs(this.#view.regionHighWater());
+    return (isOld || now.monotonicMs - sinceMs >= settledMs) && this.#hasEverything();
   }
 
   /** No version is known to be missing, and no member is out of reach, who might know of more. */

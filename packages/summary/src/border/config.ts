@@ -47,7 +47,14 @@ export const defaultBorderConfig: BorderConfig = {
 
 /** Short times and tiny limits, so that what is rare in production is common in a test. */
 export const testBorderConfig: BorderConfig = {
-  summary: { ...testSummaryConfig, holdDownMs: 800, holdDownMaxMs: 3000, brakeWindowMs: 4000, appsMax: 64 },
+  summary: {
+    ...testSummaryConfig,
+    holdDownMs: 800,
+    holdDownMaxMs: 3000,
+    withdrawFractionMax: 0.34,
+    brakeWindowMs: 4000,
+    appsMax: 64,
+  },
   gatherMs: 20,
   appsPerLook: 3,
   lookAgainMs: 4,

@@ -1,14 +1,25 @@
 /** The region as this agent's own store and membership have it, for the border that runs in it. */
 import type { Hlc } from "@patina/base";
-import type { AgentProcess } from "@patina/process";
+import type { SqliteStore } from "@patina/store";
 import type { RegionMember, RegionView } from "@patina/summary";
 import { Detail, type PlacementClass } from "./detail.js";
 
+/** What of an agent's process is looked at. */
+export interface ViewedAgent {
+  readonly nodeId: string;
+  readonly apiUrl: string;
+  readonly store: SqliteStore;
+  readonly runtime: {
+    readonly agent: { readonly hasSynced: boolean };
+    members(): readonly (Pick<RegionMember, "nodeId" | "state"> & { readonly meta: { readonly api: string } })[];
+  };
+}
+
 export class StoreView implements RegionView {
-  readonly #process: AgentProcess;
+  readonly #process: ViewedAgent;
   readonly #detail: Detail;
 
-  constructor(process: AgentProcess) {
+  constructor(process: ViewedAgent) {
     this.#process = process;
     this.#detail = new Detail(process.store);
   }

@@ -12,6 +12,13 @@ export const PLANTED_TIERS = [
     test: FLEETS,
   },
   {
+    name: "the brake does not see the rows that will be due in a moment",
+    file: `${SUMMARY}/summary.ts`,
+    from: "const gone = this.#due.size + this.#holdDown.size;",
+    to: "const gone = this.#due.size;",
+    test: "regional/src/border.test.ts",
+  },
+  {
     name: "an audit sends every row again",
     file: `${SUMMARY}/summary.ts`,
     from: "(held.class === row.class || isAhead(held))",
@@ -28,8 +35,8 @@ export const PLANTED_TIERS = [
   {
     name: "an app that comes back is withdrawn all the same",
     file: `${SUMMARY}/summary.ts`,
-    from: "this.#holdDown.delete(row);\n    if (this.#due.delete(row)) this.#settle(now);",
-    to: "if (this.#due.delete(row)) this.#settle(now);",
+    from: "this.#holdDown.delete(row);\n    this.#due.delete(row);\n    if (",
+    to: "this.#due.delete(row);\n    if (",
     test: FLEETS,
   },
   {

@@ -88,6 +88,8 @@ export class Summary {
   #isPublishing = false;
   #armedMs = Infinity;
   #heldTold = 0;
+  /** When an app last came back while others were held. */
+  #returnedMs = -Infinity;
   #transitions = 0;
   #suppressed = 0;
 
@@ -188,7 +190,9 @@ export class Summary {
     row.isObserved = true;
     this.#suppressed++;
     this.#holdDown.delete(row);
-    if (this.#due.delete(row)) this.#settle(now); // One less to hold: the rest may no longer be a bulk.
+    this.#due.delete(row);
+    if (this.#heldTold > 0) this.#returnedMs = now.monotonicMs;
+    if (this.#due.size + this.#heldTold > 0) this.#settle(now); // One less to hold: the rest may no longer be a bulk.
   }
 
   #onWake(now: Now): void {
@@ -235,11 +239,17 @@ export class Summary {
     this.#settle(now);
   }
 
-  /** Withdraws what is due, all or nothing. */
+  /**
+   * Withdraws what is due, all or nothing. What is still in hold-down counts as much: a border loses sight of its region app
+   * by app, and the first to be due must not go before it shows that the rest follows; nor the last, while sight comes back.
+   */
   #settle(now: Now): void {
-    if (this.#brake.allows(this.#due.size, this.#rows.size, now.monotonicMs)) this.#withdrawDue(now);
+    const gone = this.#due.size + this.#holdDown.size;
+    const returningUntilMs = this.#returnedMs + this.#config.holdDownMs;
+    const isReturning = now.monotonicMs < returningUntilMs;
+    if (!isReturning && this.#brake.allows(gone, this.#rows.size, now.monotonicMs)) this.#withdrawDue(now);
     this.#tellHeld();
-    if (this.#due.size > 0) this.#arm(this.#brake.reliefMs, now);
+    if (this.#due.size > 0) this.#arm(isReturning ? returningUntilMs : this.#brake.reliefMs, now);
   }
 
   #withdrawDue(now: Now): void {

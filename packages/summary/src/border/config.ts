@@ -53,7 +53,7 @@ export const testBorderConfig: BorderConfig = {
     holdDownMaxMs: 3000,
     withdrawFractionMax: 0.34,
     brakeWindowMs: 4000,
-    appsMax: 64,
+    appsMax: 256,
   },
   gatherMs: 20,
   appsPerLook: 3,

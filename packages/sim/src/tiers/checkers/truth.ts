@@ -42,11 +42,9 @@ export class Truth {
       .map(({ name }) => name);
   }
 
-  /** Something happened to the index that takes a while to be made up for: nothing, or only this app, is settled any more. */
-  disturb(app?: string): void {
-    for (const key of this.#sinceMs.keys()) {
-      if (app === undefined || key.endsWith(`/${app}`)) this.#sinceMs.set(key, this.#world.nowMs);
-    }
+  /** Something happened to the index that no router can know of until it is made up for: nothing is settled any more. */
+  disturb(): void {
+    for (const key of this.#sinceMs.keys()) this.#sinceMs.set(key, this.#world.nowMs);
   }
 
   /** What the index should have of a region: the summary of its detail. Undefined while its agents do not agree. */

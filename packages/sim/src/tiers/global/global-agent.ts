@@ -34,7 +34,7 @@ export const TIER_ROUTER_CONFIG: RouterConfig = {
   answerMaxMs: 5000,
   breakerOpenMs: 600,
 };
-const DOOR_CONFIG = { ...defaultDoorConfig, rowsPerSecond: 8, rowsBurst: 12, rowsMax: 64 };
+const DOOR_CONFIG = { ...defaultDoorConfig, rowsPerSecond: 8, rowsBurst: 12, rowsMax: 256 };
 /** For so long an agent without peers waits for one before it believes that it is alone. */
 const ALONE_AFTER_MS = 1500;
 

@@ -51,6 +51,9 @@ export type TierFaultClass = keyof typeof ODDS;
 const CLASSES = Object.keys(ODDS) as readonly TierFaultClass[];
 /** Now and then none at all: what is asserted of quiet tiers is the strictest. */
 const QUIET = 0.03;
+/** Now and then something lasts longer than anything is held to be fresh, and an app becomes settled meanwhile. */
+const LONG = 0.1;
+const LONG_MS = 14_000;
 /** One tier in so many is lost for ten minutes rather than for seconds. */
 const LONG_LOSS = 0.04;
 const LONG_LOSS_MS = 600_000;
@@ -106,7 +109,7 @@ function draw(rng: Rng, name: TierFaultClass, { regions, agentsPerRegion, cores 
   const agent = rng.below(agentsPerRegion);
   const global = rng.below(cores + regions);
   const other = (region + 1 + rng.below(regions - 1)) % regions;
-  const forMs = Math.round(rng.between(300, 5000));
+  const forMs = Math.round(rng.chance(LONG) ? LONG_MS : rng.between(300, 5000));
   const disk = rng.chance(0.3) ? "lost" : "kept";
   switch (name) {
     case "agent-down":

@@ -2,7 +2,7 @@
  * The detail of a region as one agent has it: machines as whole rows, the later stamp wins. A model of the store and the
  * gossip that carry it in production, small enough for thousands of regions; what is derived from it is the real thing.
  */
-import type { Hlc } from "@patina/base";
+import { hash32, type Hlc } from "@patina/base";
 import type { PlacementClass } from "@patina/router";
 
 export type MachineState = "created" | "started" | "destroyed";
@@ -31,9 +31,16 @@ export class Detail {
   readonly #classByApp = new Map<string, PlacementClass>();
   readonly #highByApp = new Map<string, Hlc>();
   high: Hlc = 0n;
+  /** The same for those that hold the same, in whatever order it came. */
+  #mark = 0;
 
+  /** Writes that came, ever. */
   get size(): number {
     return this.#entries.size;
+  }
+
+  holdsAs(other: Detail): boolean {
+    return this.size === other.size && this.#mark === other.#mark;
   }
 
   entries(): Iterable<DetailEntry> {
@@ -46,6 +53,7 @@ export class Detail {
     const id = `${origin}:${version}`;
     if (this.#entries.has(id)) return false;
     this.#entries.set(id, entry);
+    this.#mark ^= hash32(id);
     const { head, held } = this.#heads.get(origin) ?? { head: 0, held: 0 };
     this.#heads.set(origin, { head: Math.max(head, version), held: held + 1 });
     if (hlc > this.high) this.high = hlc;

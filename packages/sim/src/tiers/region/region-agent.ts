@@ -115,7 +115,7 @@ export class RegionAgent implements RegionView {
   }
 }
 
-export function apiOf(region: string, agent: number): string {
+function apiOf(region: string, agent: number): string {
   return `http://agent-${agent}.${region}`;
 }
 

@@ -213,7 +213,7 @@ export class RegionSite {
       for (const peer of peers) agent.heard(peer.index);
       const peer = rng.pick(peers);
       if (peer !== undefined && agent.lagMs === 0) {
-        this.#take(agent, [...peer.detail.entries()]);
+        if (!agent.detail.holdsAs(peer.detail)) this.#take(agent, [...peer.detail.entries()]);
         agent.hasSynced = true;
       } else if (agent.isAlone && this.#world.nowMs - (this.#startedMs.get(agent) ?? 0) > ALONE_AFTER_MS) {
         agent.hasSynced = true;

@@ -56,7 +56,6 @@ function injectGlobal(world: TierWorld, fault: OfGlobal): void {
     case "tier-lost":
       return globalsDown(world, globals.cores, fault);
     case "index-lost":
-      world.truth.disturb();
       world.brakes.forget();
       world.findings.passed("the tier came back with nothing and was filled by its regions");
       return globalsDown(world, globals.agents, { disk: "lost", forMs: 0 });
@@ -171,7 +170,6 @@ function corrupt(world: TierWorld, agent: GlobalAgent, how: Extract<TierFault, {
   const state = world.rng.pick(rows);
   if (state === undefined || !agent.isUp) return;
   const { stamp, values = {} } = state;
-  world.truth.disturb(state.key[0]);
   if (how === "drop") {
     agent.table.drop(state);
     return agent.touched([{ ...state, values: undefined }]);
@@ -181,6 +179,7 @@ function corrupt(world: TierWorld, agent: GlobalAgent, how: Extract<TierFault, {
   if (how === "garble-region") return agent.join([{ ...state, values: { ...values, apis: "{" }, stamp: newer }]);
   const [, region = ""] = state.key;
   const hlc = hlcFromMs(world.now(undefined).wallMs);
+  world.truth.disturb(); // With a ghost more and a row less, the count is right and the map is not.
   const ghost = { app: "ghost", region, class: "serving" };
   agent.join([{ table, key: ["ghost", region], values: ghost, stamp: { ...newer, hlc } }]);
 }

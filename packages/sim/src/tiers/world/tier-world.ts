@@ -19,7 +19,7 @@ import { injectTier } from "./tier-inject.js";
 import { type Site, Wires } from "./wires.js";
 
 /** A call without an answer is given up after this. */
-export const CALL_TIMEOUT_MS = 400;
+const CALL_TIMEOUT_MS = 400;
 /** The truth is looked at, and what must always hold is checked, so often. */
 export const TIER_LOOK_EVERY_MS = 250;
 
@@ -40,12 +40,15 @@ export class TierWorld {
   readonly brakes: BrakeWatch;
   readonly clients: TierClients;
   readonly #queue = new EventQueue<Event>();
+  readonly #isEmpty: boolean;
   #nowMs = 0;
   #steps = 0;
   #trace = 0;
   isHealed = false;
 
-  constructor(seed: number, plan: TierPlan) {
+  /** `isEmpty`: there are no machines and no callers but those that the caller sees to. */
+  constructor(seed: number, plan: TierPlan, { isEmpty = false }: { readonly isEmpty?: boolean } = {}) {
+    this.#isEmpty = isEmpty;
     this.plan = plan;
     this.rng = new Rng(seed);
     this.wires = new Wires(this.rng.fork(), plan.delayMaxMs);
@@ -78,7 +81,7 @@ export class TierWorld {
   start(): void {
     for (const region of this.regions) region.start();
     this.globals.start();
-    this.clients.start();
+    if (!this.#isEmpty) this.clients.start();
   }
 
   now(region: number | undefined): Now {

@@ -16,7 +16,7 @@ export const PLANTED_TIERS = [
     file: `${SUMMARY}/summary.ts`,
     from: "const gone = this.#due.size + this.#holdDown.size;",
     to: "const gone = this.#due.size;",
-    test: "regional/src/border.test.ts",
+    test: `${SUMMARY}/summary.test.ts`,
   },
   {
     name: "an audit sends every row again",
@@ -128,13 +128,6 @@ export const PLANTED_TIERS = [
     file: `${ROUTER}/merge.ts`,
     from: 'if (answer.outcome === "unreachable") return partFromIndex(plan, ask, answer.reason, elapsedMs);',
     to: 'if (answer.outcome === "unreachable") return {};',
-    test: FLEETS,
-  },
-  {
-    name: "a region is fresh for ever",
-    file: `${ROUTER}/grade.ts`,
-    from: "if (ageMs <= config.freshMs) return",
-    to: "if (ageMs <= config.freshMs * 1e6) return",
     test: FLEETS,
   },
 ];

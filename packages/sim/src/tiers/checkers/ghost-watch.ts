@@ -18,7 +18,7 @@ export class GhostWatch {
       for (const { app, region } of table.placements()) {
         const agents = byName.get(String(region))?.agents ?? [];
         if (agents.every(({ detail }) => detail.classOf(String(app)) === undefined))
-          ghosts.add(`${index}/${app}/${region}`);
+          ghosts.add(`${index}/${String(app)}/${String(region)}`);
       }
     }
     for (const ghost of [...this.#sinceMs.keys()]) if (!ghosts.has(ghost)) this.#sinceMs.delete(ghost);

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { must } from "@patina/base";
 import type { Placement } from "@patina/router";
 import { checkTiersQuiet, TierChecks } from "../checkers/check-tiers.js";
 import { GhostWatch } from "../checkers/ghost-watch.js";
@@ -54,7 +55,7 @@ test.skipIf(!isHere)(
       const fromMs = world.nowMs;
       const startSeconds = (lastSeconds * (point - 1)) / QUIET_POINTS;
       for (; next < events.length && (events[next]?.atSeconds ?? Infinity) <= untilSeconds; next++) {
-        const event = events[next] as TraceEvent;
+        const event = must(events[next], "an event");
         const atMs = ((event.atSeconds - startSeconds) / lastSeconds) * TRACE_MS;
         world.after(Math.max(0, fromMs + atMs - world.nowMs), "trace", () => apply(world, event));
       }
@@ -99,8 +100,7 @@ test("of a fleet of which one region is left, that one boots from its disks and 
   const { globals, regions } = world;
   world.start();
   world.runUntil(15_000);
-  const [left] = regions;
-  if (left === undefined) throw new Error("a region");
+  const left = must(regions[0], "a region");
   const router = globals.routerOf(left.index);
   const before = left.agents[0]?.detail.apps() ?? [];
   for (const agent of globals.agents) globals.stopAgent(agent, "kept");

@@ -1,6 +1,6 @@
 /** Those who use the tiers: workers that write what their machines do, and callers who ask routers where an app is. */
 import { must, type Rng } from "@patina/base";
-import type { Placement, Resolution, ResolutionEffect, ResolutionInput } from "@patina/router";
+import type { Placement, ResolutionEffect, ResolutionInput } from "@patina/router";
 import { type GlobalAgent, placementText } from "../global/global-agent.js";
 import type { MachineState } from "../region/detail.js";
 import { agentOfApi } from "../region/region-agent.js";
@@ -93,7 +93,7 @@ export class TierClients {
     const step = (input: ResolutionInput): void => {
       if (agent.life === life) perform(resolution.handle(input, this.#world.now(undefined)));
     };
-    this.#noteFallback(agent, app, resolution);
+    this.#noteFallback(agent, app);
     perform(resolution.start(this.#world.now(undefined)));
   }
 
@@ -117,7 +117,7 @@ export class TierClients {
     });
   }
 
-  #noteFallback(agent: GlobalAgent, app: string, _resolution: Resolution): void {
+  #noteFallback(agent: GlobalAgent, app: string): void {
     const { rib } = agent;
     if (rib === undefined || rib.fib.lookup(app).length > 0) return;
     const isPartial = [...rib.regions.values()].some(({ region, apps }) => rib.fib.appsIn(region) < apps);

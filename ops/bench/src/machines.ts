@@ -1,6 +1,6 @@
 /**
  * The rows everything is measured with: a region's machines, ten columns and about 400 bytes a row, the size at which
- * the reference figures were taken (shared/reference/perf.md).
+ * the reference figures were taken.
  */
 import { must, type Rng, type RowWrite, type SqlValue, type Statement } from "@patina/base";
 

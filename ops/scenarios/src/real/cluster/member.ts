@@ -162,6 +162,12 @@ export class Member {
     return (Number(user) + Number(system)) * TICK_MS;
   }
 
+  /** What it holds in memory now. */
+  rssBytes(): number {
+    const status = readFileSync(`/proc/${this.#process?.pid ?? "self"}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+  }
+
   /** What it said last that was not a line of its log: the reason it gave for ending. */
   lastWords(): string {
     const lines = existsSync(this.#log) ? readFileSync(this.#log, "utf8").trimEnd().split("\n") : [];

@@ -5,6 +5,7 @@
  */
 import { AppError } from "@patina/base";
 import { manifestKey } from "./keys.js";
+import type { Pack } from "./chunking.js";
 import { checkLimits, type CheckpointLimits, DEFAULT_LIMITS } from "./limits.js";
 import { buildManifest, type CheckpointFacts, type Manifest, manifestBytes } from "./manifest.js";
 import type { ObjectStore } from "./object-store.js";
@@ -21,6 +22,8 @@ export interface TakeCheckpoint {
   readonly path: string;
   readonly facts: CheckpointFacts;
   readonly limits?: Partial<CheckpointLimits>;
+  /** Packs bytes with brotli somewhere else than in Node's own pool of threads, which all I/O shares. */
+  readonly pack?: Pack;
   readonly onProgress?: OnProgress;
 }
 
@@ -28,7 +31,7 @@ export async function takeCheckpoint(take: TakeCheckpoint): Promise<Manifest> {
   const { objects, cluster, path, facts, onProgress = ignoreProgress } = take;
   const limits = { ...DEFAULT_LIMITS, ...take.limits };
   checkLimits(limits);
-  const content = await uploadContent({ objects, cluster, path, limits, onProgress });
+  const content = await uploadContent({ objects, cluster, path, limits, pack: take.pack, onProgress });
   const manifest = buildManifest(cluster, facts, content);
   onProgress({ phase: "publish", done: content.bytes, total: content.bytes });
   await publish(objects, manifestKey(cluster, manifest.id), manifestBytes(manifest));

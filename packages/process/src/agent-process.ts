@@ -219,7 +219,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   });
   const lag = new Lag(store, () => systemNow().monotonicMs);
   closing.push(() => lag.close());
-  const service = startCheckpoints({ config, objects, store, runtime, maintenance, dataDir, version, log, onFatal });
+  const service = startCheckpoints({ config, objects, store, runtime, dataDir, version, log, onFatal });
   closing.push(() => service?.close());
   return {
     config,
@@ -246,7 +246,6 @@ function startCheckpoints(parts: {
   readonly objects: ObjectStore | undefined;
   readonly store: SqliteStore;
   readonly runtime: AgentRuntime;
-  readonly maintenance: Maintenance;
   readonly dataDir: DataDir;
   readonly version: string;
   readonly log: Logger;
@@ -255,13 +254,14 @@ function startCheckpoints(parts: {
   const { config, objects, dataDir, ...rest } = parts;
   if (objects === undefined) return undefined;
   const schedule = config.checkpoint?.schedule ?? "off";
-  const { path: nodeDir, identity } = dataDir;
+  const { path: nodeDir, databasePath, identity } = dataDir;
   const { nodeId } = identity;
   return new CheckpointService({
     ...rest,
     objects,
     schedule: schedule === "off" ? undefined : schedule,
     nodeDir,
+    databasePath,
     nodeId,
   });
 }

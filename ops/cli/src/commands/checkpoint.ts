@@ -115,7 +115,8 @@ function clustersOf(fleet: Fleet, { region, global }: ClusterFlags): string[] {
 }
 
 function manifestRow({ cluster, id, tables, content, digest }: Manifest): unknown[] {
-  const rows = Object.values(tables).reduce((sum, table) => sum + table.rows, 0);
+  const counted = Object.values(tables).map(({ rows: each }) => each);
+  const rows = counted.includes(null) ? null : counted.reduce<number>((sum, each) => sum + (each ?? 0), 0);
   return [
     cluster,
     id,

@@ -2,7 +2,7 @@
 import { AppError } from "@patina/base";
 import type { CheckpointsPort } from "@patina/api";
 import { listCheckpoints, type Manifest, type ObjectStore, readManifest, verifyCheckpoint } from "@patina/checkpoint";
-import type { Maintenance } from "@patina/runtime";
+import type { Copier } from "@patina/runtime";
 import type { Taking } from "./taking.js";
 
 /** What an agent with an object store has. */
@@ -10,7 +10,7 @@ export interface CheckpointParts {
   readonly objects: ObjectStore;
   readonly cluster: string;
   readonly taking: Taking;
-  readonly maintenance: Maintenance;
+  readonly copier: Copier;
   readonly onTaken: (manifest: Manifest) => Promise<void>;
 }
 
@@ -45,8 +45,8 @@ export class Checkpoints implements CheckpointsPort {
   }
 
   async beyond(id: string): Promise<Readonly<Record<string, number>>> {
-    const { objects, cluster, maintenance } = this.#configured();
-    return maintenance.countBeyond((await readManifest(objects, cluster, id)).holdings);
+    const { objects, cluster, copier } = this.#configured();
+    return copier.countBeyond((await readManifest(objects, cluster, id)).holdings);
   }
 
   #configured(): CheckpointParts {

@@ -1,7 +1,7 @@
 /** Everything an agent does about checkpoints while it runs: takes them in its turn, answers for them, and notices a restore. */
 import { type AppError } from "@patina/base";
 import { DEFAULT_SCHEDULE, type Manifest, type ObjectStore } from "@patina/checkpoint";
-import { type AgentRuntime, type Maintenance, systemNow } from "@patina/runtime";
+import { type AgentRuntime, Copier, systemNow } from "@patina/runtime";
 import type { SqliteStore } from "@patina/store";
 import type { Logger } from "@patina/telemetry";
 import { CheckpointAlarm } from "./alarm.js";
@@ -15,7 +15,7 @@ export interface CheckpointServiceOptions {
   readonly schedule: string | undefined;
   readonly store: SqliteStore;
   readonly runtime: AgentRuntime;
-  readonly maintenance: Maintenance;
+  readonly databasePath: string;
   readonly nodeDir: string;
   readonly nodeId: string;
   readonly version: string;
@@ -28,11 +28,14 @@ export class CheckpointService {
   readonly generations: GenerationWatch;
   /** Checkpoints that could not be taken since the start. */
   failures = 0;
+  readonly #copier: Copier;
   readonly #alarm: CheckpointAlarm | undefined;
 
   constructor(options: CheckpointServiceOptions) {
-    const { objects, schedule, store, runtime, maintenance, nodeId, log } = options;
-    const taking = new Taking({ ...options, heartbeatMs: DEFAULT_SCHEDULE.heartbeatMs });
+    const { objects, schedule, store, runtime, nodeId, log } = options;
+    this.#copier = new Copier(options.databasePath);
+    const copier = this.#copier;
+    const taking = new Taking({ ...options, copier, heartbeatMs: DEFAULT_SCHEDULE.heartbeatMs });
     const onTaken = async (manifest: Manifest): Promise<void> => {
       await note(runtime, store, manifest);
       log.info({ checkpoint: manifest.id, bytes: manifest.content.bytes }, "a checkpoint was taken");
@@ -40,7 +43,7 @@ export class CheckpointService {
     const others = (): string[] => {
       return runtime.members().flatMap(({ nodeId: node, state }) => (state === "alive" ? [node] : []));
     };
-    this.checkpoints = new Checkpoints({ objects, cluster: store.cluster.name, taking, maintenance, onTaken });
+    this.checkpoints = new Checkpoints({ objects, cluster: store.cluster.name, taking, copier, onTaken });
     this.generations = new GenerationWatch({
       objects,
       cluster: store.cluster,
@@ -68,6 +71,7 @@ export class CheckpointService {
   async close(): Promise<void> {
     this.generations.close();
     await this.#alarm?.close();
+    await this.#copier.close();
   }
 }
 

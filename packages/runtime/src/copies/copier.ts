@@ -1,4 +1,5 @@
 /** The thread of an agent that makes copies of its database: images, deltas, and the packing of both. One thing at a time. */
+import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { AppError } from "@patina/base";
@@ -75,10 +76,15 @@ export class Copier {
 async function flushing(path: string, isDone: () => boolean): Promise<void> {
   while (!isDone()) {
     await new Promise((resolve) => setTimeout(resolve, FLUSH_EVERY_MS));
-    const file = await open(path, "r+").catch((thrown: NodeJS.ErrnoException) => {
-      if (thrown.code === "ENOENT") return undefined; // It is not there yet, or not any more.
-      throw thrown;
-    });
-    await file?.datasync().finally(() => file.close());
+    if (existsSync(path)) await flush(path);
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
   }
 }

@@ -81,7 +81,7 @@ export class CheckpointAlarm {
     const { self, others, store, objects, taking, onTaken } = this.#options;
     const due = await this.#due();
     if (due === undefined) return;
-    const turn = turnOf(self, [self, ...others()], store.cluster.name, due);
+    const turn = turnOf(self, [self, ...others()], store.cluster.name, { work: due.level, period: due.period });
     if (turn > TURNS_MAX) return;
     await this.#wait(turn * this.#config.turnMs);
     const still = await this.#due();
@@ -98,7 +98,7 @@ export class CheckpointAlarm {
   async #isMine(due: Due): Promise<boolean> {
     const { store, objects, self } = this.#options;
     const { name, generation } = store.cluster;
-    return due.level === "d0" || claimPeriod(objects, name, { ...due, generation, by: self, ttlMs: CLAIM_TTL_MS });
+    return due.level === "d0" || claimPeriod(objects, name, { work: due.level, period: due.period, generation, by: self, ttlMs: CLAIM_TTL_MS });
   }
 
   async #due(): Promise<Due | undefined> {

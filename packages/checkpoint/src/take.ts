@@ -34,7 +34,13 @@ export async function takeCheckpoint(take: TakeCheckpoint): Promise<Manifest> {
   const manifest = buildManifest(cluster, facts, content);
   await refuseLate(objects, beganMs);
   onProgress({ phase: "publish", done: content.bytes, total: content.bytes });
-  await publish(objects, manifestKey(cluster, manifest.id), manifestBytes(manifest));
+  const key = manifestKey(cluster, manifest.id);
+  await publish(objects, key, manifestBytes(manifest));
+  // A machine may stand still between a look at the clock and the next request, for hours when it is a suspended one.
+  await refuseLate(objects, beganMs).catch(async (late: unknown) => {
+    await objects.delete(key);
+    throw late;
+  });
   onProgress({ phase: "done", done: content.bytes, total: content.bytes });
   return manifest;
 }

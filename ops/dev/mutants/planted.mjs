@@ -2,6 +2,7 @@
  * Bugs that a store could have, each a precise replacement in one file and the test that must fail with it. A test that
  * cannot fail proves nothing: this list shows that ours can. The text to replace must be there exactly once.
  */
+import { PLANTED_CHECKPOINTS } from "./planted-checkpoints.mjs";
 import { PLANTED_IN_CLUSTERS } from "./planted-in-clusters.mjs";
 import { PLANTED_ROUTER } from "./planted-router.mjs";
 
@@ -13,6 +14,7 @@ const SCHEMAS = `${STORE}/schema/schema-replication.test.ts`;
 
 export const PLANTED = [
   ...PLANTED_ROUTER,
+  ...PLANTED_CHECKPOINTS,
   {
     name: "memory adopts a holding although the commit failed",
     file: `${STORE}/database/transactions.ts`,

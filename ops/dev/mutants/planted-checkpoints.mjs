@@ -7,6 +7,7 @@ const SCHEDULE = `${CHECKPOINT}/schedule/schedule.test.ts`;
 const RESTORE = `${CHECKPOINT}/restore.test.ts`;
 const SEALING = `${CHECKPOINT}/sealing/sealing.test.ts`;
 const TAKING = `${CHECKPOINT}/checkpoint.test.ts`;
+const FENCE = `${STORE}/log/closed-origins.test.ts`;
 const DELTA = `${STORE}/proof/delta.test.ts`;
 
 export const PLANTED_CHECKPOINTS = [
@@ -23,6 +24,20 @@ export const PLANTED_CHECKPOINTS = [
     from: "empty.isEmpty ? undefined : { origin, versions: empty }",
     to: "undefined",
     test: DELTA,
+  },
+  {
+    name: "the fence lets an old origin's later versions in",
+    file: `${STORE}/log/closed-origins.ts`,
+    from: "return version > head ?",
+    to: "return version > head * 1000 ?",
+    test: FENCE,
+  },
+  {
+    name: "the fence has no floor",
+    file: `${STORE}/log/closed-origins.ts`,
+    from: "return hlc > this.floor ? undefined",
+    to: "return hlc > 0n ? undefined",
+    test: FENCE,
   },
   {
     name: "a claim never grows old",
@@ -55,8 +70,8 @@ export const PLANTED_CHECKPOINTS = [
   {
     name: "retention breaks a chain",
     file: `${CHECKPOINT}/retention/retention.ts`,
-    from: "whyById.set(parent, `${id} is applied after it`);",
-    to: "if (id === '') whyById.set(parent, 'never');",
+    from: 'whyById.set(parent, "a kept one is applied after it");',
+    to: "if (id === '') break;",
     test: RETENTION,
   },
   {
@@ -95,17 +110,17 @@ export const PLANTED_CHECKPOINTS = [
     test: COLLECTION,
   },
   {
-    name: "a sweep deletes what was put anew under a marked name",
+    name: "what was put anew under a marked name is never marked again",
     file: `${CHECKPOINT}/collection/mark.ts`,
     from: "waiting.some((list) => list.objects.has(key) && modifiedAtMs <= list.markedAtMs);",
     to: "waiting.some((list) => list.objects.has(key) && modifiedAtMs > 0);",
     test: COLLECTION,
   },
   {
-    name: "what was uploaded a moment ago is marked",
-    file: `${CHECKPOINT}/collection/grace.ts`,
-    from: "export const UPLOAD_MS_MAX = GRACE_MS / 2;",
-    to: "export const UPLOAD_MS_MAX = GRACE_MS * 2;",
+    name: "a sweep that was frozen goes on",
+    file: `${CHECKPOINT}/collection/sweep.ts`,
+    from: "(await objects.now()) - beganMs > SWEEP_MS_MAX",
+    to: "(await objects.now()) - beganMs > SWEEP_MS_MAX * 1000",
     test: COLLECTION,
   },
   {

@@ -167,7 +167,9 @@ describe("a taker of what is being collected", () => {
         if (markAt === 0) await world.prune();
         const at = async (n: number): Promise<void> => {
           if (n === markAt) await world.prune();
-          if (n === sweepAt) ((world.nowMs += GRACE_MS), await world.prune());
+          if (n !== sweepAt) return;
+          world.nowMs += GRACE_MS;
+          await world.prune();
         };
         const taken = await world.take(1, world.seenBy(at)).catch((thrown: unknown) => thrown);
         if (taken instanceof Error) expect(taken).toMatchObject({ code: "object-store-timeout" });
@@ -188,7 +190,9 @@ describe("a taker of what is being collected", () => {
         const { world } = await World.withOld();
         let taken = 0;
         const take = async (n: number): Promise<void> => {
-          if (n === at && taken++ === 0) ((world.nowMs += 1), await world.take(1));
+          if (n !== at || taken++ > 0) return;
+          world.nowMs += 1;
+          await world.take(1);
         };
         await world.prune(phase === "mark" ? world.seenBy(take) : world.bucket);
         world.nowMs += GRACE_MS;
@@ -214,7 +218,10 @@ test("a run that is killed at any request leaves whole checkpoints, and nothing 
       const kill = (n: number): void => {
         if (n >= at) throw ((isReached = true), new Error("killed"));
       };
-      if (phase === "sweep") (await world.prune(), (world.nowMs += GRACE_MS));
+      if (phase === "sweep") {
+        await world.prune();
+        world.nowMs += GRACE_MS;
+      }
       await world.prune(world.seenBy(kill)).catch((thrown: unknown) => thrown);
       if (!isReached) break;
       await world.expectWhole();

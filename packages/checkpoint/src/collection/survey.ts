@@ -29,7 +29,9 @@ export async function survey(objects: ObjectStore, cluster: string): Promise<Sur
     await readProofs(objects, cluster),
   ];
   const opened = await latestGeneration(objects, cluster);
-  if (opened?.manifestId != null) pinned.set(opened.manifestId, `generation ${opened.generation} began with it`);
+  if (opened !== undefined && opened.manifestId !== null) {
+    pinned.set(opened.manifestId, `generation ${opened.generation} began with it`);
+  }
   const held: HeldCheckpoint[] = [];
   const chunks = new Map<string, readonly string[]>();
   await forEachBounded(await listCheckpoints(objects, cluster), READS_AT_ONCE, async ({ id, ...parts }) => {

@@ -116,8 +116,11 @@ function keepFirstOf(
 function keepChains(held: readonly HeldCheckpoint[], whyById: Map<string, string>): void {
   const byId = new Map(held.map((it) => [it.id, it]));
   for (const id of [...whyById.keys()]) {
-    for (let parent = byId.get(id)?.parent; parent != null && !whyById.has(parent); parent = byId.get(parent)?.parent)
-      whyById.set(parent, `${id} is applied after it`);
+    let parent = byId.get(id)?.parent ?? undefined;
+    while (parent !== undefined && !whyById.has(parent)) {
+      whyById.set(parent, "a kept one is applied after it");
+      parent = byId.get(parent)?.parent ?? undefined;
+    }
   }
 }
 

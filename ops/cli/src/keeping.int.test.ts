@@ -1,5 +1,5 @@
 /** Keeping checkpoints on real processes: drilled by themselves, pruned, and what a lost bucket looks like. */
-import { existsSync, readdirSync, renameSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { must } from "@patina/base";
@@ -20,6 +20,23 @@ async function patina<T>(status: number, ...args: string[]): Promise<T> {
   const ran = await running.patina(...args, "-o", "json");
   expect(`${ran.status} ${ran.stderr}`).toMatch(new RegExp(`^${status} `));
   return JSON.parse(ran.stdout) as T;
+}
+
+interface Taken {
+  readonly id: string;
+  readonly content: { readonly chunks: readonly { readonly id: string }[] };
+}
+
+/** The agent that is asked may be taking one unasked just then, and says so. */
+async function created(): Promise<Taken> {
+  let taken: Taken | undefined;
+  await until("a base is taken", async () => {
+    const { status, stdout, stderr } = await running.patina("checkpoint", "create", "--region", "iad", "-o", "json");
+    if (status !== 0) expect(stderr).toContain("too-many");
+    else [taken] = JSON.parse(stdout) as Taken[];
+    return status === 0;
+  });
+  return must(taken, "a checkpoint");
 }
 
 interface Info {
@@ -70,6 +87,20 @@ test("a drill compares with live rows, and the metrics say how the cluster stand
   expect(text).toMatch(/^patina_checkpoint_failures_total\{work="take"\} 0$/m);
 });
 
+test("a drill of a damaged checkpoint fails, and records nothing", { timeout: 60_000 }, async () => {
+  const taken = await created();
+  const { id, content } = taken;
+  const chunk = String(content.chunks[0]?.id);
+  const store = join(fileURLToPath(String(running.fleet.layout.fleet.checkpoints)), "v1/iad");
+  const path = join(store, "img", chunk.slice(0, 2), chunk);
+  const whole = readFileSync(path);
+  writeFileSync(path, whole.subarray(1));
+  const failed = await running.patina("checkpoint", "drill", id, "--region", "iad");
+  expect(failed).toMatchObject({ status: 7, stderr: expect.stringContaining("checkpoint-damaged") as string });
+  expect(existsSync(join(store, "v", id))).toBe(false);
+  writeFileSync(path, whole);
+});
+
 test("prune says what stays and why, and does nothing unless told to", { timeout: 60_000 }, async () => {
   const [report] = await patina<{ isDryRun: boolean; keep: unknown[]; go: unknown[] }[]>(
     0,
@@ -101,7 +132,7 @@ test("a lost bucket is noticed, nothing more is deleted, and a new one is filled
   expect(verified.findings.map(({ problem }) => problem)).toContain("missing");
   const refused = await running.patina("checkpoint", "prune", "--yes", "--region", "iad");
   expect(refused).toMatchObject({ status: 7, stderr: expect.stringContaining("retention-refused") as string });
-  await patina(0, "checkpoint", "create", "--region", "iad");
+  await created();
   await patina(0, "checkpoint", "drill", "--region", "iad");
   await until("all is known to be there", async () => (await info()).lost.length === 0, 30_000);
   expect((await running.patina("checkpoint", "verify", "--quick", "--region", "iad")).status).toBe(0);

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AppError } from "@patina/base";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { listCheckpoints, readChain } from "../catalog.js";
 import { chunkPrefix, claimPrefix, manifestKey, pinPrefix, trashPrefix } from "../keys.js";
 import type { Manifest } from "../manifest.js";
@@ -252,17 +252,20 @@ test("a sweep that was frozen for long gives up", async () => {
 });
 
 describe("a restore under way", () => {
-  test("keeps its checkpoint", async () => {
+  test("keeps its checkpoint for as long as it takes", async () => {
     const { world, old } = await World.withOld();
     await world.prune();
     world.nowMs += GRACE_MS - PIN_FOR_MS - 1;
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     await whilePinned(world.bucket, "iad", old.id, async () => {
-      world.nowMs += PIN_FOR_MS;
-      await world.prune();
-      world.nowMs += 1;
+      world.nowMs += PIN_FOR_MS + 1; // The sweep is due, and the first pin is over.
+      await vi.advanceTimersByTimeAsync(PIN_FOR_MS / 3);
+      expect((await world.prune()).swept.manifests).toBe(3);
       await world.expectWhole();
       expect(await world.bucket.head(manifestKey("iad", old.id))).toBeDefined();
     });
+    vi.useRealTimers();
+    expect((await world.prune()).swept.manifests).toBe(1);
     expect(await world.bucket.list(pinPrefix("iad"))).toEqual([]);
   });
 

@@ -94,28 +94,28 @@ class World {
     world.nowMs += HOUR;
     return { world, old };
   }
+}
 
-  async expectWhole(): Promise<void> {
-    for (const { id } of await listCheckpoints(this.bucket, "iad")) {
-      expect((await verifyCheckpoint(this.bucket, "iad", id, { data: true })).findings, id).toEqual([]);
-    }
+async function expectWhole(world: World): Promise<void> {
+  for (const { id } of await listCheckpoints(world.bucket, "iad")) {
+    expect((await verifyCheckpoint(world.bucket, "iad", id, { data: true })).findings, id).toEqual([]);
   }
+}
 
-  /** Rounds a day apart. */
-  async expectCleanAfter(rounds: number): Promise<void> {
-    for (let round = 0; round < rounds; round++) {
-      this.nowMs += DAY;
-      await this.prune();
-      await this.expectWhole();
-    }
-    const chunks = new Set<string>();
-    for (const { id } of await listCheckpoints(this.bucket, "iad")) {
-      for (const { id: name, copy } of (await this.manifest(id)).content.chunks)
-        chunks.add(copy === undefined ? name : `${name}.${copy}`);
-    }
-    const there = (await this.bucket.list(chunkPrefix("iad"))).map(({ key }) => key.split("/").at(-1));
-    expect(new Set(there)).toEqual(chunks);
+/** Rounds a day apart. */
+async function expectCleanAfter(world: World, rounds: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    world.nowMs += DAY;
+    await world.prune();
+    await expectWhole(world);
   }
+  const chunks = new Set<string>();
+  for (const { id } of await listCheckpoints(world.bucket, "iad")) {
+    for (const { id: name, copy } of (await world.manifest(id)).content.chunks)
+      chunks.add(copy === undefined ? name : `${name}.${copy}`);
+  }
+  const there = (await world.bucket.list(chunkPrefix("iad"))).map(({ key }) => key.split("/").at(-1));
+  expect(new Set(there)).toEqual(chunks);
 }
 
 test("what retention lets go is deleted a day after it was marked, and not before", async () => {
@@ -129,7 +129,7 @@ test("what retention lets go is deleted a day after it was marked, and not befor
   world.nowMs += 1;
   expect((await world.prune()).swept).toMatchObject({ manifests: 4, objects: 8 });
   expect(await world.bucket.head(manifestKey("iad", old.id))).toBeUndefined();
-  await world.expectCleanAfter(2);
+  await expectCleanAfter(world, 2);
 });
 
 test("nothing is deleted over an objection, and what a person forced stays decided", async () => {
@@ -173,8 +173,8 @@ describe("a taker of what is being collected", () => {
         };
         const taken = await world.take(1, world.seenBy(at)).catch((thrown: unknown) => thrown);
         if (taken instanceof Error) expect(taken).toMatchObject({ code: "object-store-timeout" });
-        await world.expectWhole();
-        await world.expectCleanAfter(3);
+        await expectWhole(world);
+        await expectCleanAfter(world, 3);
       }
     }
   }, 60_000);
@@ -197,8 +197,8 @@ describe("a taker of what is being collected", () => {
         await world.prune(phase === "mark" ? world.seenBy(take) : world.bucket);
         world.nowMs += GRACE_MS;
         await world.prune(phase === "sweep" ? world.seenBy(take) : world.bucket);
-        await world.expectWhole();
-        await world.expectCleanAfter(3);
+        await expectWhole(world);
+        await expectCleanAfter(world, 3);
       }
     }
   }, 60_000);
@@ -224,8 +224,8 @@ test("a run that is killed at any request leaves whole checkpoints, and nothing 
       }
       await world.prune(world.seenBy(kill)).catch((thrown: unknown) => thrown);
       if (!isReached) break;
-      await world.expectWhole();
-      await world.expectCleanAfter(2);
+      await expectWhole(world);
+      await expectCleanAfter(world, 2);
     }
   }
 }, 60_000);
@@ -239,7 +239,7 @@ test("a taker that is killed at any request leaves nothing for long", async () =
     await world.take(50, world.seenBy(kill)).catch((thrown: unknown) => thrown);
     world.nowMs += DAY;
     await world.prune();
-    await world.expectCleanAfter(2);
+    await expectCleanAfter(world, 2);
   }
 });
 
@@ -261,7 +261,7 @@ describe("a restore under way", () => {
       world.nowMs += PIN_FOR_MS + 1; // The sweep is due, and the first pin is over.
       await vi.advanceTimersByTimeAsync(PIN_FOR_MS / 3);
       expect((await world.prune()).swept.manifests).toBe(3);
-      await world.expectWhole();
+      await expectWhole(world);
       expect(await world.bucket.head(manifestKey("iad", old.id))).toBeDefined();
     });
     vi.useRealTimers();

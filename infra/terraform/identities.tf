@@ -1,5 +1,6 @@
 # Two identities. An agent writes and reads and deletes nothing, so that whoever takes over an agent cannot take the
-# checkpoints away; only the pruner deletes, and it writes nothing.
+# checkpoints away; only the pruner deletes, and it writes
+# nothing but lists of what it will delete.
 resource "aws_iam_policy" "writer" {
   name_prefix = "patina-checkpoint-writer-"
   policy      = data.aws_iam_policy_document.writer.json
@@ -34,6 +35,12 @@ data "aws_iam_policy_document" "pruner" {
     sid       = "ReadAndDelete"
     actions   = ["s3:GetObject", "s3:DeleteObject"]
     resources = ["${aws_s3_bucket.checkpoints.arn}/${var.prefix}/*"]
+  }
+
+  statement {
+    sid       = "Mark"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.checkpoints.arn}/${var.prefix}/v1/*/trash/*"]
   }
 }
 

@@ -3,7 +3,8 @@
 set -euo pipefail
 
 packages=(python3 make g++ sqlite3 curl jq strace fiu-utils iproute2 nftables faketime bind9-dnsutils
-  ceph-mon ceph-osd radosgw) # a real S3, 130 MB
+  ceph-mon ceph-osd radosgw # a real S3, 130 MB
+  prometheus)               # promtool
 
 missing=()
 for package in "${packages[@]}"; do

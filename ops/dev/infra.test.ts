@@ -22,6 +22,23 @@ const units = filesIn("infra/systemd", ".service");
 const compose = read("infra/compose/compose.yaml");
 const dockerfile = read("infra/images/Dockerfile");
 
+describe("alerts", () => {
+  const alerts = "infra/observability/alerts.yaml";
+
+  test("every metric in a rule is one that agents have", () => {
+    const expressions = [...read(alerts).matchAll(/expr: (.+)/g)].map(([, expression]) => String(expression));
+    const named = expressions.flatMap((expression) => expression.match(/patina_\w+/g) ?? []);
+    expect(named.length).toBeGreaterThanOrEqual(expressions.length);
+    expect(named.filter((name) => !read("packages/telemetry/src/metrics.ts").includes(`"${name}"`))).toEqual([]);
+  });
+
+  test.skipIf(spawnSync("promtool", ["--version"]).error !== undefined)("Prometheus takes them", () => {
+    const { status, stderr } = spawnSync("promtool", ["check", "rules", join(root, alerts)], { encoding: "utf8" });
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+  });
+});
+
 describe("configuration", () => {
   test("every key of an example has a comment above it", () => {
     for (const path of examples) {

@@ -113,10 +113,12 @@ describe("the bucket", () => {
 });
 
 describe("identities", () => {
-  test("an agent deletes nothing, and the pruner writes nothing", () => {
+  test("an agent deletes nothing, and the pruner writes nothing but trash lists", () => {
     expect(actionsOf("writer").filter((action) => /Delete|\*/.test(action))).toEqual([]);
     expect(actionsOf("writer")).toEqual(expect.arrayContaining(["s3:GetObject", "s3:ListBucket", "s3:PutObject"]));
-    expect(actionsOf("pruner")).toEqual(["s3:DeleteObject", "s3:GetObject", "s3:ListBucket"]);
+    expect(actionsOf("pruner")).toEqual(["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]);
+    const writing = policy("pruner").statement.filter(({ actions }) => actions.includes("s3:PutObject"));
+    expect(writing.map(({ resources }) => resources)).toEqual([[expect.stringMatching(/\/v1\/\*\/trash\/\*$/)]]);
   });
 
   test("both reach the prefix only", () => {
@@ -124,7 +126,7 @@ describe("identities", () => {
       (name) => policy(name).statement,
     )) {
       if (actions.some((action) => action.endsWith("Object"))) {
-        for (const each of resources) expect(each).toMatch(/\/\$\{var\.prefix\}\/\*$/);
+        for (const each of resources) expect(each).toMatch(/\/\$\{var\.prefix\}\/(v1\/\*\/trash\/)?\*$/);
       }
       if (actions.includes("s3:ListBucket"))
         expect(condition?.[0]?.values).toEqual([expect.stringMatching(/^\$\{var\.prefix\}\/\*$/)]);

@@ -42,6 +42,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "data-dir-not-empty": EXIT.conflict,
   "port-in-use": EXIT.conflict,
   "checkpoint-damaged": EXIT.findings,
+  "retention-refused": EXIT.findings,
   divergence: EXIT.findings,
   // An object store's faults have a status each: a script may wait out one and must wake somebody for another.
   "object-store-no-credentials": 20,

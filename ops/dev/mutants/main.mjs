@@ -14,7 +14,7 @@ import { PLANTED } from "./planted.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 /** What the tests of the list need of the house. */
-const PACKAGES = ["base", "store", "gossip", "membership", "agent", "sim", "router", "summary"];
+const PACKAGES = ["base", "store", "gossip", "membership", "agent", "sim", "router", "summary", "checkpoint"];
 const SCENARIOS = "ops/scenarios";
 const DEADLINE_MS = 300_000;
 

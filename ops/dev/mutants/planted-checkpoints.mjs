@@ -1,34 +1,175 @@
-/** Bugs in how checkpoints are sealed. What lies between us and S3 has its faults in a test of its own. */
-const SEALING = "packages/checkpoint/src/sealing";
-const TEST = `${SEALING}/sealing.test.ts`;
+/** Bugs that checkpoints could have, like those of the store beside this file. */
+const CHECKPOINT = "packages/checkpoint/src";
+const STORE = "packages/store/src";
+const RETENTION = `${CHECKPOINT}/retention/retention.test.ts`;
+const COLLECTION = `${CHECKPOINT}/collection/collection.test.ts`;
+const SCHEDULE = `${CHECKPOINT}/schedule/schedule.test.ts`;
+const RESTORE = `${CHECKPOINT}/restore.test.ts`;
+const SEALING = `${CHECKPOINT}/sealing/sealing.test.ts`;
+const TAKING = `${CHECKPOINT}/checkpoint.test.ts`;
+const FENCE = `${STORE}/log/closed-origins.test.ts`;
+const DELTA = `${STORE}/proof/delta.test.ts`;
 
 export const PLANTED_CHECKPOINTS = [
   {
+    name: "a delta is taken since a state that is ahead",
+    file: `${STORE}/database/delta.ts`,
+    from: '.subtract(heldVersions(origins.holding(origin))).isEmpty) return "behind";',
+    to: ".subtract(heldVersions(origins.holding(origin))).isEmpty) return undefined;",
+    test: DELTA,
+  },
+  {
+    name: "a delta forgets the versions of which nothing is left",
+    file: `${STORE}/database/delta.ts`,
+    from: "empty.isEmpty ? undefined : { origin, versions: empty }",
+    to: "undefined",
+    test: DELTA,
+  },
+  {
+    name: "the fence lets an old origin's later versions in",
+    file: `${STORE}/log/closed-origins.ts`,
+    from: "return version > head ?",
+    to: "return version > head * 1000 ?",
+    test: FENCE,
+  },
+  {
+    name: "the fence has no floor",
+    file: `${STORE}/log/closed-origins.ts`,
+    from: "return hlc > this.floor ? undefined",
+    to: "return hlc > 0n ? undefined",
+    test: FENCE,
+  },
+  {
+    name: "a claim never grows old",
+    file: `${CHECKPOINT}/schedule/claim.ts`,
+    from: "if ((await objects.now()) - found.modifiedAtMs <= claim.ttlMs) return false;",
+    to: "if (found.bytes > 0) return false;",
+    test: SCHEDULE,
+  },
+  {
+    name: "retention grows old while nothing can be taken",
+    file: `${CHECKPOINT}/retention/retention.ts`,
+    from: "const asOfMs = Math.max(0, ...newestFirst.map((it) => it.takenAtMs).filter((at) => at <= facts.nowMs));",
+    to: "const asOfMs = facts.nowMs;",
+    test: RETENTION,
+  },
+  {
+    name: "retention counts bases that nobody restored",
+    file: `${CHECKPOINT}/retention/retention.ts`,
+    from: "const verified = bases.filter(({ id }) => verifiedIds.has(id));",
+    to: "const verified = bases.filter(({ id }) => verifiedIds.has(id) || id !== '');",
+    test: RETENTION,
+  },
+  {
+    name: "retention orders by time and not by generation",
+    file: `${CHECKPOINT}/retention/retention.ts`,
+    from: "return a.generation - b.generation || a.takenAtMs",
+    to: "return a.takenAtMs",
+    test: RETENTION,
+  },
+  {
+    name: "retention breaks a chain",
+    file: `${CHECKPOINT}/retention/retention.ts`,
+    from: 'whyById.set(parent, "a kept one is applied after it");',
+    to: "if (id === '') break;",
+    test: RETENTION,
+  },
+  {
+    name: "two verified bases are enough",
+    file: `${CHECKPOINT}/retention/retention.ts`,
+    from: "if (verified.length >= policy.verifiedMin) return;",
+    to: "if (verified.length >= policy.verifiedMin - 1) return;",
+    test: RETENTION,
+  },
+  {
+    name: "a vanished directory is no objection",
+    file: `${CHECKPOINT}/retention/objections.ts`,
+    from: ".filter((id) => !present.has(id) && isOfItsTime(id, asOfMs, policy))",
+    to: ".filter((id) => present.has(id) && !isOfItsTime(id, asOfMs, policy))",
+    test: RETENTION,
+  },
+  {
+    name: "a taker counts on what is being collected",
+    file: `${CHECKPOINT}/upload.ts`,
+    from: "if (!condemned.has(key)) return { key, copy };",
+    to: "if (!condemned.has('')) return { key, copy };",
+    test: COLLECTION,
+  },
+  {
+    name: "an upload may take as long as it likes",
+    file: `${CHECKPOINT}/take.ts`,
+    from: "if (tookMs >= 0 && tookMs < UPLOAD_MS_MAX) return;",
+    to: "if (tookMs >= 0) return;",
+    test: COLLECTION,
+  },
+  {
+    name: "a sweep believes the mark",
+    file: `${CHECKPOINT}/collection/sweep.ts`,
+    from: ".filter(({ key }) => !needed.has(key));",
+    to: ".filter(({ key }) => key !== '' || !needed.has(key));",
+    test: COLLECTION,
+  },
+  {
+    name: "what was put anew under a marked name is never marked again",
+    file: `${CHECKPOINT}/collection/mark.ts`,
+    from: "waiting.some((list) => list.objects.has(key) && modifiedAtMs <= list.markedAtMs);",
+    to: "waiting.some((list) => list.objects.has(key) && modifiedAtMs > 0);",
+    test: COLLECTION,
+  },
+  {
+    name: "a sweep that was frozen goes on",
+    file: `${CHECKPOINT}/collection/sweep.ts`,
+    from: "(await objects.now()) - beganMs > SWEEP_MS_MAX",
+    to: "(await objects.now()) - beganMs > SWEEP_MS_MAX * 1000",
+    test: COLLECTION,
+  },
+  {
+    name: "a pin is not looked at",
+    file: `${CHECKPOINT}/retention/retention.ts`,
+    from: "for (const [id, why] of facts.pinned) keep(id, why);",
+    to: "",
+    test: COLLECTION,
+  },
+  {
     name: "a signature holds under any name",
-    file: `${SEALING}/seals.ts`,
+    file: `${CHECKPOINT}/sealing/seals.ts`,
     from: ".update(name).update(Buffer.alloc(1))",
     to: ".update(Buffer.alloc(1))",
-    test: TEST,
+    test: SEALING,
   },
   {
     name: "sealed bytes are believed whatever their tag",
-    file: `${SEALING}/seals.ts`,
+    file: `${CHECKPOINT}/sealing/seals.ts`,
     from: "return false; // The caller says of which object",
     to: "return true; // The caller says of which object",
-    test: TEST,
+    test: SEALING,
   },
   {
     name: "a store opens with another ring's names",
-    file: `${SEALING}/store-key.ts`,
+    file: `${CHECKPOINT}/sealing/store-key.ts`,
     from: "names: sha256Hex(ring.names)",
     to: 'names: ""',
-    test: TEST,
+    test: SEALING,
   },
   {
     name: "an encrypted store names content by its hash",
-    file: `${SEALING}/sealed-object-store.ts`,
+    file: `${CHECKPOINT}/sealing/sealed-object-store.ts`,
     from: 'if (mode === "signed") return this.#inner.contentName(sha256);',
     to: "if (mode !== undefined) return this.#inner.contentName(sha256);",
-    test: TEST,
+    test: SEALING,
+  },
+  {
+    name: "a restore goes on with an image that is altered already",
+    file: `${CHECKPOINT}/restore.ts`,
+    from: 'await writeFile(join(building, ALTERED), "");',
+    to: "",
+    test: RESTORE,
+  },
+  {
+    name: "a manifest is believed without its hash",
+    file: `${CHECKPOINT}/manifest.ts`,
+    from: "if (computed !== id) throw",
+    to: "if (computed === '') throw",
+    test: TAKING,
   },
 ];

@@ -16,6 +16,7 @@ const SCHEMAS = `${STORE}/schema/schema-replication.test.ts`;
 export const PLANTED = [
   ...PLANTED_ROUTER,
   ...PLANTED_TIERS,
+  ...PLANTED_CHECKPOINTS,
   {
     name: "memory adopts a holding although the commit failed",
     file: `${STORE}/database/transactions.ts`,

@@ -155,6 +155,8 @@ function addCheckpointRoutes(app: Hono, checkpoints: CheckpointsPort, generation
   app.post("/v1/checkpoints/:id/verify", async (c) => {
     return c.json(await checkpoints.verify(c.req.param("id"), c.req.query("data") !== "false"));
   });
+  app.post("/v1/checkpoints/:id/drill", async (c) => c.json(await checkpoints.drill(c.req.param("id")), 201));
+  app.get("/v1/checkpoint-notes", (c) => c.json({ notes: checkpoints.notes() }));
   app.get("/v1/checkpoints/:id/beyond", async (c) => c.json({ rows: await checkpoints.beyond(c.req.param("id")) }));
   app.post("/v1/generation/check", async (c) => c.json({ generation: await generations?.check() }));
 }

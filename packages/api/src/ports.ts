@@ -176,6 +176,10 @@ export interface CheckpointsPort {
   list(): Promise<unknown>;
   show(id: string): Promise<unknown>;
   verify(id: string, withData: boolean): Promise<{ readonly findings: readonly unknown[] }>;
+  /** Restores it aside, compares it with what was taken and with this agent's rows, and records that in the store. */
+  drill(id: string): Promise<unknown>;
+  /** What the members know of the checkpoints without asking the store. */
+  notes(): readonly { readonly level: string; readonly manifest: string; readonly atMs: number }[];
   /** By table, how many rows this agent has that the checkpoint does not have as they are. */
   beyond(id: string): Promise<Readonly<Record<string, number>>>;
 }

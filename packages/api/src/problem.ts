@@ -44,6 +44,7 @@ const STATUS: Record<ErrorCode, number> = {
   "checkpoint-damaged": 422,
   "checkpoint-conflict": 409,
   "checkpoint-forged": 422,
+  "retention-refused": 409,
   "sealing-mismatch": 500,
   "sealing-key-wrong": 500,
   "sealing-key-missing": 500,

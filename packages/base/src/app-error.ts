@@ -53,6 +53,7 @@ export type ErrorCode =
   | "checkpoint-damaged"
   | "checkpoint-conflict"
   | "checkpoint-forged"
+  | "retention-refused"
   | "sealing-mismatch"
   | "sealing-key-wrong"
   | "sealing-key-missing"

@@ -4,9 +4,9 @@ import { forEachBounded } from "./bounded.js";
 import { sha256Hex } from "./canonical-json.js";
 import { decodeChunk, hashFile } from "./chunking.js";
 import { damaged, damageError, missing } from "./damage.js";
-import { chunkKey, manifestKey } from "./keys.js";
+import { manifestKey } from "./keys.js";
 import { DEFAULT_LIMITS } from "./limits.js";
-import type { ChunkDescription, Manifest } from "./manifest.js";
+import { type ChunkDescription, chunkKeyOf, type Manifest } from "./manifest.js";
 import type { ObjectStore } from "./object-store.js";
 import { ignoreProgress, type OnProgress } from "./progress.js";
 
@@ -29,7 +29,7 @@ export async function fetchContent(
     const present = (await file.stat()).size;
     await forEachBounded(placed(content.chunks), DEFAULT_LIMITS.concurrency, async ({ chunk, position }) => {
       if (position + chunk.bytes > present || !(await isThere(file, chunk, position))) {
-        const key = chunkKey(cluster, objects.contentName(chunk.id));
+        const key = chunkKeyOf(objects, cluster, chunk);
         await writeAll(file, await fetchChunk(objects, key, chunk), position);
       }
       done += chunk.bytes;

@@ -1,4 +1,6 @@
 /** Checkpoints of a cluster in an object store: take, list, verify, restore, and the generations a restore opens. */
+export { whilePinned } from "./collection/pin.js";
+export { type Prune, prune, type PruneReport } from "./collection/prune.js";
 export { type CatalogEntry, listCheckpoints, readChain, readManifest } from "./catalog.js";
 export type { Finding } from "./damage.js";
 export type { Examination, Probe } from "./doctor/examination.js";
@@ -6,12 +8,14 @@ export { examineStore } from "./doctor/examine-store.js";
 export { fetchContent } from "./fetch-content.js";
 export { FileObjectStore } from "./file/file-object-store.js";
 export { type GenerationRecord, latestGeneration, type OpenGeneration, openGeneration } from "./generation.js";
-export { type Level, LEVELS, partsOfId } from "./keys.js";
+export { type Level, LEVELS, partsOfId, type Work } from "./keys.js";
 export { type CheckpointLimits, DEFAULT_LIMITS } from "./limits.js";
 export { type CheckpointFacts, type Manifest, manifestHoldings } from "./manifest.js";
 export { MemoryObjectStore } from "./memory/memory-object-store.js";
 export type { ObjectFacts, ObjectStore, StoredObject } from "./object-store.js";
 export { openCheckpointStore, openObjectStore } from "./open-object-store.js";
+export { type Proof, readProofs, recordProof } from "./proof/proof.js";
+export { RETENTION_POLICIES, type RetentionName } from "./retention/policy.js";
 export type { OnProgress, Progress } from "./progress.js";
 export {
   completeRestore,

@@ -7,11 +7,14 @@ import { AppError, type Holding, type Holdings, heldVersions, messageOf, type Or
 import { z } from "zod";
 import { canonicalBytes, canonicalJson, type Json, sha256Hex } from "./canonical-json.js";
 import { damaged, damageError } from "./damage.js";
-import { type Level, LEVELS, manifestIdFor, manifestKey } from "./keys.js";
+import { chunkKey, type Level, LEVELS, manifestIdFor, manifestKey } from "./keys.js";
 import { CHUNK_BYTES_MAX } from "./limits.js";
+import type { ObjectStore } from "./object-store.js";
 
 /** The newest `minReader` this code understands. */
-const READER = 1;
+const READER = 2;
+/** Objects of one content were told apart by a number from this one on. */
+const READER_OF_COPIES = 2;
 
 const count = z.number().int().nonnegative();
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -26,6 +29,8 @@ const chunk = z.object({
   /** Bytes as stored. */
   stored: count.max(CHUNK_BYTES_MAX + 1024),
   codec: z.enum(["brotli", "none"]),
+  /** Which object of this content; the first when left out. */
+  copy: count.positive().optional(),
 });
 
 const content = z
@@ -85,7 +90,7 @@ export interface CheckpointFacts {
 export function buildManifest(cluster: string, facts: CheckpointFacts, described: ContentDescription): Manifest {
   const content = {
     fmt: 1,
-    minReader: READER,
+    minReader: described.chunks.some(({ copy }) => copy !== undefined) ? READER_OF_COPIES : 1,
     cluster,
     generation: facts.generation,
     level: facts.level,
@@ -126,6 +131,15 @@ export function parseManifest(cluster: string, id: string, bytes: Uint8Array): M
   if (!parsed.success) throw damageError(damaged(key, "a manifest", z.prettifyError(parsed.error)));
   if (parsed.data.cluster !== cluster) throw damageError(damaged(key, `cluster ${cluster}`, parsed.data.cluster));
   return parsed.data;
+}
+
+/** Where a chunk of the manifest lies. */
+export function chunkKeyOf(
+  objects: Pick<ObjectStore, "contentName">,
+  cluster: string,
+  chunk: ChunkDescription,
+): string {
+  return chunkKey(cluster, objects.contentName(chunk.id), chunk.copy);
 }
 
 /** The holdings of the state that it restores, as gossip uses them. */

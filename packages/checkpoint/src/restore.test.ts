@@ -231,8 +231,9 @@ async function stateOf(directory: string): Promise<string> {
 /** The same store, noting what it is asked for, and out of reach for one key. */
 function failingAt(inner: ObjectStore, key: string | undefined, asked: string[]): ObjectStore {
   return new Proxy(inner, {
-    get: (target, name, receiver): unknown => {
-      if (name !== "get") return Reflect.get(target, name, receiver) as unknown;
+    get: (target, name): unknown => {
+      const own = Reflect.get(target, name, target) as unknown;
+      if (name !== "get") return typeof own === "function" ? (own.bind(target) as unknown) : own;
       return async (wanted: string) => {
         if (wanted === key) throw new AppError("object-store", `no answer for ${wanted}`);
         const found = await target.get(wanted);

@@ -12,6 +12,7 @@
 import { readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AppError, asAppError, messageOf, must } from "@patina/base";
+import { whilePinned } from "./collection/pin.js";
 import { exists, isErrno, makeDirectory, removeTree, syncPath, syncTree, unlessAbsent } from "./durable-file.js";
 import { fetchContent } from "./fetch-content.js";
 import { isManifestId } from "./keys.js";
@@ -57,7 +58,13 @@ export interface Restored {
   readonly quarantine: string | undefined;
 }
 
+/** The checkpoint is pinned meanwhile, so that collection leaves it alone. */
 export async function restoreDataDir(restore: RestoreDataDir): Promise<Restored> {
+  const { id, cluster } = must(restore.chain.at(-1), "a checkpoint to restore");
+  return whilePinned(restore.objects, cluster, id, () => restoreWhole(restore));
+}
+
+async function restoreWhole(restore: RestoreDataDir): Promise<Restored> {
   const { chain, replace, onProgress = ignoreProgress } = restore;
   const manifest = must(chain.at(-1), "a checkpoint to restore");
   const dataDir = resolve(restore.dataDir);

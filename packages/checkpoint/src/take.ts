@@ -4,6 +4,7 @@
  * once do no harm.
  */
 import { AppError } from "@patina/base";
+import { UPLOAD_MS_MAX } from "./collection/grace.js";
 import { manifestKey } from "./keys.js";
 import type { Pack } from "./chunking.js";
 import { checkLimits, type CheckpointLimits, DEFAULT_LIMITS } from "./limits.js";
@@ -31,12 +32,29 @@ export async function takeCheckpoint(take: TakeCheckpoint): Promise<Manifest> {
   const { objects, cluster, path, facts, onProgress = ignoreProgress } = take;
   const limits = { ...DEFAULT_LIMITS, ...take.limits };
   checkLimits(limits);
+  const beganMs = await objects.now();
   const content = await uploadContent({ objects, cluster, path, limits, pack: take.pack, onProgress });
   const manifest = buildManifest(cluster, facts, content);
+  await refuseLate(objects, beganMs);
   onProgress({ phase: "publish", done: content.bytes, total: content.bytes });
-  await publish(objects, manifestKey(cluster, manifest.id), manifestBytes(manifest));
+  const key = manifestKey(cluster, manifest.id);
+  await publish(objects, key, manifestBytes(manifest));
+  // A machine may stand still between a look at the clock and the next request, for hours when it is a suspended one.
+  await refuseLate(objects, beganMs).catch(async (late: unknown) => {
+    await objects.delete(key);
+    throw late;
+  });
   onProgress({ phase: "done", done: content.bytes, total: content.bytes });
   return manifest;
+}
+
+/** What was found in the store when this began may since have been marked, and soon be swept: then it starts over. */
+async function refuseLate(objects: ObjectStore, beganMs: number): Promise<void> {
+  const tookMs = (await objects.now()) - beganMs;
+  if (tookMs >= 0 && tookMs < UPLOAD_MS_MAX) return;
+  throw new AppError("object-store-timeout", `the upload took ${tookMs / 1000} s by the clock of ${objects.url}`, {
+    hint: `Take it again: what is there is found. An upload has ${UPLOAD_MS_MAX / 3_600_000} hours.`,
+  });
 }
 
 /** "exists" with the same bytes is this very manifest, after an acknowledgement that was lost. */

@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { AppError } from "@patina/base";
 import { forEachBounded } from "./bounded.js";
 import { decodeChunk, encodeChunk, type EncodedChunk, type Pack, type PlainChunk, readChunks } from "./chunking.js";
+import { condemnedObjects } from "./collection/trash.js";
 import { chunkKey } from "./keys.js";
 import type { CheckpointLimits } from "./limits.js";
 import type { ChunkDescription, ContentDescription } from "./manifest.js";
@@ -19,16 +20,21 @@ export interface Upload {
   readonly onProgress: OnProgress;
 }
 
-/** Resumable: what an interrupted upload left is found and not sent again. */
+/**
+ * Resumable: what an interrupted upload left is found and not sent again. What is being collected is not counted on: it goes
+ * into an object of another name, because under its own it may be deleted at any moment.
+ */
 export async function uploadContent(upload: Upload): Promise<ContentDescription> {
   const { objects, cluster, path, limits, onProgress } = upload;
   const total = (await stat(path)).size;
   const whole = createHash("sha256");
   const chunks: ChunkDescription[] = [];
+  const condemned = await condemnedObjects(objects, cluster);
+  const placeOf = (id: string): Place => placeFor(objects, cluster, id, condemned);
   let done = 0;
   await forEachBounded(readChunks(path, limits.chunkBytes, whole), limits.concurrency, async (plain) => {
     const encoded = await encodeChunk(plain.bytes, upload.pack);
-    chunks[plain.index] = await putChunk(objects, chunkKey(cluster, objects.contentName(plain.id)), plain, encoded);
+    chunks[plain.index] = await putChunk(objects, placeOf(plain.id), plain, encoded);
     done += plain.bytes.length;
     onProgress({ phase: "upload", done, total });
   });
@@ -40,6 +46,19 @@ export async function uploadContent(upload: Upload): Promise<ContentDescription>
   return { bytes: total, sha256: whole.digest("hex"), chunks };
 }
 
+interface Place {
+  readonly key: string;
+  readonly copy: number;
+}
+
+/** The first object of this content that is not being collected. */
+function placeFor(objects: ObjectStore, cluster: string, id: string, condemned: ReadonlySet<string>): Place {
+  for (let copy = 0; ; copy++) {
+    const key = chunkKey(cluster, objects.contentName(id), copy);
+    if (!condemned.has(key)) return { key, copy };
+  }
+}
+
 /**
  * An object that is there already is trusted by its size, which a cut-short write would get wrong; one of another
  * size may be of another compressor, so it is read and checked, and replaced when it is damaged: under its name only
@@ -47,11 +66,18 @@ export async function uploadContent(upload: Upload): Promise<ContentDescription>
  */
 async function putChunk(
   objects: ObjectStore,
-  key: string,
+  { key, copy }: Place,
   plain: PlainChunk,
   encoded: EncodedChunk,
 ): Promise<ChunkDescription> {
-  const described = { id: plain.id, bytes: plain.bytes.length, stored: encoded.stored.length, codec: encoded.codec };
+  const { stored, codec } = encoded;
+  const described = {
+    id: plain.id,
+    bytes: plain.bytes.length,
+    stored: stored.length,
+    codec,
+    ...(copy === 0 ? {} : { copy }),
+  };
   const present = await objects.head(key);
   if (present?.bytes === encoded.stored.length) return described;
   if (present !== undefined) {

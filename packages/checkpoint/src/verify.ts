@@ -6,9 +6,9 @@ import { forEachBounded } from "./bounded.js";
 import { readChain } from "./catalog.js";
 import { decodeChunk } from "./chunking.js";
 import { damaged, type Finding, findingOf, missing } from "./damage.js";
-import { chunkKey, manifestKey } from "./keys.js";
+import { manifestKey } from "./keys.js";
 import { DEFAULT_LIMITS } from "./limits.js";
-import type { ChunkDescription, Manifest } from "./manifest.js";
+import { type ChunkDescription, chunkKeyOf, type Manifest } from "./manifest.js";
 import type { ObjectStore } from "./object-store.js";
 import { ignoreProgress, type OnProgress } from "./progress.js";
 
@@ -37,12 +37,14 @@ export async function verifyCheckpoint(
 ): Promise<VerifyReport> {
   const chain = await chainOrFinding(objects, cluster, which);
   if ("problem" in chain) return { objects: 1, findings: [chain] };
-  const chunks = new Map(chain.flatMap(({ content }) => content.chunks.map((chunk) => [chunk.id, chunk])));
+  const chunks = new Map(
+    chain.flatMap(({ content }) => content.chunks.map((chunk) => [`${chunk.id}.${chunk.copy}`, chunk])),
+  );
   const total = [...chunks.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const findings: Finding[] = [];
   let done = 0;
   await forEachBounded(chunks.values(), concurrency, async (chunk) => {
-    const key = chunkKey(cluster, objects.contentName(chunk.id));
+    const key = chunkKeyOf(objects, cluster, chunk);
     const finding = data ? await checkData(objects, key, chunk) : await checkSize(objects, key, chunk);
     if (finding !== undefined) findings.push(finding);
     done += chunk.bytes;

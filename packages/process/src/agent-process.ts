@@ -221,6 +221,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   closing.push(() => lag.close());
   const service = startCheckpoints({ config, objects, store, runtime, dataDir, version, log, onFatal });
   closing.push(() => service?.close());
+  if (service !== undefined) metrics.watchCheckpoints(() => service.standing.look());
   return {
     config,
     log,
@@ -252,13 +253,15 @@ function startCheckpoints(parts: {
   readonly onFatal: AgentProcessOptions["onFatal"];
 }): CheckpointService | undefined {
   const { config, objects, dataDir, ...rest } = parts;
-  if (objects === undefined) return undefined;
-  const schedule = config.checkpoint?.schedule ?? "off";
+  if (objects === undefined || config.checkpoint === undefined) return undefined;
+  const { schedule, retention, store, key_file: keyFile } = config.checkpoint;
   const { path: nodeDir, databasePath, identity } = dataDir;
   const { nodeId } = identity;
   return new CheckpointService({
     ...rest,
     objects,
+    location: { store, keyFile },
+    retention: retention === "none" ? undefined : retention,
     schedule: schedule === "off" ? undefined : schedule,
     nodeDir,
     databasePath,

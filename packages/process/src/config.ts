@@ -1,4 +1,5 @@
 /** What an agent process is told: one schema for both tiers, with the default and the reason of each key. */
+import { RETENTION_POLICIES, type RetentionName } from "@patina/checkpoint";
 import { validate } from "node-cron";
 import { z } from "zod";
 
@@ -44,6 +45,8 @@ const checkpoint = z.strictObject({
     .string()
     .refine((text) => text === "off" || validate(text), "must be a cron expression, or `off`")
     .default("*/10 * * * * *"),
+  /** Which checkpoints are deleted again; `none` keeps all. Only where agents may delete. */
+  retention: z.enum(["none", ...Object.keys(RETENTION_POLICIES)] as ["none", ...RetentionName[]]).default("none"),
   /** Whether a node without data begins from the newest checkpoint, and not from an empty database. */
   bootstrap: z.boolean().default(true),
 });

@@ -15,6 +15,7 @@
  */
 export { type Bucket, type BucketRow, readBucket } from "./check/bucket.js";
 export type { Repaired } from "./check/repair.js";
+export { compareSample, type Sample } from "./check/sample.js";
 export { adoptImage, type AdoptImage } from "./adopt-image.js";
 export type { CheckpointNote, CheckpointNotes } from "./log/checkpoint-notes.js";
 export { DEFAULT_DELTA_LIMITS, type Delta, type DeltaLimits, readDelta, takeDelta } from "./database/delta.js";

@@ -32,6 +32,19 @@ export interface SecurityStatus {
   readonly areFilesGood: boolean;
 }
 
+/** How the cluster stands with its checkpoints, as this agent knows it. Seconds; infinite when there never was one. */
+export interface CheckpointStanding {
+  readonly ageSeconds: number;
+  /** How long changes have been waiting for a checkpoint that has them; 0 when there are none. */
+  readonly behindSeconds: number;
+  /** Since the newest verified base was taken. */
+  readonly verifiedAgeSeconds: number;
+  /** What this agent's last drill took, if it had one. */
+  readonly drillSeconds: number | undefined;
+  /** Since the start, by what could not be done. */
+  readonly failures: Readonly<Record<string, number>>;
+}
+
 export class AgentMetrics {
   readonly registry = new Registry();
   readonly #inputs = this.#counter("patina_inputs_total", "What the agent was told, by kind.", "kind");
@@ -56,6 +69,8 @@ export class AgentMetrics {
 
   readonly #membership: MetricsSources["membership"];
   #datagramBytes = 0;
+  /** Counters that are counted elsewhere. */
+  readonly #beforeText: (() => void)[] = [];
 
   constructor(sources: MetricsSources) {
     this.#membership = sources.membership;
@@ -94,7 +109,36 @@ export class AgentMetrics {
     const { sentBytes } = this.#membership(); // Counted in its own thread, which tells now and then.
     this.#sentBytes.inc({ transport: "udp" }, sentBytes - this.#datagramBytes);
     this.#datagramBytes = sentBytes;
+    for (const update of this.#beforeText) update();
     return this.registry.metrics();
+  }
+
+  /** Where checkpoints are kept. */
+  watchCheckpoints(look: () => CheckpointStanding): void {
+    const registers = [this.registry];
+    const read = (name: string, help: string, value: (standing: CheckpointStanding) => number | undefined): void => {
+      new Gauge({ name, help, registers, collect() { const now = value(look()); if (now !== undefined) this.set(now); } }); // prettier-ignore
+    };
+    read("patina_checkpoint_age_seconds", "Since the cluster's newest checkpoint.", (it) => it.ageSeconds);
+    read("patina_checkpoint_behind_seconds", "How long changes wait for one that has them.", (it) => it.behindSeconds);
+    read(
+      "patina_checkpoint_verified_age_seconds",
+      "Since the newest base that was restored.",
+      (it) => it.verifiedAgeSeconds,
+    );
+    read("patina_checkpoint_drill_seconds", "What this agent's last drill took.", (it) => it.drillSeconds);
+    const failures = this.#counter(
+      "patina_checkpoint_failures_total",
+      "What this agent could not do, by work.",
+      "work",
+    );
+    const counted: Record<string, number> = {};
+    this.#beforeText.push(() => {
+      for (const [work, times] of Object.entries(look().failures)) {
+        failures.inc({ work }, times - (counted[work] ?? 0));
+        counted[work] = times;
+      }
+    });
   }
 
   #onEvent(event: AgentEvent): void {

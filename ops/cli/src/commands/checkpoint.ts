@@ -1,35 +1,43 @@
-/** `patina checkpoint create|list|show|verify`. Taking one needs an agent; reading them needs only the object store. */
+/** `patina checkpoint create|list|show|verify`, and what is in the files beside this one. Taking one needs an agent; reading them needs only the object store. */
 import type { Command } from "commander";
 import pc from "picocolors";
 import { AppError } from "@patina/base";
-import { type CatalogEntry, listCheckpoints, type Manifest, readManifest, verifyCheckpoint } from "@patina/checkpoint";
+import {
+  type CatalogEntry,
+  type Finding,
+  listCheckpoints,
+  type Manifest,
+  readManifest,
+  verifyCheckpoint,
+  type VerifyReport,
+} from "@patina/checkpoint";
 import { systemNow } from "@patina/runtime";
 import { EXIT } from "../exit-status.js";
 import { checkpointStoreOf } from "../fleet/checkpoint-store.js";
-import { agentsOf, type Fleet } from "../fleet/fleet-file.js";
-import { anyIn, anyRouter } from "../fleet/reach.js";
-import { note, print, renderTable, seconds } from "../output.js";
+import type { Fleet } from "../fleet/fleet-file.js";
+import { note, type OutputFormat, print, renderTable, seconds } from "../output.js";
+import { agentOf, type ClusterFlags, clustersOf, notesOf, scoped } from "./checkpoint-clusters.js";
 import { addCheckpointDoctor } from "./checkpoint-doctor.js";
+import { addCheckpointDrill } from "./checkpoint-drill.js";
 import { addCheckpointKeys } from "./checkpoint-keys.js";
-import { type CommonOptions, fleetOf, withCommon } from "./options.js";
-
-interface ClusterFlags extends CommonOptions {
-  readonly region?: string;
-  readonly global?: boolean;
-}
+import { addCheckpointPrune } from "./checkpoint-prune.js";
+import { fleetOf } from "./options.js";
 
 export function addCheckpoint(program: Command): void {
   const checkpoint = program.command("checkpoint").description("checkpoints in object storage");
-  const scoped = (command: Command): Command =>
-    withCommon(command)
-      .option("--region <region>", "of this region (default: all of them)")
-      .option("--global", "of the global tier");
   scoped(checkpoint.command("create").description("take one now")).action(create);
   scoped(checkpoint.command("list").description("those there are")).action(list);
   scoped(checkpoint.command("show").description("one manifest").argument("<id>", "or `latest`")).action(show);
-  scoped(checkpoint.command("verify").description("read it back and check every byte").argument("<id>", "or `latest`"))
-    .option("--quick", "check that every object is there, without reading it")
+  scoped(
+    checkpoint
+      .command("verify")
+      .description("read it back and check every byte")
+      .argument("[id]", "or a time", "latest"),
+  )
+    .option("--quick", "check that every object is there, and what the members know of, without reading it")
     .action(verify);
+  addCheckpointDrill(checkpoint);
+  addCheckpointPrune(checkpoint);
   addCheckpointDoctor(checkpoint);
   addCheckpointKeys(checkpoint);
 }
@@ -38,7 +46,7 @@ async function create(options: ClusterFlags): Promise<void> {
   const fleet = fleetOf(options);
   const taken: Manifest[] = [];
   for (const cluster of clustersOf(fleet, options)) {
-    const client = cluster === "global" ? await anyRouter(fleet) : await anyIn(fleet, cluster);
+    const client = await agentOf(fleet, cluster);
     const began = systemNow().monotonicMs;
     taken.push(await client.request<Manifest>("/v1/checkpoints", { method: "POST", timeoutMs: 600_000 }));
     note(pc.dim(`${cluster}: ${seconds(systemNow().monotonicMs - began)}`));
@@ -78,9 +86,31 @@ async function show(id: string, options: ClusterFlags): Promise<void> {
 async function verify(id: string, options: ClusterFlags & { quick?: boolean }): Promise<void> {
   const fleet = fleetOf(options);
   const objects = await checkpointStoreOf(fleet);
+  for (const cluster of options.quick === true ? clustersOf(fleet, options) : []) {
+    const lost = await lostOf(fleet, cluster);
+    if (lost.length > 0) return printFindings(options.output, cluster, id, { objects: 0, findings: lost });
+  }
   const cluster = (await find(fleet, id, options)).cluster;
   const report = await verifyCheckpoint(objects, cluster, id, { data: options.quick !== true });
-  print(options.output, { cluster, ...report }, () => {
+  printFindings(options.output, cluster, id, report);
+}
+
+/** What the members know to be there, and the store does not list: it cannot be asked what it has lost. */
+async function lostOf(fleet: Fleet, cluster: string): Promise<Finding[]> {
+  const notes = (await notesOf(fleet, cluster)) ?? [];
+  const newest = notes
+    .filter(({ level }) => level !== "verified")
+    .toSorted((a, b) => a.atMs - b.atMs)
+    .at(-1);
+  const lasting = notes.filter((it) => it === newest || it.level === "verified" || it.level === "base");
+  const listed = new Set((await listCheckpoints(await checkpointStoreOf(fleet), cluster)).map(({ id }) => id));
+  return [...new Set(lasting.map(({ manifest }) => manifest))]
+    .filter((id) => !listed.has(id))
+    .map((object) => ({ object, problem: "missing", expected: "what the members know of", got: "nothing" }));
+}
+
+function printFindings(output: OutputFormat, cluster: string, id: string, report: VerifyReport): void {
+  print(output, { cluster, ...report }, () => {
     const { findings } = report;
     if (findings.length === 0)
       return `${cluster} ${report.chain?.at(-1)?.id ?? id}: ${pc.green("whole")}, ${report.objects} objects\n`;
@@ -105,13 +135,6 @@ async function find(fleet: Fleet, id: string, options: ClusterFlags): Promise<{ 
     }
   }
   throw unknown ?? new AppError("checkpoint-unknown", `there is no checkpoint ${id}`);
-}
-
-function clustersOf(fleet: Fleet, { region, global }: ClusterFlags): string[] {
-  if (global === true) return ["global"];
-  if (region === undefined) return Object.keys(fleet.regions);
-  agentsOf(fleet, region);
-  return [region];
 }
 
 function manifestRow({ cluster, id, tables, content, digest }: Manifest): unknown[] {

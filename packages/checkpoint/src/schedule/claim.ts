@@ -4,11 +4,12 @@
  * two takers at once do no harm.
  */
 import { canonicalBytes } from "../canonical-json.js";
-import { claimKey } from "../keys.js";
+import { claimKey, type Work } from "../keys.js";
 import type { ObjectStore } from "../object-store.js";
-import type { Due } from "./due.js";
 
-export interface Claim extends Due {
+export interface Claim {
+  readonly work: Work;
+  readonly period: number;
   readonly generation: number;
   /** The node. */
   readonly by: string;

@@ -59,7 +59,7 @@ test("members agree on the order, everybody has a turn, and the first differs fr
   const members = ["a", "b", "c", "d"];
   const first = new Set<string>();
   for (let period = 0; period < 40; period++) {
-    const turns = members.map((self) => turnOf(self, [...members].reverse(), "iad", { level: "d0", period }));
+    const turns = members.map((self) => turnOf(self, [...members].reverse(), "iad", { work: "d0", period }));
     expect(turns.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
     first.add(members[turns.indexOf(0)] ?? "");
   }
@@ -67,7 +67,7 @@ test("members agree on the order, everybody has a turn, and the first differs fr
 });
 
 describe("a claim", () => {
-  const claim = { level: "base", period: 3, generation: 1, ttlMs: 1000 } as const;
+  const claim = { work: "base", period: 3, generation: 1, ttlMs: 1000 } as const;
 
   test("is had by one of those who want it, and by the next once its owner must be dead", async () => {
     let nowMs = 1_000_000;

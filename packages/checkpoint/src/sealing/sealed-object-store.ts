@@ -20,7 +20,7 @@ export interface Sealing {
   readonly entropy: Entropy;
 }
 
-const CONTENT_NAMED = /\/[0-9a-f]{2}\/[0-9a-f]{64}$/;
+const CONTENT_NAMED = /\/[0-9a-f]{2}\/[0-9a-f]{64}(\.\d+)?$/;
 
 export class SealedObjectStore implements ObjectStore {
   readonly url: string;

@@ -17,6 +17,7 @@ import {
 } from "@patina/checkpoint";
 import type { SqliteStore } from "@patina/store";
 import { schedule, type ScheduledTask } from "node-cron";
+import type { StoreClock } from "./store-clock.js";
 import type { Taking } from "./taking.js";
 
 export interface AlarmOptions {
@@ -28,7 +29,7 @@ export interface AlarmOptions {
   readonly others: () => readonly string[];
   /** Whether this copy is as complete as anybody's. */
   readonly isReady: () => boolean;
-  readonly wallMs: () => number;
+  readonly clock: StoreClock;
   readonly onTaken: (manifest: Manifest) => Promise<void>;
   /** Told of what kept it from taking one. The next ring tries again. */
   readonly onFailed: (error: unknown) => void;
@@ -37,8 +38,6 @@ export interface AlarmOptions {
 
 /** Members further back leave a period to those before them, and to the next. */
 const TURNS_MAX = 3;
-/** The store's clock is asked for again after so long. */
-const CLOCK_FOR_MS = 3_600_000;
 /** A claim of somebody who died is outdated after so long. Should a base take longer, a second one does no harm. */
 const CLAIM_TTL_MS = 2 * 60_000;
 
@@ -46,7 +45,6 @@ export class CheckpointAlarm {
   readonly #options: AlarmOptions;
   readonly #config: ScheduleConfig;
   readonly #task: ScheduledTask;
-  #clock: { readonly atMs: number; readonly aheadMs: number } | undefined;
   #waiting: { readonly timer: NodeJS.Timeout; readonly stop: () => void } | undefined;
   #isRinging = false;
   #isClosed = false;
@@ -81,7 +79,7 @@ export class CheckpointAlarm {
     const { self, others, store, objects, taking, onTaken } = this.#options;
     const due = await this.#due();
     if (due === undefined) return;
-    const turn = turnOf(self, [self, ...others()], store.cluster.name, due);
+    const turn = turnOf(self, [self, ...others()], store.cluster.name, { work: due.level, period: due.period });
     if (turn > TURNS_MAX) return;
     await this.#wait(turn * this.#config.turnMs);
     const still = await this.#due();
@@ -99,11 +97,14 @@ export class CheckpointAlarm {
   async #isMine(due: Due): Promise<boolean> {
     const { store, objects, self } = this.#options;
     const { name, generation } = store.cluster;
-    return due.level === "d0" || claimPeriod(objects, name, { ...due, generation, by: self, ttlMs: CLAIM_TTL_MS });
+    return (
+      due.level === "d0" ||
+      claimPeriod(objects, name, { work: due.level, period: due.period, generation, by: self, ttlMs: CLAIM_TTL_MS })
+    );
   }
 
   async #due(): Promise<Due | undefined> {
-    return dueAt(await this.#storeMs(), this.#newest(), this.#config);
+    return dueAt(await this.#options.clock.nowMs(), this.#newest(), this.#config);
   }
 
   #newest(): Map<Level, number> {
@@ -114,16 +115,6 @@ export class CheckpointAlarm {
       if (known !== undefined && partsOfId(manifest)?.generation === generation) newest.set(known, atMs);
     }
     return newest;
-  }
-
-  /** The time by the store's clock, which is asked for now and then. */
-  async #storeMs(): Promise<number> {
-    const { objects, wallMs } = this.#options;
-    if (this.#clock === undefined || Math.abs(wallMs() - this.#clock.atMs) > CLOCK_FOR_MS) {
-      const storeMs = await objects.now();
-      this.#clock = { atMs: wallMs(), aheadMs: storeMs - wallMs() };
-    }
-    return wallMs() + this.#clock.aheadMs;
   }
 
   async #wait(ms: number): Promise<void> {

@@ -1,8 +1,16 @@
 /** The checkpoints of the cluster that this agent is a member of, as its API has them. */
 import { AppError } from "@patina/base";
 import type { CheckpointsPort } from "@patina/api";
-import { listCheckpoints, type Manifest, type ObjectStore, readManifest, verifyCheckpoint } from "@patina/checkpoint";
+import {
+  listCheckpoints,
+  type Manifest,
+  type ObjectStore,
+  type Proof,
+  readManifest,
+  verifyCheckpoint,
+} from "@patina/checkpoint";
 import type { Copier } from "@patina/runtime";
+import type { CheckpointNote } from "@patina/store";
 import type { Taking } from "./taking.js";
 
 /** What an agent with an object store has. */
@@ -12,6 +20,8 @@ export interface CheckpointParts {
   readonly taking: Taking;
   readonly copier: Copier;
   readonly onTaken: (manifest: Manifest) => Promise<void>;
+  readonly drill: (id: string) => Promise<Proof>;
+  readonly notes: () => readonly CheckpointNote[];
 }
 
 export class Checkpoints implements CheckpointsPort {
@@ -42,6 +52,14 @@ export class Checkpoints implements CheckpointsPort {
   async verify(id: string, withData: boolean): ReturnType<CheckpointsPort["verify"]> {
     const { objects, cluster } = this.#configured();
     return verifyCheckpoint(objects, cluster, id, { data: withData });
+  }
+
+  async drill(id: string): Promise<Proof> {
+    return this.#configured().drill(id);
+  }
+
+  notes(): readonly CheckpointNote[] {
+    return this.#configured().notes();
   }
 
   async beyond(id: string): Promise<Readonly<Record<string, number>>> {

@@ -1,16 +1,34 @@
 /** Everything an agent does about checkpoints while it runs: takes them in its turn, answers for them, and notices a restore. */
+import { join } from "node:path";
 import { type AppError } from "@patina/base";
-import { DEFAULT_SCHEDULE, type Manifest, type ObjectStore } from "@patina/checkpoint";
+import {
+  DATABASE_FILE,
+  DEFAULT_SCHEDULE,
+  type Manifest,
+  type ObjectStore,
+  type Proof,
+  type RetentionName,
+  readManifest,
+} from "@patina/checkpoint";
+import { schedule as atTimes, type ScheduledTask } from "node-cron";
 import { type AgentRuntime, Copier, systemNow } from "@patina/runtime";
-import type { SqliteStore } from "@patina/store";
+import type { CheckpointNote, SqliteStore } from "@patina/store";
 import type { Logger } from "@patina/telemetry";
 import { CheckpointAlarm } from "./alarm.js";
 import { Checkpoints } from "./checkpoints.js";
+import { Chores } from "./chores.js";
+import { Drilling } from "./drill/drilling.js";
 import { GenerationWatch } from "./generation-watch.js";
+import { Standing } from "./standing.js";
+import { StoreClock } from "./store-clock.js";
 import { Taking } from "./taking.js";
 
 export interface CheckpointServiceOptions {
   readonly objects: ObjectStore;
+  /** What opens it: a drill opens it anew, in a thread of its own. */
+  readonly location: { readonly store: string; readonly keyFile: string | undefined };
+  /** Undefined to delete no checkpoint. */
+  readonly retention: RetentionName | undefined;
   /** When to look whether a checkpoint is due, as cron has it; undefined never to take one unasked. */
   readonly schedule: string | undefined;
   readonly store: SqliteStore;
@@ -26,8 +44,11 @@ export interface CheckpointServiceOptions {
 export class CheckpointService {
   readonly checkpoints: Checkpoints;
   readonly generations: GenerationWatch;
-  /** Checkpoints that could not be taken since the start. */
-  failures = 0;
+  readonly standing: Standing;
+  readonly #drilling: Drilling;
+  readonly #chores: Chores;
+  #choring: ScheduledTask | undefined;
+  #isChoring = false;
   readonly #copier: Copier;
   readonly #alarm: CheckpointAlarm | undefined;
 
@@ -43,7 +64,36 @@ export class CheckpointService {
     const others = (): string[] => {
       return runtime.members().flatMap(({ nodeId: node, state }) => (state === "alive" ? [node] : []));
     };
-    this.checkpoints = new Checkpoints({ objects, cluster: store.cluster.name, taking, copier, onTaken });
+    const clock = new StoreClock(objects, () => systemNow().wallMs);
+    const cluster = store.cluster.name;
+    this.standing = new Standing(store, clock);
+    const { location, nodeDir } = options;
+    const livePath = join(nodeDir, DATABASE_FILE);
+    this.#drilling = new Drilling({ ...location, cluster, nodeDir, nodeId, livePath });
+    const drill = async (id: string): Promise<Proof> => {
+      const proof = await this.#drilling.run(id);
+      this.standing.onDrilled(proof);
+      await noteVerified(runtime, store, proof);
+      log.info({ checkpoint: proof.checkpoint, tookMs: proof.tookMs, bytes: proof.bytes }, "a checkpoint was restored aside, and is whole"); // prettier-ignore
+      return proof;
+    };
+    const notes = (): readonly CheckpointNote[] => store.checkpoints.list();
+    this.checkpoints = new Checkpoints({ objects, cluster, taking, copier, onTaken, drill, notes });
+    this.#chores = new Chores({
+      objects,
+      cluster: store.cluster,
+      self: nodeId,
+      others,
+      notes,
+      retention: options.retention,
+      drill,
+      takerOf: async (id) => (await readManifest(objects, cluster, id)).by.node,
+      onPruned: ({ marked, swept }) => log.info({ marked, swept }, "checkpoints were pruned"),
+      onFailed: (work, err) => {
+        this.standing.onFailed(work);
+        log.error({ err }, work === "drill" ? "the newest checkpoint could not be proved" : "nothing is pruned");
+      },
+    });
     this.generations = new GenerationWatch({
       objects,
       cluster: store.cluster,
@@ -52,17 +102,19 @@ export class CheckpointService {
       onFailed: (err) => log.warn({ err }, "whether this generation is over could not be looked up"),
     });
     if (schedule === undefined) return;
+    const isReady = (): boolean => runtime.agent.hasSynced && store.isWhole;
+    this.#choring = atTimes(schedule, async () => (isReady() ? this.#ring(clock) : undefined), { timezone: "UTC" });
     this.#alarm = new CheckpointAlarm(schedule, {
       objects,
       store,
       taking,
       self: nodeId,
       others,
-      isReady: () => runtime.agent.hasSynced && store.isWhole,
-      wallMs: () => systemNow().wallMs,
+      isReady,
+      clock,
       onTaken,
       onFailed: (err) => {
-        this.failures++;
+        this.standing.onFailed("take");
         log.error({ err }, "a checkpoint could not be taken");
       },
     });
@@ -70,15 +122,39 @@ export class CheckpointService {
 
   async close(): Promise<void> {
     this.generations.close();
+    await this.#choring?.destroy();
     await this.#alarm?.close();
     await this.#copier.close();
+    await this.#drilling.close();
+  }
+
+  /** Rings that overlap are one: a drill may take longer than the next. */
+  async #ring(clock: StoreClock): Promise<void> {
+    this.standing.look();
+    if (this.#isChoring) return;
+    this.#isChoring = true;
+    try {
+      await this.#chores.doWhatIsDue(clock);
+    } finally {
+      this.#isChoring = false;
+    }
   }
 }
 
 /** Lets all members know of it. */
 async function note(runtime: AgentRuntime, store: SqliteStore, manifest: Manifest): Promise<void> {
   const { id, level, takenAtMs: atMs } = manifest;
-  const row = store.checkpoints.note({ level, manifest: id, atMs });
+  await write(runtime, store, { level, manifest: id, atMs });
+}
+
+/** A drill of an older base tells nobody anything new. */
+async function noteVerified(runtime: AgentRuntime, store: SqliteStore, { base, atMs }: Proof): Promise<void> {
+  const before = store.checkpoints.list().find(({ level }) => level === "verified")?.manifest ?? "";
+  if (base >= before) await write(runtime, store, { level: "verified", manifest: base, atMs });
+}
+
+async function write(runtime: AgentRuntime, store: SqliteStore, noted: CheckpointNote): Promise<void> {
+  const row = store.checkpoints.note(noted);
   const outcome = await runtime.write({ kind: "rows", rows: [row] });
   if (!outcome.ok) throw outcome.error;
 }

@@ -22,7 +22,7 @@ export const CHECKPOINTS_TABLE: TableSchema = must(
 export interface CheckpointNote {
   /** `base`, `d2`, `d1`, `d0`, or `verified`. */
   readonly level: string;
-  /** The manifest's id. */
+  /** The manifest's id; of `verified`, the base that was restored. */
   readonly manifest: string;
   /** When it was taken, or proved, by the object store's clock. */
   readonly atMs: number;

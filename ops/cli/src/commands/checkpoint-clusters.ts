@@ -1,0 +1,48 @@
+/** Which clusters a checkpoint command is about, and what their members know of the checkpoints. */
+import type { Command } from "commander";
+import { AppError } from "@patina/base";
+import type { PatinaClient } from "@patina/api";
+import { agentsOf, type Fleet } from "../fleet/fleet-file.js";
+import { anyIn, anyRouter } from "../fleet/reach.js";
+import { type CommonOptions, withCommon } from "./options.js";
+
+export interface ClusterFlags extends CommonOptions {
+  readonly region?: string;
+  readonly global?: boolean;
+}
+
+/** As the members have it, outside the object store. */
+export interface Noted {
+  /** `base`, `d2`, `d1`, `d0`, or `verified`. */
+  readonly level: string;
+  readonly manifest: string;
+  readonly atMs: number;
+}
+
+export function scoped(command: Command): Command {
+  return withCommon(command)
+    .option("--region <region>", "of this region (default: all of them)")
+    .option("--global", "of the global tier");
+}
+
+export function clustersOf(fleet: Fleet, { region, global }: ClusterFlags): string[] {
+  if (global === true) return ["global"];
+  if (region === undefined) return Object.keys(fleet.regions);
+  agentsOf(fleet, region);
+  return [region];
+}
+
+export async function agentOf(fleet: Fleet, cluster: string): Promise<PatinaClient> {
+  return cluster === "global" ? anyRouter(fleet) : anyIn(fleet, cluster);
+}
+
+/** Undefined when no member answers. */
+export async function notesOf(fleet: Fleet, cluster: string): Promise<readonly Noted[] | undefined> {
+  try {
+    const client = await agentOf(fleet, cluster);
+    return (await client.request<{ notes: Noted[] }>("/v1/checkpoint-notes")).notes;
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === "region-unreachable") return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,102 @@
+/** Who drills and who prunes: one member a period, for a drill not the one that took it, and never silently nobody. */
+import { MemoryObjectStore, type Proof, type PruneReport } from "@patina/checkpoint";
+import type { CheckpointNote } from "@patina/store";
+import { describe, expect, test } from "vitest";
+import { baseToDrill, Chores } from "./chores.js";
+import { StoreClock } from "./store-clock.js";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const START = Date.UTC(2026, 10, 24, 3);
+const BASE = "g000001-20261124T030000.000Z-base-0123456789abcdef";
+const OLDER = "g000001-20261123T030000.000Z-base-0123456789abcdef";
+const MEMBERS = ["a", "b", "c", "d"];
+
+/** A cluster whose members all know `notes`, and of which `taker` took the base. */
+class Cluster {
+  nowMs = START;
+  notes: readonly CheckpointNote[] = [{ level: "base", manifest: BASE, atMs: START }];
+  readonly objects = new MemoryObjectStore("chores", () => this.nowMs);
+  readonly clock = new StoreClock(this.objects, () => this.nowMs);
+  readonly drills: string[] = [];
+  readonly pruned: PruneReport[] = [];
+  readonly failed: string[] = [];
+  readonly members: readonly Chores[];
+
+  constructor(taker: string, members: readonly string[] = MEMBERS, canDrill = true) {
+    this.members = members.map(
+      (self) =>
+        new Chores({
+          objects: this.objects,
+          cluster: { name: "iad", generation: 1 },
+          self,
+          others: () => members.filter((it) => it !== self),
+          notes: () => this.notes,
+          retention: "standard",
+          takerOf: async () => taker,
+          drill: async () => {
+            this.drills.push(self);
+            if (!canDrill) throw new Error("damaged");
+            return {} as Proof; // What it says is for the CLI; here it only matters that it came.
+          },
+          onPruned: (report) => this.pruned.push(report),
+          onFailed: (work) => this.failed.push(work),
+        }),
+    );
+  }
+
+  async ring(): Promise<void> {
+    for (const member of this.members) await member.doWhatIsDue(this.clock);
+  }
+}
+
+describe("a drill", () => {
+  test("is one member's a period, and not the taker's", async () => {
+    for (const taker of MEMBERS) {
+      const cluster = new Cluster(taker);
+      for (let ring = 0; ring < 5; ring++) await cluster.ring();
+      expect(cluster.drills).toHaveLength(1);
+      expect(cluster.drills).not.toContain(taker);
+    }
+  });
+
+  test("is the only member's own where there is no other", async () => {
+    const cluster = new Cluster("a", ["a"]);
+    await cluster.ring();
+    expect(cluster.drills).toEqual(["a"]);
+  });
+
+  test("that failed is told of, and tried again in the next period", async () => {
+    const cluster = new Cluster("a", MEMBERS, false);
+    await cluster.ring();
+    await cluster.ring();
+    expect(cluster.failed.toSorted()).toEqual(["drill", "prune"]); // The store has lost the base that the members know of.
+    cluster.nowMs += HOUR;
+    await cluster.ring();
+    expect(cluster.failed.toSorted()).toEqual(["drill", "drill", "prune"]);
+  });
+
+  test("is due for a new base at once, and for the same one every day", () => {
+    const base: CheckpointNote = { level: "base", manifest: BASE, atMs: START };
+    const verified = (manifest: string, atMs: number): CheckpointNote[] => [
+      base,
+      { level: "verified", manifest, atMs },
+    ];
+    expect(baseToDrill([], START)).toBeUndefined();
+    expect(baseToDrill([base], START)).toBe(BASE);
+    expect(baseToDrill(verified(OLDER, START), START + 1)).toBe(BASE);
+    expect(baseToDrill(verified(BASE, START), START + HOUR)).toBeUndefined();
+    expect(baseToDrill(verified(BASE, START), START + DAY)).toBe(BASE);
+  });
+});
+
+test("pruning is one member's a day", async () => {
+  const cluster = new Cluster("a");
+  cluster.notes = [];
+  for (let ring = 0; ring < 3; ring++) await cluster.ring();
+  expect(cluster.pruned).toHaveLength(1);
+  cluster.nowMs += DAY;
+  await cluster.ring();
+  expect(cluster.pruned).toHaveLength(2);
+  expect(cluster.failed).toEqual([]);
+});

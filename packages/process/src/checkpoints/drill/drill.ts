@@ -1,0 +1,81 @@
+/**
+ * A drill: restores a checkpoint aside, by the very code that a restore runs, and proves that it came back. Then the base is
+ * verified, and it is known how long a restore takes. Nothing but a drill tells that a checkpoint can be restored.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { AppError, must } from "@patina/base";
+import {
+  DATABASE_FILE,
+  type Manifest,
+  type ObjectStore,
+  type Proof,
+  readChain,
+  recordProof,
+  restoreDataDir,
+} from "@patina/checkpoint";
+import { compareSample } from "@patina/store";
+import { adoptChain } from "../adopt-chain.js";
+
+export interface Drill {
+  readonly objects: ObjectStore;
+  readonly cluster: string;
+  /** An id, `latest`, or a time. */
+  readonly which: string;
+  /** Beside which it restores: on a file system with room for a copy. */
+  readonly nodeDir: string;
+  readonly nodeId: string;
+  /** The live database. */
+  readonly livePath: string;
+  readonly monotonicMs: () => number;
+}
+
+/** Rows of each table that are compared with the live copy. */
+const SAMPLE_PER_TABLE = 200;
+
+/** Throws `checkpoint-damaged` when what comes back is not what was taken. Answers what it recorded in the store. */
+export async function drill(what: Drill): Promise<Proof> {
+  const { objects, cluster, nodeDir, nodeId, livePath, monotonicMs } = what;
+  const beganMs = monotonicMs();
+  const chain = await readChain(objects, cluster, what.which);
+  const aside = await mkdtemp(`${nodeDir}.drill-`);
+  try {
+    const restored = join(aside, "node");
+    await restoreDataDir({
+      objects,
+      chain,
+      dataDir: restored,
+      replace: false,
+      quarantineName: "old",
+      prepare: async (image, deltas) => adoptChain(image, chain, deltas, undefined),
+    });
+    const tookMs = Math.round(monotonicMs() - beganMs);
+    const sampled = compare(join(restored, DATABASE_FILE), livePath, chain);
+    const proof = { ...factsOf(chain), cluster, by: nodeId, tookMs, sampled, atMs: Math.floor(await objects.now()) };
+    await recordProof(objects, proof);
+    return proof;
+  } finally {
+    await rm(aside, { recursive: true, force: true });
+  }
+}
+
+function factsOf(chain: readonly Manifest[]): Pick<Proof, "fmt" | "base" | "checkpoint" | "bytes" | "rows"> {
+  const base = must(chain[0], "a base");
+  const newest = must(chain.at(-1), "a checkpoint");
+  const bytes = chain.reduce((sum, { content }) => sum + content.bytes, 0);
+  const rows = Object.values(base.tables).reduce((sum, table) => sum + (table.rows ?? 0), 0);
+  return { fmt: 1, base: base.id, checkpoint: newest.id, bytes, rows };
+}
+
+function compare(restored: string, live: string, chain: readonly Manifest[]): number {
+  const { compared, differing } = compareSample(restored, live, SAMPLE_PER_TABLE);
+  if (differing.length === 0) return compared;
+  const id = must(chain.at(-1), "a checkpoint").id;
+  throw new AppError(
+    "checkpoint-damaged",
+    `${id} and this agent have other rows of one version in ${differing.join(", ")}`,
+    {
+      hint: "Run `patina verify --scrub` on the cluster: either the checkpoint or this agent's file was changed.",
+    },
+  );
+}

@@ -4,7 +4,7 @@ const STORE = "packages/store/src";
 const RETENTION = `${CHECKPOINT}/retention/retention.test.ts`;
 const COLLECTION = `${CHECKPOINT}/collection/collection.test.ts`;
 const SCHEDULE = `${CHECKPOINT}/schedule/schedule.test.ts`;
-const RESTORE = `${CHECKPOINT}/restore.test.ts`;
+const RESTORE = `${CHECKPOINT}/restoring/restore.test.ts`;
 const SEALING = `${CHECKPOINT}/sealing/sealing.test.ts`;
 const TAKING = `${CHECKPOINT}/checkpoint.test.ts`;
 const FENCE = `${STORE}/log/closed-origins.test.ts`;
@@ -90,14 +90,14 @@ export const PLANTED_CHECKPOINTS = [
   },
   {
     name: "a taker counts on what is being collected",
-    file: `${CHECKPOINT}/upload.ts`,
+    file: `${CHECKPOINT}/taking/upload.ts`,
     from: "if (!condemned.has(key)) return { key, copy };",
     to: "if (!condemned.has('')) return { key, copy };",
     test: COLLECTION,
   },
   {
     name: "an upload may take as long as it likes",
-    file: `${CHECKPOINT}/take.ts`,
+    file: `${CHECKPOINT}/taking/take.ts`,
     from: "if (tookMs >= 0 && tookMs < UPLOAD_MS_MAX) return;",
     to: "if (tookMs >= 0) return;",
     test: COLLECTION,
@@ -160,14 +160,14 @@ export const PLANTED_CHECKPOINTS = [
   },
   {
     name: "a restore goes on with an image that is altered already",
-    file: `${CHECKPOINT}/restore.ts`,
+    file: `${CHECKPOINT}/restoring/restore.ts`,
     from: 'await writeFile(join(building, ALTERED), "");',
     to: "",
     test: RESTORE,
   },
   {
     name: "a manifest is believed without its hash",
-    file: `${CHECKPOINT}/manifest.ts`,
+    file: `${CHECKPOINT}/manifest/manifest.ts`,
     from: "if (computed !== id) throw",
     to: "if (computed === '') throw",
     test: TAKING,

@@ -1,16 +1,16 @@
 /** Checkpoints of a cluster in an object store: take, list, verify, restore, and the generations a restore opens. */
 export { whilePinned } from "./collection/pin.js";
 export { type Prune, prune, type PruneReport } from "./collection/prune.js";
-export { type CatalogEntry, listCheckpoints, readChain, readManifest } from "./catalog.js";
-export type { Finding } from "./damage.js";
+export { type CatalogEntry, listCheckpoints, readChain, readManifest } from "./manifest/catalog.js";
+export type { Finding } from "./manifest/damage.js";
 export type { Examination, Probe } from "./doctor/examination.js";
 export { examineStore } from "./doctor/examine-store.js";
-export { fetchContent } from "./fetch-content.js";
+export { fetchContent } from "./restoring/fetch-content.js";
 export { FileObjectStore } from "./file/file-object-store.js";
-export { type GenerationRecord, latestGeneration, type OpenGeneration, openGeneration } from "./generation.js";
-export { type Level, LEVELS, partsOfId, type Work } from "./keys.js";
+export { type GenerationRecord, latestGeneration, type OpenGeneration, openGeneration } from "./manifest/generation.js";
+export { type Level, LEVELS, partsOfId, type Work } from "./manifest/keys.js";
 export { type CheckpointLimits, DEFAULT_LIMITS } from "./limits.js";
-export { type CheckpointFacts, type Manifest, manifestHoldings } from "./manifest.js";
+export { type CheckpointFacts, type Manifest, manifestHoldings } from "./manifest/manifest.js";
 export { MemoryObjectStore } from "./memory/memory-object-store.js";
 export type { ObjectFacts, ObjectStore, StoredObject } from "./object-store.js";
 export { openCheckpointStore, openObjectStore } from "./open-object-store.js";
@@ -25,11 +25,11 @@ export {
   type RestoreDataDir,
   type Restored,
   setAside,
-} from "./restore.js";
+} from "./restoring/restore.js";
 export { type Claim, claimPeriod } from "./schedule/claim.js";
 export { DEFAULT_SCHEDULE, type Due, dueAt, type Newest, type ScheduleConfig } from "./schedule/due.js";
 export { turnOf } from "./schedule/turn.js";
 export { type KeyRing, newKeyRing, readKeyRing, withNewKey } from "./sealing/key-ring.js";
 export { isRotated, retireOldKeys, rewrapStoreKey } from "./sealing/store-key.js";
-export { takeCheckpoint, type TakeCheckpoint } from "./take.js";
-export { verifyCheckpoint, type VerifyOptions, type VerifyReport } from "./verify.js";
+export { takeCheckpoint, type TakeCheckpoint } from "./taking/take.js";
+export { verifyCheckpoint, type VerifyOptions, type VerifyReport } from "./restoring/verify.js";

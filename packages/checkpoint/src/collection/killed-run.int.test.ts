@@ -6,13 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
-import { listCheckpoints } from "../catalog.js";
+import { listCheckpoints } from "../manifest/catalog.js";
 import { FileObjectStore } from "../file/file-object-store.js";
-import { trashPrefix } from "../keys.js";
+import { trashPrefix } from "../manifest/keys.js";
 import { recordProof } from "../proof/proof.js";
-import { takeCheckpoint } from "../take.js";
+import { takeCheckpoint } from "../taking/take.js";
 import { sampleFacts, writeSampleImage } from "../testing/sample.js";
-import { verifyCheckpoint } from "../verify.js";
+import { verifyCheckpoint } from "../restoring/verify.js";
 import { prune } from "./prune.js";
 
 const dir = mkdtempSync(join(tmpdir(), "patina-killed-run-"));

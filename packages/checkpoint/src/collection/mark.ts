@@ -1,5 +1,5 @@
 /** The first phase of collection: writes down what nobody needs any more. Deletes nothing. */
-import { chunkPrefix } from "../keys.js";
+import { chunkPrefix } from "../manifest/keys.js";
 import type { ObjectStore, StoredObject } from "../object-store.js";
 import type { Retention } from "../retention/retention.js";
 import { GRACE_MS, MARKED_MAX, SWEEP_UNTIL_MS } from "./grace.js";

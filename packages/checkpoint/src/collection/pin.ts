@@ -5,8 +5,8 @@
  * It is a courtesy to the restore and never a condition of it: a region must come back also where nothing can be written.
  */
 import { AppError } from "@patina/base";
-import { canonicalBytes } from "../canonical-json.js";
-import { checkpointOfKey, pinKey, pinPrefix } from "../keys.js";
+import { canonicalBytes } from "../manifest/canonical-json.js";
+import { checkpointOfKey, pinKey, pinPrefix } from "../manifest/keys.js";
 import type { ObjectStore } from "../object-store.js";
 import { GRACE_MS, PIN_FOR_MS } from "./grace.js";
 import { readTrash } from "./trash.js";

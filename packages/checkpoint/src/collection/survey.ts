@@ -1,9 +1,9 @@
 /** Everything in a store that a decision about deleting needs, read at one moment. */
 import { forEachBounded } from "../bounded.js";
-import { listCheckpoints } from "../catalog.js";
-import { latestGeneration } from "../generation.js";
-import { manifestKey } from "../keys.js";
-import { chunkKeyOf, type Manifest, parseManifest } from "../manifest.js";
+import { listCheckpoints } from "../manifest/catalog.js";
+import { latestGeneration } from "../manifest/generation.js";
+import { manifestKey } from "../manifest/keys.js";
+import { chunkKeyOf, type Manifest, parseManifest } from "../manifest/manifest.js";
 import type { ObjectStore } from "../object-store.js";
 import { type Proof, readProofs } from "../proof/proof.js";
 import type { HeldCheckpoint, RetentionFacts } from "../retention/retention.js";

@@ -4,7 +4,7 @@
  * the next run marks.
  */
 import { AppError } from "@patina/base";
-import { chunkPrefix, claimPrefix, manifestKey, pinPrefix, proofPrefix, checkpointOfKey } from "../keys.js";
+import { chunkPrefix, claimPrefix, manifestKey, pinPrefix, proofPrefix, checkpointOfKey } from "../manifest/keys.js";
 import type { ObjectStore } from "../object-store.js";
 import type { Retention } from "../retention/retention.js";
 import { CLAIMS_FOR_MS, GRACE_MS, PIN_FOR_MS, SWEEP_MS_MAX, SWEEP_UNTIL_MS, TRASH_FOR_MS } from "./grace.js";

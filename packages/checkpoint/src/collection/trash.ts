@@ -1,9 +1,9 @@
 /** Trash lists: what a run of collection has marked, and will be deleted a day later unless something speaks for it by then. */
 import { messageOf } from "@patina/base";
 import { z } from "zod";
-import { canonicalBytes } from "../canonical-json.js";
-import { damaged, damageError } from "../damage.js";
-import { trashKey, trashPrefix } from "../keys.js";
+import { canonicalBytes } from "../manifest/canonical-json.js";
+import { damaged, damageError } from "../manifest/damage.js";
+import { trashKey, trashPrefix } from "../manifest/keys.js";
 import type { ObjectStore } from "../object-store.js";
 
 const trashSchema = z.object({

@@ -10,7 +10,7 @@ import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "no
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { AppError, messageOf } from "@patina/base";
-import { isErrno, makeDirectory, syncPath, unlessAbsent } from "../durable-file.js";
+import { isErrno, makeDirectory, syncPath, unlessAbsent } from "../restoring/durable-file.js";
 import { checkKey, checkPrefix, type ObjectFacts, type ObjectStore, type StoredObject } from "../object-store.js";
 
 const TMP = ".tmp";

@@ -4,9 +4,9 @@
  */
 import { messageOf } from "@patina/base";
 import { z } from "zod";
-import { canonicalBytes } from "../canonical-json.js";
-import { damaged, damageError, missing } from "../damage.js";
-import { checkpointOfKey, proofKey, proofPrefix } from "../keys.js";
+import { canonicalBytes } from "../manifest/canonical-json.js";
+import { damaged, damageError, missing } from "../manifest/damage.js";
+import { checkpointOfKey, proofKey, proofPrefix } from "../manifest/keys.js";
 import type { ObjectStore } from "../object-store.js";
 
 const count = z.number().int().nonnegative();

@@ -1,5 +1,5 @@
 /** What speaks against believing a store's list: then nothing is deleted until a person has looked. */
-import { partsOfId } from "../keys.js";
+import { partsOfId } from "../manifest/keys.js";
 import type { RetentionPolicy } from "./policy.js";
 import type { HeldCheckpoint, Retention } from "./retention.js";
 

@@ -1,5 +1,5 @@
 /** How long checkpoints are kept. Named, so that every agent and every operator means the same by it. */
-import type { Level } from "../keys.js";
+import type { Level } from "../manifest/keys.js";
 
 export interface RetentionPolicy {
   /** Of so many days, weeks and months that have a verified base, the newest is kept. */

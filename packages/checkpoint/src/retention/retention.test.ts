@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Level, LEVELS, manifestIdFor } from "../keys.js";
+import { type Level, LEVELS, manifestIdFor } from "../manifest/keys.js";
 import { objectionsTo } from "./objections.js";
 import { RETENTION_POLICIES } from "./policy.js";
 import { decideRetention, type HeldCheckpoint, type RetentionFacts } from "./retention.js";

@@ -4,7 +4,7 @@
  * Time is the newest checkpoint's, not now: while none can be taken, nothing grows old. Only verified bases count, because
  * a base that nobody restored may be none. And whatever a kept checkpoint stands on is kept.
  */
-import { type IdParts, LEVELS } from "../keys.js";
+import { type IdParts, LEVELS } from "../manifest/keys.js";
 import type { RetentionPolicy } from "./policy.js";
 
 /** A checkpoint that there is, and what it is applied after. */

@@ -3,8 +3,8 @@
  * It only saves work. A claim whose owner died is outdated by the store's own clock, and the next attempt is a new object;
  * two takers at once do no harm.
  */
-import { canonicalBytes } from "../canonical-json.js";
-import { claimKey, type Work } from "../keys.js";
+import { canonicalBytes } from "../manifest/canonical-json.js";
+import { claimKey, type Work } from "../manifest/keys.js";
 import type { ObjectStore } from "../object-store.js";
 
 export interface Claim {

@@ -7,7 +7,7 @@
  *
  * So a restore reads a base, 23 d2, 11 d1 and 29 d0 at most.
  */
-import { type Level, LEVELS } from "../keys.js";
+import { type Level, LEVELS } from "../manifest/keys.js";
 
 export interface ScheduleConfig {
   /** The length of a level's period, in milliseconds. */

@@ -1,7 +1,7 @@
 /** When checkpoints are due, whose turn it is, and that a claim is somebody's alone until its owner must be dead. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Level } from "../keys.js";
+import type { Level } from "../manifest/keys.js";
 import { MemoryObjectStore } from "../memory/memory-object-store.js";
 import { claimPeriod } from "./claim.js";
 import { DEFAULT_SCHEDULE, dueAt } from "./due.js";

@@ -1,6 +1,6 @@
 /** Whose turn it is: all members agree without a word, and if the first is gone, the next is soon due. */
 import { rendezvous } from "@patina/base";
-import type { Work } from "../keys.js";
+import type { Work } from "../manifest/keys.js";
 
 /** How many members come before this one for a piece of work; 0 for the first. `members` holds this one too. */
 export function turnOf(

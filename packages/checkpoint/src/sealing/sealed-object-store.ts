@@ -9,7 +9,7 @@
  */
 import { createHmac } from "node:crypto";
 import { AppError } from "@patina/base";
-import { damaged, damageError } from "../damage.js";
+import { damaged, damageError } from "../manifest/damage.js";
 import type { ObjectFacts, ObjectStore, StoredObject } from "../object-store.js";
 import type { KeyRing, Entropy } from "./key-ring.js";
 import { encryption, type Seal, signature } from "./seals.js";

@@ -10,7 +10,7 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { AppError } from "@patina/base";
 import { z } from "zod";
-import { canonicalBytes, canonicalJson, sha256Hex } from "../canonical-json.js";
+import { canonicalBytes, canonicalJson, sha256Hex } from "../manifest/canonical-json.js";
 import type { ObjectStore } from "../object-store.js";
 import type { KeyRing, Entropy } from "./key-ring.js";
 

@@ -1,7 +1,7 @@
 /** A checkpoint to test with: facts that are plausible, and images that do not compress to nothing. */
 import { writeFile } from "node:fs/promises";
 import { Ranges, Rng } from "@patina/base";
-import type { CheckpointFacts } from "../manifest.js";
+import type { CheckpointFacts } from "../manifest/manifest.js";
 
 const ORIGIN_A = "a".repeat(48);
 const ORIGIN_B = "b".repeat(48);

@@ -9,17 +9,17 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Rng } from "@patina/base";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { listCheckpoints, readManifest } from "./catalog.js";
-import { FileObjectStore } from "./file/file-object-store.js";
+import { listCheckpoints, readManifest } from "../manifest/catalog.js";
+import { FileObjectStore } from "../file/file-object-store.js";
 import { takeCheckpoint } from "./take.js";
-import { sampleFacts, writeSampleImage } from "./testing/sample.js";
-import { verifyCheckpoint } from "./verify.js";
+import { sampleFacts, writeSampleImage } from "../testing/sample.js";
+import { verifyCheckpoint } from "../restoring/verify.js";
 
 const IMAGE_BYTES = 600_000;
 const CHUNK_BYTES = 64 * 1024;
 const KILLS = 50;
 const AT_ONCE = 2;
-const built = (file: string): string => pathToFileURL(join(import.meta.dirname, "../dist", file)).href;
+const built = (file: string): string => pathToFileURL(join(import.meta.dirname, "../../dist", file)).href;
 
 let home = "";
 beforeAll(async () => void (home = await mkdtemp(join(tmpdir(), "patina-kill-"))));

@@ -2,15 +2,15 @@
  * Whether a checkpoint could be restored now, with what it stands on: every object there and of its size, or read and hashed
  * to the last byte.
  */
-import { forEachBounded } from "./bounded.js";
-import { readChain } from "./catalog.js";
-import { decodeChunk } from "./chunking.js";
-import { damaged, type Finding, findingOf, missing } from "./damage.js";
-import { manifestKey } from "./keys.js";
-import { DEFAULT_LIMITS } from "./limits.js";
-import { type ChunkDescription, chunkKeyOf, type Manifest } from "./manifest.js";
-import type { ObjectStore } from "./object-store.js";
-import { ignoreProgress, type OnProgress } from "./progress.js";
+import { forEachBounded } from "../bounded.js";
+import { readChain } from "../manifest/catalog.js";
+import { decodeChunk } from "../taking/chunking.js";
+import { damaged, type Finding, findingOf, missing } from "../manifest/damage.js";
+import { manifestKey } from "../manifest/keys.js";
+import { DEFAULT_LIMITS } from "../limits.js";
+import { type ChunkDescription, chunkKeyOf, type Manifest } from "../manifest/manifest.js";
+import type { ObjectStore } from "../object-store.js";
+import { ignoreProgress, type OnProgress } from "../progress.js";
 
 export interface VerifyOptions {
   /** False asks the store for sizes only, which finds what is gone or cut short; true reads and hashes everything. */

@@ -4,13 +4,13 @@
  * once do no harm.
  */
 import { AppError } from "@patina/base";
-import { UPLOAD_MS_MAX } from "./collection/grace.js";
-import { manifestKey } from "./keys.js";
+import { UPLOAD_MS_MAX } from "../collection/grace.js";
+import { manifestKey } from "../manifest/keys.js";
 import type { Pack } from "./chunking.js";
-import { checkLimits, type CheckpointLimits, DEFAULT_LIMITS } from "./limits.js";
-import { buildManifest, type CheckpointFacts, type Manifest, manifestBytes } from "./manifest.js";
-import type { ObjectStore } from "./object-store.js";
-import { ignoreProgress, type OnProgress } from "./progress.js";
+import { checkLimits, type CheckpointLimits, DEFAULT_LIMITS } from "../limits.js";
+import { buildManifest, type CheckpointFacts, type Manifest, manifestBytes } from "../manifest/manifest.js";
+import type { ObjectStore } from "../object-store.js";
+import { ignoreProgress, type OnProgress } from "../progress.js";
 import { uploadContent } from "./upload.js";
 
 export interface TakeCheckpoint {

@@ -7,16 +7,16 @@ import { pathToFileURL } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { AppError } from "@patina/base";
-import { readManifest } from "./catalog.js";
+import { readManifest } from "../manifest/catalog.js";
 import { fetchContent } from "./fetch-content.js";
-import { FileObjectStore } from "./file/file-object-store.js";
-import { chunkKey } from "./keys.js";
-import type { Manifest } from "./manifest.js";
-import { MemoryObjectStore } from "./memory/memory-object-store.js";
-import type { ObjectStore } from "./object-store.js";
+import { FileObjectStore } from "../file/file-object-store.js";
+import { chunkKey } from "../manifest/keys.js";
+import type { Manifest } from "../manifest/manifest.js";
+import { MemoryObjectStore } from "../memory/memory-object-store.js";
+import type { ObjectStore } from "../object-store.js";
 import { completeRestore, restoreDataDir, type RestoreDataDir } from "./restore.js";
-import { takeCheckpoint } from "./take.js";
-import { sampleFacts, writeSampleImage } from "./testing/sample.js";
+import { takeCheckpoint } from "../taking/take.js";
+import { sampleFacts, writeSampleImage } from "../testing/sample.js";
 
 const LIMITS = { chunkBytes: 64 * 1024, concurrency: 4 };
 const IMAGE_BYTES = 200_000;
@@ -192,7 +192,7 @@ describe("a restore killed at any step", () => {
 
 /** Runs the built package in a child that kills itself when it is told of the given step; false if it got to the end. */
 async function restoreKilledAt(step: number): Promise<boolean> {
-  const module = pathToFileURL(join(import.meta.dirname, "../dist/index.js")).href;
+  const module = pathToFileURL(join(import.meta.dirname, "../../dist/index.js")).href;
   const script = `
     const { openObjectStore, readChain, restoreDataDir } = await import(${JSON.stringify(module)});
     const objects = openObjectStore(${JSON.stringify(objects.url)});

@@ -2,14 +2,14 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { AppError } from "@patina/base";
-import { forEachBounded } from "./bounded.js";
+import { forEachBounded } from "../bounded.js";
 import { decodeChunk, encodeChunk, type EncodedChunk, type Pack, type PlainChunk, readChunks } from "./chunking.js";
-import { condemnedObjects } from "./collection/trash.js";
-import { chunkKey } from "./keys.js";
-import type { CheckpointLimits } from "./limits.js";
-import type { ChunkDescription, ContentDescription } from "./manifest.js";
-import type { ObjectStore } from "./object-store.js";
-import type { OnProgress } from "./progress.js";
+import { condemnedObjects } from "../collection/trash.js";
+import { chunkKey } from "../manifest/keys.js";
+import type { CheckpointLimits } from "../limits.js";
+import type { ChunkDescription, ContentDescription } from "../manifest/manifest.js";
+import type { ObjectStore } from "../object-store.js";
+import type { OnProgress } from "../progress.js";
 
 export interface Upload {
   readonly objects: ObjectStore;

@@ -12,13 +12,13 @@
 import { readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AppError, asAppError, messageOf, must } from "@patina/base";
-import { whilePinned } from "./collection/pin.js";
+import { whilePinned } from "../collection/pin.js";
 import { exists, isErrno, makeDirectory, removeTree, syncPath, syncTree, unlessAbsent } from "./durable-file.js";
 import { fetchContent } from "./fetch-content.js";
-import { isManifestId } from "./keys.js";
-import type { Manifest } from "./manifest.js";
-import type { ObjectStore } from "./object-store.js";
-import { ignoreProgress, type OnProgress } from "./progress.js";
+import { isManifestId } from "../manifest/keys.js";
+import type { Manifest } from "../manifest/manifest.js";
+import type { ObjectStore } from "../object-store.js";
+import { ignoreProgress, type OnProgress } from "../progress.js";
 
 /** The database's name in a data directory. */
 export const DATABASE_FILE = "state.db";

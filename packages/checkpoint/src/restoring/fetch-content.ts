@@ -1,14 +1,14 @@
 /** Brings the image or the delta of a checkpoint back as a file, and proves that it is the one that was taken. */
 import { constants, type FileHandle, open } from "node:fs/promises";
-import { forEachBounded } from "./bounded.js";
-import { sha256Hex } from "./canonical-json.js";
-import { decodeChunk, hashFile } from "./chunking.js";
-import { damaged, damageError, missing } from "./damage.js";
-import { manifestKey } from "./keys.js";
-import { DEFAULT_LIMITS } from "./limits.js";
-import { type ChunkDescription, chunkKeyOf, type Manifest } from "./manifest.js";
-import type { ObjectStore } from "./object-store.js";
-import { ignoreProgress, type OnProgress } from "./progress.js";
+import { forEachBounded } from "../bounded.js";
+import { sha256Hex } from "../manifest/canonical-json.js";
+import { decodeChunk, hashFile } from "../taking/chunking.js";
+import { damaged, damageError, missing } from "../manifest/damage.js";
+import { manifestKey } from "../manifest/keys.js";
+import { DEFAULT_LIMITS } from "../limits.js";
+import { type ChunkDescription, chunkKeyOf, type Manifest } from "../manifest/manifest.js";
+import type { ObjectStore } from "../object-store.js";
+import { ignoreProgress, type OnProgress } from "../progress.js";
 
 /**
  * Writes the content to `toPath` and flushes it. Chunks that are there already, of an attempt that was interrupted, are kept.

@@ -3,7 +3,7 @@ import { AppError } from "@patina/base";
 import { damaged, missing, damageError } from "./damage.js";
 import { type IdParts, isManifestId, manifestIdOf, manifestKey, manifestPrefix, partsOfId } from "./keys.js";
 import { type Manifest, parseManifest } from "./manifest.js";
-import type { ObjectStore } from "./object-store.js";
+import type { ObjectStore } from "../object-store.js";
 
 export interface CatalogEntry extends IdParts {
   readonly id: string;

@@ -8,8 +8,8 @@ import { z } from "zod";
 import { canonicalBytes, canonicalJson, type Json, sha256Hex } from "./canonical-json.js";
 import { damaged, damageError } from "./damage.js";
 import { chunkKey, type Level, LEVELS, manifestIdFor, manifestKey } from "./keys.js";
-import { CHUNK_BYTES_MAX } from "./limits.js";
-import type { ObjectStore } from "./object-store.js";
+import { CHUNK_BYTES_MAX } from "../limits.js";
+import type { ObjectStore } from "../object-store.js";
 
 /** The newest `minReader` this code understands. */
 const READER = 2;

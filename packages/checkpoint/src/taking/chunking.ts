@@ -8,9 +8,9 @@ import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { promisify } from "node:util";
 import { brotliCompress, brotliDecompress, constants } from "node:zlib";
-import { sha256Hex } from "./canonical-json.js";
-import { damaged, type Finding } from "./damage.js";
-import type { ChunkDescription } from "./manifest.js";
+import { sha256Hex } from "../manifest/canonical-json.js";
+import { damaged, type Finding } from "../manifest/damage.js";
+import type { ChunkDescription } from "../manifest/manifest.js";
 
 export interface PlainChunk {
   readonly index: number;

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { canonicalBytes } from "./canonical-json.js";
 import { damaged, damageError, missing } from "./damage.js";
 import { generationKey, generationPrefix } from "./keys.js";
-import type { ObjectStore } from "./object-store.js";
+import type { ObjectStore } from "../object-store.js";
 
 const generationSchema = z.object({
   fmt: z.literal(1),

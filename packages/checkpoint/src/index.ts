@@ -1,4 +1,12 @@
-/** Checkpoints of a cluster in an object store: take, list, verify, restore, and the generations a restore opens. */
+/**
+ * Checkpoints of a cluster in an object store: a base, deltas after it, and the generations that a restore opens.
+ *
+ *   object-store.ts   what is asked of a store; file/ s3/ memory/ are stores, sealing/ signs or encrypts one, doctor/ tries one
+ *   manifest/         what there is: manifests, chains, generations, and where each lies
+ *   schedule/         when one is due, and whose turn it is       taking/       putting one into the store
+ *   restoring/        getting one back, and proving it            proof/        the record that one was restored
+ *   retention/        which ones stay                             collection/   deleting what nobody needs, in two phases
+ */
 export { whilePinned } from "./collection/pin.js";
 export { type Prune, prune, type PruneReport } from "./collection/prune.js";
 export { type CatalogEntry, listCheckpoints, readChain, readManifest } from "./manifest/catalog.js";

@@ -5,10 +5,9 @@
 import { hlcToMs, messageOf } from "@patina/base";
 import { PatinaClient } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
-import { gradeOf } from "@patina/router";
+import { gradeOf, type Rib } from "@patina/router";
 import { systemNow } from "@patina/runtime";
 import type { Resolver } from "./resolver.js";
-import type { Rib } from "./rib/rib.js";
 import { toDocument } from "./routes/map-routes.js";
 
 const TIMEOUT_MS = 2000;

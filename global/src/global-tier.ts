@@ -1,5 +1,6 @@
 /** The parts of a global agent, put together: the map from the tables, the router over it, the door for the borders. */
 import type { AgentProcess } from "@patina/process";
+import { Rib } from "@patina/router";
 import { systemNow } from "@patina/runtime";
 import { RouterMetrics } from "@patina/telemetry";
 import { Hono } from "hono";
@@ -8,8 +9,8 @@ import { DnsServer } from "./dns/dns-server.js";
 import { Borders } from "./door/borders.js";
 import { Doubts } from "./regions/doubts.js";
 import { Resolver } from "./resolver.js";
-import { Rib } from "./rib/rib.js";
 import { RibFiles } from "./rib/rib-files.js";
+import { StoreRows } from "./rib/store-rows.js";
 import { addIndexRoutes } from "./routes/index-routes.js";
 import { addMapRoutes } from "./routes/map-routes.js";
 import { addQueryRoutes } from "./routes/query-routes.js";
@@ -60,8 +61,14 @@ export class GlobalTier {
       quarantined: () => rib.quarantine.size,
       watchers: () => watches.watchers,
     });
+    const authorities = config.borders.authorities;
+    const borders = await Borders.open({ authorities, isInsecure: config.gossip.insecure, log });
+    this.#closing.push(() => borders.close());
     const resolver = new Resolver({
-      view: () => ({ fib: rib.fib, regions: rib.regions, complete: agent.runtime.agent.hasSynced }),
+      view: () => {
+        const { fib, regions } = rib;
+        return { fib, regions, complete: agent.runtime.agent.hasSynced, expected: borders.regions };
+      },
       switches: () => files.switches,
       onDoubt: (doubt) => doubts.tell(doubt),
       metrics,
@@ -74,9 +81,6 @@ export class GlobalTier {
     this.#closing.push(() => watches.close());
     rib.follow((app) => resolver.forget(app));
     rib.reload();
-    const authorities = config.borders.authorities;
-    const borders = await Borders.open({ authorities, isInsecure: config.gossip.insecure, log });
-    this.#closing.push(() => borders.close());
     const routes = new Hono();
     addIndexRoutes(routes, { process: agent, rib, borders, metrics });
     addRouterRoutes(routes, { process: agent, rib, resolver });
@@ -113,7 +117,7 @@ export class GlobalTier {
 /** The map, empty yet, and current once it is loaded. */
 function openRib(agent: AgentProcess, files: RibFiles, tell: Doubts["tell"]): Rib {
   const rib = new Rib({
-    store: agent.store,
+    rows: new StoreRows(agent.store),
     journal: files.journal,
     quarantine: files.quarantine,
     switches: () => files.switches,

@@ -1,6 +1,6 @@
 /** What this agent believes of an app, and how far it can be relied on: one tier's part of `patina explain`. */
 import type { AgentProcess } from "@patina/process";
-import type { Border } from "./border.js";
+import type { BorderDriver } from "./border-driver.js";
 import type { Detail } from "./detail.js";
 
 /** Machines counted; an app has fewer. */
@@ -8,7 +8,7 @@ const COUNTED_MAX = 10_000;
 
 export function explainApp(
   { store, runtime, nodeId }: AgentProcess,
-  border: Border,
+  border: BorderDriver,
   detail: Detail,
   app: string,
 ): Readonly<Record<string, unknown>> {

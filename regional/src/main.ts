@@ -1,6 +1,6 @@
 /** The regional agent: `node regional/dist/main.js --config FILE.toml`. Configuration, wiring, run; nothing else. */
 import { AgentProcess, loadConfig, readSchema, releaseVersion, runProgram } from "@patina/process";
-import { Border } from "./border.js";
+import { BorderDriver } from "./border-driver.js";
 import { regionalConfigSchema } from "./config.js";
 import { regionalRoutes } from "./routes.js";
 import { SCHEMA_FILES } from "./tier.js";
@@ -13,7 +13,7 @@ await runProgram({
     const schemaSql = readSchema(config.schema?.paths ?? shipped);
     const tier = { role: "regional", schemaSql } as const;
     const agent = await AgentProcess.start({ config, tier, version: releaseVersion(), onFatal });
-    const border = new Border({
+    const border = new BorderDriver({
       process: agent,
       globalApis: config.global.apis,
       holdDownMs: config.summary.hold_down_ms,

@@ -15,7 +15,7 @@ import type { AgentProcess } from "@patina/process";
 import { type Context, Hono } from "hono";
 import { stream } from "hono/streaming";
 import { z } from "zod";
-import type { Border } from "./border.js";
+import type { BorderDriver } from "./border-driver.js";
 import { Detail } from "./detail.js";
 import { explainApp } from "./explain.js";
 import { PlacementHere } from "./placement.js";
@@ -31,7 +31,7 @@ const doubts = z.object({
   rows: z.array(z.object({ app: z.string().max(1024).nullable(), reason: z.string().max(1024) })).max(DOUBTS_MAX),
 });
 
-export function regionalRoutes(process: AgentProcess, border: Border, globalApis: readonly string[]): Hono {
+export function regionalRoutes(process: AgentProcess, border: BorderDriver, globalApis: readonly string[]): Hono {
   const { name: region, generation } = process.store.cluster;
   const detail = new Detail(process.store);
   const here = new PlacementHere(process, detail, globalApis);
@@ -70,6 +70,10 @@ export function regionalRoutes(process: AgentProcess, border: Border, globalApis
     const limit = limitOf(c);
     const waited = await waitedOf(c, waiting);
     const placement = detail.app(name);
+    if (placement === undefined && !process.runtime.agent.hasSynced) {
+      // It may just not have heard of it yet. Another agent of the region has.
+      throw new AppError("not-ready", `this agent has not caught up with region ${region} yet`);
+    }
     if (placement === undefined) {
       // The region is the authority on what is not here: the router takes this as an answer, with its generation.
       return problemResponse(new AppError("app-absent", `app ${name} is not in region ${region}`), {

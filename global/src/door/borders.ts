@@ -40,6 +40,11 @@ export class Borders {
     return borders;
   }
 
+  /** Whose authorities are known: the regions that may publish. */
+  get regions(): readonly string[] {
+    return [...this.#authorities.keys()];
+  }
+
   /** The region that signed the request; undefined where nobody has to. Throws `credential-refused`. */
   async holderOf(c: Context): Promise<string | undefined> {
     const { authorities, isInsecure } = this.#options;

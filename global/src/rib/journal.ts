@@ -6,8 +6,9 @@
  */
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { messageOf } from "@patina/base";
+import type { TakingJournal } from "@patina/router";
 
-export class Journal {
+export class Journal implements TakingJournal {
   readonly #file: number;
   /** What was being taken when the process before this one ended. */
   readonly interrupted: readonly string[];

@@ -30,6 +30,7 @@ const regionState = z.object({
   generation: z.number(),
   heartbeatMs: z.number(),
   apis: z.array(z.string()),
+  apps: z.number().default(0),
   location: z.object({ lat: z.number(), lon: z.number() }).optional(),
 });
 const quarantineFile = z.object({

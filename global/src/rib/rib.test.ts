@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { RowWrite } from "@patina/base";
+import { Rib } from "@patina/router";
 import { newDbId, newNodeId, systemNow } from "@patina/runtime";
 import { SqliteStore } from "@patina/store";
 import { createLogger } from "@patina/telemetry";
-import { Rib } from "./rib.js";
 import { RibFiles } from "./rib-files.js";
+import { StoreRows } from "./store-rows.js";
 
 const schemaSql = ["010-placements", "020-regions"]
   .map((name) => readFileSync(new URL(`../../schema/${name}.sql`, import.meta.url), "utf8"))
@@ -38,7 +39,7 @@ function start(endsOver?: string): { readonly rib: Rib; readonly files: RibFiles
   opened.push(files);
   const told: string[] = [];
   const rib = new Rib({
-    store,
+    rows: new StoreRows(store),
     journal: files.journal,
     quarantine: files.quarantine,
     switches: () => files.switches,

@@ -3,18 +3,19 @@
  * whether they are from the future. What is refused changes nothing, and is counted by its code.
  *
  *   POST /v1/placements            a border's rows        GET /v1/placements?region=R   what the index holds of a region
+ *                                                          with the stamps of withdrawn rows: withdrawn=true
  *   POST /v1/regions/:region       a border's heartbeat   GET /v1/index                 how much was written here
  */
-import { AppError, asAppError, hlcFromMs, type RowWrite } from "@patina/base";
+import { AppError, asAppError, type RowWrite } from "@patina/base";
 import { jsonBody } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
-import { Door, type Publication, REGION_NAME } from "@patina/router";
+import { Door, heartbeatWrite, placementWrites, type Publication, REGION_NAME, type Rib } from "@patina/router";
 import { systemNow } from "@patina/runtime";
 import type { RouterMetrics } from "@patina/telemetry";
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import type { Borders } from "../door/borders.js";
-import type { Rib } from "../rib/rib.js";
+import { StoreRows } from "../rib/store-rows.js";
 import { INDEX } from "../tier.js";
 
 const regionName = z.string().regex(REGION_NAME);
@@ -78,12 +79,13 @@ export function addIndexRoutes(app: Hono, parts: IndexParts): void {
       judge(parts, door, holder, { region, generation: epoch, stamps });
       const written = await writeRows(
         process,
-        rows.map(({ app: name, class: cls, high_water }) => ({
-          table: "placements",
-          values: { app: name, region, ...(cls === null ? {} : { class: cls }) },
-          deleted: cls === null,
-          stamp: { epoch, hlc: BigInt(high_water) },
-        })),
+        placementWrites(
+          region,
+          epoch,
+          rows.map(({ app: name, class: cls, high_water }) => {
+            return { app: name, class: cls ?? undefined, highWater: BigInt(high_water) };
+          }),
+        ),
       );
       rowsWritten += written;
       return c.json({ written });
@@ -98,39 +100,29 @@ export function addIndexRoutes(app: Hono, parts: IndexParts): void {
       const beat = await checkedBody(c, heartbeat);
       const stamps = [BigInt(beat.high_water)];
       judge(parts, door, holder, { region: region.data, generation: beat.generation, stamps });
-      return c.json({ written: await writeRows(process, [heartbeatRow(region.data, beat)]) });
+      const { high_water: highWater, location, ...rest } = beat;
+      const told = { ...rest, highWater: BigInt(highWater), location: location ?? undefined };
+      const write = heartbeatWrite(region.data, told, systemNow().wallMs);
+      return c.json({ written: await writeRows(process, [write]) });
     }),
   );
 
   app.get("/v1/placements", (c) => {
+    const region = c.req.query("region") ?? "";
     const sql =
       "SELECT app, class, _patina_epoch, _patina_hlc FROM _patina_rows_placements WHERE region = ? ORDER BY app";
-    const rows = process.store.read(sql, [c.req.query("region") ?? ""]);
-    return c.json({
-      rows: rows.map(([name, cls, epoch, hlc]) => ({
-        app: name,
-        class: cls,
-        generation: Number(epoch),
-        high_water: String(hlc),
-      })),
+    const rows = process.store.read(sql, [region]).map(([name, cls, epoch, hlc]) => ({
+      app: name,
+      class: cls,
+      generation: Number(epoch),
+      high_water: String(hlc),
+    }));
+    if (c.req.query("withdrawn") !== "true") return c.json({ rows });
+    const withdrawn = new StoreRows(process.store).withdrawn(region).map(({ app: name, epoch, hlc }) => {
+      return { app: name, generation: Number(epoch), high_water: String(hlc) };
     });
+    return c.json({ rows, withdrawn });
   });
-}
-
-/** Stamped by this agent's clock, which its own cluster keeps honest, so that no border's clock holds the row for good. */
-function heartbeatRow(region: string, beat: z.infer<typeof heartbeat>): RowWrite {
-  const { wallMs } = systemNow();
-  const values = {
-    region,
-    generation: BigInt(beat.generation),
-    heartbeat_ms: BigInt(Math.floor(wallMs)),
-    high_water: beat.high_water,
-    apis: JSON.stringify(beat.apis),
-    agents: BigInt(beat.agents),
-    apps: BigInt(beat.apps),
-    location: beat.location === null ? "" : JSON.stringify(beat.location),
-  };
-  return { table: "regions", values, stamp: { epoch: beat.generation, hlc: hlcFromMs(wallMs) } };
 }
 
 /** Throws the door's refusal. */

@@ -6,9 +6,9 @@
  *   GET  /v1/switches                PUT /v1/switches {tables, origins, features}: at once, and over a restart
  */
 import { jsonBody } from "@patina/api";
+import type { Rib } from "@patina/router";
 import type { Hono } from "hono";
 import { parseSwitches, type RibFiles } from "../rib/rib-files.js";
-import type { Rib } from "../rib/rib.js";
 
 export function addMapRoutes(app: Hono, rib: Rib, files: RibFiles): void {
   app.get("/v1/map/quarantine", (c) => c.json({ rows: rib.quarantine.list().map(toDocument) }));

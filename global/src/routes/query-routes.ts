@@ -6,13 +6,13 @@
  * The first column is the region, and `eoq` names the regions that answered and those that did not, with the reason.
  */
 import { AppError } from "@patina/base";
+import type { Rib } from "@patina/router";
 import { jsonBody, problemOf } from "@patina/api";
 import { systemNow } from "@patina/runtime";
 import type { Context, Hono } from "hono";
 import { stream } from "hono/streaming";
 import { scatter, type Target } from "../query/scatter.js";
 import type { Resolver } from "../resolver.js";
-import type { Rib } from "../rib/rib.js";
 
 export interface QueryParts {
   readonly rib: Rib;

@@ -10,9 +10,9 @@ import {
   type RouterConfig,
   WatcherQueue,
   type WatchEvent,
+  type Rib,
 } from "@patina/router";
 import { newCounter } from "@patina/runtime";
-import type { Rib } from "../rib/rib.js";
 import { RegionWatch } from "./region-watch.js";
 
 /** Apps watched, and those who watch; more are refused with `too-many`. */

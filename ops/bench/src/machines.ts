@@ -1,6 +1,6 @@
 /**
  * The rows everything is measured with: a region's machines, ten columns and about 400 bytes a row, the size at which
- * the reference figures were taken (shared/reference/perf.md).
+ * the reference figures were taken.
  */
 import { must, type Rng, type RowWrite, type SqlValue, type Statement } from "@patina/base";
 
@@ -115,7 +115,7 @@ function newRow(count: number, rng: Rng): Record<(typeof COLUMNS)[number], SqlVa
 }
 
 /** Text that compresses about as real configuration does: words that recur around values that do not. */
-function configText(rng: Rng): string {
+export function configText(rng: Rng): string {
   const image = `registry.example/app-${rng.below(500)}:${hex(rng, 12)}`;
   const services = `"services":[{"internal_port":8080,"protocol":"tcp","ports":[{"port":443,"handlers":["tls","http"]}]}]`;
   const text = `{"image":"${image}","env":{"PRIMARY_REGION":"iad","RELEASE":"${hex(rng, 24)}"},${services},"checks":"`;

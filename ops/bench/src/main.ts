@@ -8,6 +8,7 @@ import { newSeed } from "@patina/runtime";
 import { jsonLine, table } from "./report.js";
 import { removeScratch, withScratch } from "./scratch.js";
 import { checkpointSuite } from "./suites/checkpoint.js";
+import { checkpointLargeSuite } from "./suites/checkpoint-large.js";
 import { gossipSuite } from "./suites/gossip/suite.js";
 import { routerSuite } from "./suites/router.js";
 import { securitySuite } from "./suites/security.js";
@@ -22,13 +23,14 @@ const SUITES: ReadonlyMap<string, Suite> = new Map([
   ["checkpoint", checkpointSuite],
   ["security", securitySuite],
   ["store-large", storeLargeSuite],
+  ["checkpoint-large", checkpointLargeSuite],
 ]);
-/** It takes a million rows and minutes: only when it is named. */
-const ONLY_WHEN_NAMED = "store-large";
+/** They take a million rows and minutes: only when they are named. */
+const ONLY_WHEN_NAMED = ["store-large", "checkpoint-large"];
 
 const USAGE = `usage: npm run bench -- [SUITE...] [--quick] [-o table|json]
 
-  SUITE     ${[...SUITES.keys()].join(", ")}; when none is named, all but ${ONLY_WHEN_NAMED}
+  SUITE     ${[...SUITES.keys()].join(", ")}; when none is named, all but ${ONLY_WHEN_NAMED.join(" and ")}
   --quick   small and short: to see that it runs, not to quote from
   -o json   a line of JSON for each figure
 
@@ -58,7 +60,9 @@ function parseOrder(args: readonly string[]): Order {
   if (unknown !== undefined) throw new Error(`there is no suite ${unknown}`);
   if (values.output !== "table" && values.output !== "json") throw new Error(`there is no output ${values.output}`);
   const suites =
-    positionals.length > 0 ? [...new Set(positionals)] : [...SUITES.keys()].filter((name) => name !== ONLY_WHEN_NAMED);
+    positionals.length > 0
+      ? [...new Set(positionals)]
+      : [...SUITES.keys()].filter((name) => !ONLY_WHEN_NAMED.includes(name));
   return { suites, isQuick: values.quick, isJson: values.output === "json", isHelp: values.help };
 }
 

@@ -6,8 +6,8 @@ import { Agent as HttpAgent, request } from "node:http";
 import { join } from "node:path";
 import { mkdirSync } from "node:fs";
 import { must } from "@patina/base";
-import { Cluster, type Member, type Places } from "@patina/scenarios";
-import { freePort } from "./loopback.js";
+import { Cluster, type Member } from "@patina/scenarios";
+import { placesOnLoopback } from "./loopback.js";
 
 const ROWS = 1000;
 const CONNECTIONS = 64;
@@ -28,7 +28,7 @@ export class RealAgents {
   static async start(dir: string, size: number, valueBytes: number): Promise<RealAgents> {
     const home = join(dir, `agents-${size}`);
     mkdirSync(home);
-    const agents = new RealAgents(await Cluster.create(await loopback(size), size, home), valueBytes);
+    const agents = new RealAgents(await Cluster.create(await placesOnLoopback(size), size, home), valueBytes);
     try {
       await agents.cluster.start();
       await agents.#watch(agents.cluster.member(1));
@@ -105,17 +105,4 @@ export class RealAgents {
     this.#awaited.get(n)?.(performance.now());
     this.#awaited.delete(n);
   }
-}
-
-async function loopback(size: number): Promise<Places> {
-  const [gossip, api]: [string[], string[]] = [[], []];
-  for (let i = 0; i < size; i++) {
-    gossip.push(`127.0.0.1:${await freePort()}`);
-    api.push(`127.0.0.1:${await freePort()}`);
-  }
-  return {
-    gossipOf: (index) => must(gossip[index], "an address"),
-    apiOf: (index) => must(api[index], "an address"),
-    within: () => [],
-  };
 }

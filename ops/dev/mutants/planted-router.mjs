@@ -71,8 +71,8 @@ export const PLANTED_ROUTER = [
   {
     name: "a silent region without a route is taken for one that has nothing",
     file: `${ROUTER}/plan.ts`,
-    from: '!view.complete || grade !== "fresh" || wait !== undefined',
-    to: "!view.complete || wait !== undefined",
+    from: '!view.complete || grade !== "fresh" || isPartial(view, region) || wait !== undefined',
+    to: "!view.complete || isPartial(view, region) || wait !== undefined",
     test: RESOLVE,
   },
   {

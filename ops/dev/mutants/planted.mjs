@@ -5,6 +5,7 @@
 import { PLANTED_CHECKPOINTS } from "./planted-checkpoints.mjs";
 import { PLANTED_IN_CLUSTERS } from "./planted-in-clusters.mjs";
 import { PLANTED_ROUTER } from "./planted-router.mjs";
+import { PLANTED_TIERS } from "./planted-tiers.mjs";
 
 const STORE = "packages/store/src";
 const FLEET = `${STORE}/proof/fleet.test.ts`;
@@ -14,7 +15,7 @@ const SCHEMAS = `${STORE}/schema/schema-replication.test.ts`;
 
 export const PLANTED = [
   ...PLANTED_ROUTER,
-  ...PLANTED_CHECKPOINTS,
+  ...PLANTED_TIERS,
   {
     name: "memory adopts a holding although the commit failed",
     file: `${STORE}/database/transactions.ts`,
@@ -372,5 +373,6 @@ export const PLANTED = [
     to: "const [TABLES, ASIDE, END] = [0, 1, 2];",
     test: "packages/sim/src/machine/store-suite.test.ts",
   },
+  ...PLANTED_CHECKPOINTS,
   ...PLANTED_IN_CLUSTERS,
 ];

@@ -59,9 +59,16 @@ export async function hashFile(path: string): Promise<string> {
   }
 }
 
-export async function encodeChunk(plain: Uint8Array): Promise<EncodedChunk> {
+/** Brotli of these bytes, at quality 1 or so. */
+export type Pack = (plain: Uint8Array) => Promise<Uint8Array>;
+
+const packInPool: Pack = async (plain) => {
   const params = { [constants.BROTLI_PARAM_QUALITY]: 1, [constants.BROTLI_PARAM_SIZE_HINT]: plain.length };
-  const packed = await compress(plain, { params });
+  return compress(plain, { params });
+};
+
+export async function encodeChunk(plain: Uint8Array, pack: Pack = packInPool): Promise<EncodedChunk> {
+  const packed = await pack(plain);
   return packed.length < plain.length ? { codec: "brotli", stored: packed } : { codec: "none", stored: plain };
 }
 

@@ -61,7 +61,8 @@ const manifestSchema = z.object({
   hlc: z.string().regex(/^\d{1,20}$/),
   /** Of all replicated rows: what a member with these holdings must have. */
   digest: hex,
-  tables: z.record(z.string(), z.object({ rows: count, digest: hex })),
+  /** Rows are counted for a base only. */
+  tables: z.record(z.string(), z.object({ rows: count.nullable(), digest: hex })),
   /** The image, or the delta. */
   content,
 });
@@ -82,7 +83,7 @@ export interface CheckpointFacts {
   readonly holdings: Holdings;
   readonly hlc: bigint;
   readonly digest: string;
-  readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>>;
+  readonly tables: Readonly<Record<string, { readonly rows: number | null; readonly digest: string }>>;
 }
 
 /** Throws `bad-request` when a fact is not what a manifest can record. */

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { AppError } from "@patina/base";
 import { forEachBounded } from "./bounded.js";
-import { decodeChunk, encodeChunk, type EncodedChunk, type PlainChunk, readChunks } from "./chunking.js";
+import { decodeChunk, encodeChunk, type EncodedChunk, type Pack, type PlainChunk, readChunks } from "./chunking.js";
 import { condemnedObjects } from "./collection/trash.js";
 import { chunkKey } from "./keys.js";
 import type { CheckpointLimits } from "./limits.js";
@@ -16,6 +16,7 @@ export interface Upload {
   readonly cluster: string;
   readonly path: string;
   readonly limits: CheckpointLimits;
+  readonly pack?: Pack | undefined;
   readonly onProgress: OnProgress;
 }
 
@@ -32,7 +33,7 @@ export async function uploadContent(upload: Upload): Promise<ContentDescription>
   const placeOf = (id: string): Place => placeFor(objects, cluster, id, condemned);
   let done = 0;
   await forEachBounded(readChunks(path, limits.chunkBytes, whole), limits.concurrency, async (plain) => {
-    const encoded = await encodeChunk(plain.bytes);
+    const encoded = await encodeChunk(plain.bytes, upload.pack);
     chunks[plain.index] = await putChunk(objects, placeOf(plain.id), plain, encoded);
     done += plain.bytes.length;
     onProgress({ phase: "upload", done, total });

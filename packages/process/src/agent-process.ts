@@ -219,7 +219,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   });
   const lag = new Lag(store, () => systemNow().monotonicMs);
   closing.push(() => lag.close());
-  const service = startCheckpoints({ config, objects, store, runtime, maintenance, dataDir, version, log, onFatal });
+  const service = startCheckpoints({ config, objects, store, runtime, dataDir, version, log, onFatal });
   closing.push(() => service?.close());
   if (service !== undefined) metrics.watchCheckpoints(() => service.standing.look());
   return {
@@ -247,7 +247,6 @@ function startCheckpoints(parts: {
   readonly objects: ObjectStore | undefined;
   readonly store: SqliteStore;
   readonly runtime: AgentRuntime;
-  readonly maintenance: Maintenance;
   readonly dataDir: DataDir;
   readonly version: string;
   readonly log: Logger;
@@ -256,7 +255,7 @@ function startCheckpoints(parts: {
   const { config, objects, dataDir, ...rest } = parts;
   if (objects === undefined || config.checkpoint === undefined) return undefined;
   const { schedule, retention, store, key_file: keyFile } = config.checkpoint;
-  const { path: nodeDir, identity } = dataDir;
+  const { path: nodeDir, databasePath, identity } = dataDir;
   const { nodeId } = identity;
   return new CheckpointService({
     ...rest,
@@ -265,6 +264,7 @@ function startCheckpoints(parts: {
     retention: retention === "none" ? undefined : retention,
     schedule: schedule === "off" ? undefined : schedule,
     nodeDir,
+    databasePath,
     nodeId,
   });
 }

@@ -14,7 +14,7 @@ test.each([
   [-60_000, "fresh", 0],
   [-60_001, "stale", 60_001],
 ] as const)("a region whose heartbeat is %i ms behind is %s", (behindMs, grade, ageMs) => {
-  const region = { region: "iad", generation: 1, heartbeatMs: NOW_MS - behindMs, apis: [] };
+  const region = { region: "iad", generation: 1, heartbeatMs: NOW_MS - behindMs, apis: [], apps: 0 };
   expect(gradeOf(region, { monotonicMs: 0, wallMs: NOW_MS }, defaultRouterConfig)).toEqual({ grade, ageMs });
 });
 

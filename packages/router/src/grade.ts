@@ -14,6 +14,8 @@ export interface RegionState {
   readonly generation: number;
   /** Unix ms, by the clock of the global agent that took it. */
   readonly heartbeatMs: number;
+  /** How many rows it has told of: a map with fewer lacks some of them. */
+  readonly apps: number;
   /** Where its agents serve HTTP, the publishing border first. */
   readonly apis: readonly string[];
   /** Where it is, when it says so. */

@@ -8,6 +8,7 @@ export {
   type Publication,
   type Refusal,
 } from "./door/door.js";
+export { heartbeatWrite, placementWrites, type PublishedRow, type RegionBeat } from "./door/index-writes.js";
 export { Fib, type PlacementClass, type Route } from "./fib.js";
 export { type Grade, type GradedAge, gradeOf, type RegionState } from "./grade.js";
 export {
@@ -19,6 +20,14 @@ export {
   type Placement,
   type RegionAnswer,
 } from "./merge.js";
+export {
+  Rib,
+  type RibOptions,
+  type RibRows,
+  type StoredPlacement,
+  type StoredRegion,
+  type TakingJournal,
+} from "./rib/rib.js";
 export { Quarantine, type QuarantinedRow, type RowName } from "./rib/quarantine.js";
 export {
   APP_CHARS_MAX,

@@ -36,6 +36,8 @@ export interface RouterView {
   readonly regions: ReadonlyMap<string, RegionState>;
   /** Whether the first sync with the global tier is done: before it, an empty map means nothing. */
   readonly complete: boolean;
+  /** Regions that may publish: one that has not been heard of is a gap, and not nothing. */
+  readonly expected?: readonly string[];
   /** Round trips as measured here. */
   readonly rttMs?: (region: string) => number | undefined;
 }
@@ -112,7 +114,7 @@ export function planResolve(
         .map(({ ask, note }) => ({ region: ask.region, reason: note })),
       ...gapsOf(view, routes, wanted),
     ],
-    complete: view.complete,
+    complete: view.complete && view.regions.size > 0, // With no region at all, the map is empty and not whole.
     requireLive: options.requireLive ?? false,
     maxAgeMs: options.maxAgeMs ?? Infinity,
     keptMaxMs: options.requireLive === true || options.wait !== undefined ? 0 : (options.maxAgeMs ?? 0),
@@ -122,7 +124,10 @@ export function planResolve(
   };
 }
 
-/** Regions without a route that may have the app all the same: silent ones, and all while the map cannot be complete. */
+/**
+ * Regions without a route that may have the app all the same: silent ones, those that told of more apps than the map has of
+ * them, and all while the map cannot be complete.
+ */
 function doubtfulRegions(
   view: RouterView,
   routes: readonly Route[],
@@ -134,12 +139,20 @@ function doubtfulRegions(
   return [...view.regions.keys()]
     .filter((region) => !routed.has(region))
     .map((region) => askOf(view, region, undefined, now, config))
-    .filter(({ grade }) => !view.complete || grade !== "fresh" || wait !== undefined);
+    .filter(({ region, grade }) => {
+      return !view.complete || grade !== "fresh" || isPartial(view, region) || wait !== undefined;
+    });
+}
+
+/** An index that was lost fills up again region by region, and each region's row may come before its apps. */
+function isPartial({ fib, regions }: RouterView, region: string): boolean {
+  return fib.appsIn(region) < (regions.get(region)?.apps ?? 0);
 }
 
 function gapsOf(view: RouterView, routes: readonly Route[], wanted: ReadonlySet<string> | undefined): Missing[] {
-  if (wanted === undefined) return [];
   const routed = new Set(routes.map(({ region }) => region));
+  const silent = (view.expected ?? []).filter((region) => !view.regions.has(region) && !routed.has(region));
+  if (wanted === undefined) return silent.map((region) => ({ region, reason: "nothing was heard of it yet" }));
   const unknown = [...wanted].filter((region) => !view.regions.has(region) && !routed.has(region));
   const outside = [...routed].filter((region) => !wanted.has(region));
   return [

@@ -25,7 +25,10 @@ function viewOf({ regions, routes = {}, complete = true }: World): RouterView {
   });
   fib.set("web", rows);
   const states = Object.entries(regions).map(([region, age]): [string, RegionState] => {
-    return [region, { region, generation: 1, heartbeatMs: NOW.wallMs - AGES[age], apis: [`http://${region}`] }];
+    return [
+      region,
+      { region, generation: 1, heartbeatMs: NOW.wallMs - AGES[age], apps: 0, apis: [`http://${region}`] },
+    ];
   });
   return { fib, regions: new Map(states), complete };
 }
@@ -274,4 +277,23 @@ describe("whatever the map, the question and the answers", () => {
       expect(new Set(regionsOf(placement.missing)).size).toBe(placement.missing.length);
     });
   });
+});
+
+test("a region that has told of more apps than the map has of it may have this one: it is asked", () => {
+  const view = viewOf({ regions: { iad: "fresh", fra: "fresh" } });
+  const partly = new Map(view.regions);
+  partly.set("fra", { ...(view.regions.get("fra") as RegionState), apps: 1 });
+  expect(planResolve(view, "web", {}, NOW, defaultRouterConfig).asks).toEqual([]);
+  const asked = planResolve({ ...view, regions: partly }, "web", {}, NOW, defaultRouterConfig).asks;
+  expect(asked).toMatchObject([{ region: "fra", reason: "probe" }]);
+});
+
+test("what a region may have that nothing was heard of is unknown; so is all, while no region is known", () => {
+  const view = viewOf({ regions: { iad: "fresh" } });
+  const resultOf = (known: RouterView): string => {
+    return mergeAnswers(planResolve(known, "web", {}, NOW, defaultRouterConfig), [], NOW).result;
+  };
+  expect(resultOf(view)).toBe("absent");
+  expect(resultOf({ ...view, expected: ["iad", "fra"] })).toBe("unknown");
+  expect(resultOf({ ...view, regions: new Map() })).toBe("unknown");
 });

@@ -9,5 +9,6 @@ export { LiveQueriesHost, type LiveStream, type LiveStreamOptions } from "./live
 export { BlackBox } from "./membership/black-box.js";
 export type { MembershipStatus } from "./membership/protocol.js";
 export { defaultWatchdogConfig, type WatchdogConfig } from "./membership/watchdog.js";
+export { Copier } from "./copies/copier.js";
 export { Maintenance } from "./maintenance/maintenance.js";
 export { defaultReaderPoolConfig, type QueryResult, ReaderPool, type ReaderPoolConfig } from "./readers/pool.js";

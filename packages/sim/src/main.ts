@@ -1,8 +1,9 @@
 /**
- * `npm run sim`: whole clusters in virtual time.
+ * `npm run sim`: whole clusters in virtual time, and with `--tiers` whole fleets: regions, the global tier, routers.
  *
  *   --seed N [--plan FILE]                one seed, or what a failed run of it was cut down to
  *   --seeds COUNT [--from N] [--jobs N]   many, over a few threads, and which rare paths they went down
+ *   --tiers                               of the two tiers, instead of one cluster
  *   --detection                           how fast the failure detector is, and how often wrong, in crowds of 10 to 1,000
  *   --twice                               each seed twice, to prove that it gives the same trace again
  *
@@ -14,12 +15,10 @@ import { parseArgs } from "node:util";
 import { runSeeds } from "./campaign/campaign.js";
 import { printDetection } from "./crowd/report.js";
 import { Tally } from "./coverage/tally.js";
-import { parsePlan, planText } from "./plan/plan-text.js";
-import { failureText } from "./run/failure.js";
-import { runSeed, type SeedResult } from "./run/run-seed.js";
+import { SIMULATIONS } from "./run/simulation.js";
 
 const USAGE =
-  "usage: npm run sim -- [--seed N [--plan FILE] | --seeds COUNT --from N --jobs N] [--twice] | --detection\n";
+  "usage: npm run sim -- [--tiers] [--seed N [--plan FILE] | --seeds COUNT --from N --jobs N] [--twice] | --detection\n";
 
 const { values } = parseArgs({
   options: {
@@ -28,6 +27,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "200" },
     from: { type: "string", default: "1" },
     jobs: { type: "string", default: String(Math.min(2, availableParallelism())) },
+    tiers: { type: "boolean", default: false },
     detection: { type: "boolean", default: false },
     twice: { type: "boolean", default: false },
   },
@@ -39,34 +39,33 @@ if (!numbers.every((it) => Number.isSafeInteger(it) && it > 0)) {
   process.stderr.write(USAGE);
   process.exit(2);
 }
+const what = values.tiers ? "tiers" : "cluster";
+const simulation = SIMULATIONS[what];
 if (values.detection) printDetection(say);
 else process.exitCode = (values.seed === undefined ? await runMany() : runOne(from)) ? 0 : 1;
 
 function runOne(seed: number): boolean {
-  const plan = values.plan === undefined ? {} : { plan: parsePlan(readFileSync(values.plan, "utf8")) };
-  const result = runSeed(seed, plan);
-  if (result.problems.length > 0) {
-    say(values.plan === undefined ? failureText(result) : [planText(result.plan), ...result.problems].join("\n"));
+  const plan = values.plan === undefined ? undefined : readFileSync(values.plan, "utf8");
+  const { problems, text, traceHash } = simulation.run(seed, plan);
+  if (problems.length > 0) {
+    say(plan === undefined ? simulation.explain(seed) : [text, ...problems].join("\n"));
     return false;
   }
-  const { traceHash, steps, acknowledged, convergedAfterMs } = result;
-  say(planText(result.plan));
-  say(
-    `converged ${convergedAfterMs} ms after healing; ${steps} steps, ${acknowledged} acknowledged, trace ${traceHash}`,
-  );
-  return !values.twice || runSeed(seed, plan).traceHash === traceHash;
+  say(text);
+  return !values.twice || simulation.run(seed, plan).traceHash === traceHash;
 }
 
 async function runMany(): Promise<boolean> {
-  const tally = new Tally();
+  const tally = new Tally(simulation.paths);
   let [failed, steps, virtualMs] = [0, 0, 0];
-  await runSeeds({ from, count, jobs, isTwice: values.twice }, (result: SeedResult) => {
-    tally.add(result.paths);
-    steps += result.steps;
-    virtualMs += result.virtualMs;
-    if (result.problems.length === 0) return;
+  await runSeeds({ what, from, count, jobs, isTwice: values.twice }, (outcome) => {
+    tally.add(outcome.paths);
+    steps += outcome.steps;
+    virtualMs += outcome.virtualMs;
+    if (outcome.problems.length === 0) return;
     failed++;
-    say(failureText(result));
+    const isOfTrace = outcome.problems.every((problem) => problem.startsWith("X1"));
+    say(isOfTrace ? `seed ${outcome.seed} FAILED: ${outcome.problems.join("; ")}` : simulation.explain(outcome.seed));
   });
   const hours = (virtualMs / 3_600_000).toFixed(1);
   say(`seeds that went down each rare path:\n${tally.table()}`);

@@ -10,7 +10,7 @@ import { AppError, type Hlc, messageOf } from "@patina/base";
 import Database from "better-sqlite3";
 import { scrub } from "./check/scrub.js";
 import { readDelta } from "./database/delta.js";
-import { readFacts } from "./database/image.js";
+import { type ImageFacts, readFacts } from "./database/image.js";
 import { readMeta, writeMeta } from "./database/layout.js";
 import { SqliteStore } from "./sqlite-store.js";
 
@@ -35,10 +35,11 @@ const NO_DB = "0".repeat(16);
 /** Throws `checkpoint-damaged` when the file, its rows or its digest are not what they should be; discard it then. */
 export function adoptImage(imagePath: string, adopt: AdoptImage): void {
   const { cluster, digest, deltas = [] } = adopt;
-  inImage(imagePath, (image) => checkImage(image, { cluster, digest }, "the image"));
+  inImage(imagePath, (image) => checkFacts(image, { cluster, digest }));
   if (deltas.length > 0) applyDeltas(imagePath, adopt, deltas);
   inImage(imagePath, (image) => {
-    if (deltas.length > 0) checkImage(image, { cluster, digest: deltas.at(-1)?.digest ?? digest }, "the last delta");
+    checkFacts(image, { cluster, digest: deltas.at(-1)?.digest ?? digest });
+    checkRows(image); // Once, of what comes out: it reads everything there is.
     openGeneration(image, adopt);
   });
 }
@@ -88,19 +89,23 @@ function inImage(imagePath: string, work: (image: Database.Database) => void): v
   }
 }
 
-function checkImage(image: Database.Database, expected: { cluster: string; digest: string }, what: string): void {
-  const check = image.pragma("quick_check(1)", { simple: true });
-  if (check !== "ok") throw damaged(`quick_check of ${what} says ${String(check)}`);
-  const facts = readFacts(image);
-  if (facts.cluster !== expected.cluster)
-    throw damaged(`${what} is of cluster ${facts.cluster}, not ${expected.cluster}`);
-  if (facts.digest !== expected.digest)
-    throw damaged(`the digest of ${what} is ${facts.digest}, not ${expected.digest}`);
-  const [finding] = scrub(image);
-  if (finding !== undefined) {
-    throw damaged(`the rows of ${finding.table} (bucket ${finding.bucket}) do not add up to its digest`);
+function checkFacts(image: Database.Database, expected: { cluster: string; digest: string }): void {
+  let facts: ImageFacts;
+  try {
+    facts = readFacts(image);
+  } catch (cause) {
+    throw damaged(`the image cannot be read: ${messageOf(cause)}`);
   }
-  if (readMeta(image, "schema") === undefined) throw damaged(`${what} has no schema`);
+  if (facts.cluster !== expected.cluster) throw damaged(`it is of cluster ${facts.cluster}, not ${expected.cluster}`);
+  if (facts.digest !== expected.digest) throw damaged(`its digest is ${facts.digest}, not ${expected.digest}`);
+}
+
+function checkRows(image: Database.Database): void {
+  const check = image.pragma("quick_check(1)", { simple: true });
+  if (check !== "ok") throw damaged(`quick_check says ${String(check)}`);
+  const [finding] = scrub(image);
+  if (finding === undefined) return;
+  throw damaged(`the rows of ${finding.table} (bucket ${finding.bucket}) do not add up to its digest`);
 }
 
 function damaged(what: string): AppError {

@@ -9,3 +9,15 @@ export {
   type SummaryInput,
   type SummaryTimer,
 } from "./summary.js";
+export {
+  Border,
+  type BorderEffect,
+  type BorderInput,
+  type BorderOptions,
+  type BorderTimer,
+  type Heartbeat,
+  type IndexedRow,
+} from "./border/border.js";
+export { type BorderConfig, defaultBorderConfig, testBorderConfig } from "./border/config.js";
+export type { SummaryRow } from "./border/outbox.js";
+export type { RegionMember, RegionView } from "./border/region-view.js";

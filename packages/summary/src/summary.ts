@@ -24,7 +24,8 @@ export interface SummaryTimer {
 
 export interface IndexRow {
   readonly app: string;
-  readonly class: PlacementClass;
+  /** Undefined for a row that was withdrawn and whose stamp is still known. */
+  readonly class: PlacementClass | undefined;
   /** Of the row as the index holds it; 0 for a row of an older generation. */
   readonly highWater?: Hlc;
   /** Of the app in this border's own detail. Less than the row's means that this border is behind, not the index. */
@@ -40,7 +41,7 @@ export type SummaryInput =
       readonly highWater: Hlc;
       readonly deliberate?: boolean;
     }
-  /** All that the global tier holds for this region. Give it after every change of role, and now and then. */
+  /** All that the global tier holds for this region, withdrawn rows too: what is stamped below those is lost. Give it after every change of role, and now and then. */
   | { readonly kind: "index"; readonly rows: readonly IndexRow[] }
   /** Publish only with a complete view of the region: to an empty one every row is a ghost. */
   | { readonly kind: "role"; readonly publishing: boolean }
@@ -87,6 +88,8 @@ export class Summary {
   #isPublishing = false;
   #armedMs = Infinity;
   #heldTold = 0;
+  /** When an app last came back while others were held. */
+  #returnedMs = -Infinity;
   #transitions = 0;
   #suppressed = 0;
 
@@ -187,7 +190,9 @@ export class Summary {
     row.isObserved = true;
     this.#suppressed++;
     this.#holdDown.delete(row);
-    if (this.#due.delete(row)) this.#settle(now); // One less to hold: the rest may no longer be a bulk.
+    this.#due.delete(row);
+    if (this.#heldTold > 0) this.#returnedMs = now.monotonicMs;
+    if (this.#due.size + this.#heldTold > 0) this.#settle(now); // One less to hold: the rest may no longer be a bulk.
   }
 
   #onWake(now: Now): void {
@@ -215,13 +220,16 @@ export class Summary {
     for (const row of this.#rows.values()) {
       const held = indexed.get(row.app);
       if (held !== undefined && (held.class === row.class || isAhead(held))) continue;
+      // One that is on its way out, and that somebody else has withdrawn already, stays out.
+      if (!row.isObserved && held?.class === undefined) continue;
       row.highWater = greater(row.highWater, held?.detailHighWater ?? 0n);
       this.#emitPublish(row);
       missing++;
     }
     for (const held of indexed.values()) {
       const { app, class: placement, detailHighWater = 0n } = held;
-      if (this.#rows.has(app) || isAhead(held) || this.#rows.size >= this.#config.appsMax) continue;
+      if (placement === undefined || this.#rows.has(app) || isAhead(held)) continue;
+      if (this.#rows.size >= this.#config.appsMax) break;
       const ghost: Row = { app, class: placement, highWater: detailHighWater, isObserved: false };
       this.#rows.set(app, ghost);
       this.#due.add(ghost);
@@ -231,11 +239,17 @@ export class Summary {
     this.#settle(now);
   }
 
-  /** Withdraws what is due, all or nothing. */
+  /**
+   * Withdraws what is due, all or nothing. What is still in hold-down counts as much: a border loses sight of its region app
+   * by app, and the first to be due must not go before it shows that the rest follows; nor the last, while sight comes back.
+   */
   #settle(now: Now): void {
-    if (this.#brake.allows(this.#due.size, this.#rows.size, now.monotonicMs)) this.#withdrawDue(now);
+    const gone = this.#due.size + this.#holdDown.size;
+    const returningUntilMs = this.#returnedMs + this.#config.holdDownMs;
+    const isReturning = now.monotonicMs < returningUntilMs;
+    if (!isReturning && this.#brake.allows(gone, this.#rows.size, now.monotonicMs)) this.#withdrawDue(now);
     this.#tellHeld();
-    if (this.#due.size > 0) this.#arm(this.#brake.reliefMs, now);
+    if (this.#due.size > 0) this.#arm(isReturning ? returningUntilMs : this.#brake.reliefMs, now);
   }
 
   #withdrawDue(now: Now): void {

@@ -2,12 +2,10 @@
  * Checkpoints against what their bytes cost at least: an image and an upload against copying the file and flushing it,
  * a restore against reading, unpacking, writing and flushing the same chunks with nobody checking anything.
  */
-import { copyFile, open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { copyFile, open, readdir, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { promisify } from "node:util";
-import { brotliDecompress } from "node:zlib";
 import { type Holding, holdAlso, must, NO_HOLDING, originNode, type OriginId, Ranges } from "@patina/base";
-import { DEFAULT_LIMITS, fetchContent, FileObjectStore, type Manifest, takeCheckpoint } from "@patina/checkpoint";
+import { fetchContent, FileObjectStore, type Manifest, takeCheckpoint } from "@patina/checkpoint";
 import { systemNow } from "@patina/runtime";
 import { adoptImage, type ImageFacts, takeImage } from "@patina/store";
 import Database from "better-sqlite3";
@@ -15,10 +13,9 @@ import { CLUSTER, loadStore, openStore } from "../databases.js";
 import { Machines } from "../machines.js";
 import { type Figure, figure } from "../report.js";
 import { interleave, secondsOf, type Turn } from "../rounds.js";
+import { unpackDurably } from "./checkpoint-floor.js";
 import { s3Figures } from "./checkpoint-s3.js";
 import type { SuiteOptions } from "./suite.js";
-
-const decompress = promisify(brotliDecompress);
 
 const FULL = { rows: 100_000, rounds: 5 };
 const QUICK = { rows: 10_000, rounds: 3 };
@@ -96,7 +93,9 @@ function turnsOf({ dir, databasePath, imagePath, facts, origin, objects, manifes
     copy: writing("copied.db", (path) => copyDurably(imagePath, path)),
     take: writing("taken.db", (path) => takeImage(databasePath, path)),
     upload: writing("uploaded", (path) => upload(new FileObjectStore(path), imagePath, facts, origin)),
-    unpack: writing("unpacked.db", (path) => unpackDurably(manifest, chunkPaths, path)),
+    unpack: writing("unpacked.db", (path) =>
+      unpackDurably(manifest, async (i) => readFile(must(chunkPaths[i], "a chunk")), path),
+    ),
     fetch: writing("fetched.db", (path) => fetchContent(objects, manifest, path)),
     quickCheck: () => secondsOf(() => quickCheck(imagePath)),
     adopt: async () => {
@@ -145,27 +144,6 @@ async function copyDurably(from: string, to: string): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-/** As many chunks at a time as a restore takes, so that the comparison is of checking and not of threads. */
-async function unpackDurably({ content }: Manifest, chunkPaths: readonly string[], to: string): Promise<void> {
-  const file = await open(to, "w");
-  try {
-    const { chunkBytes, concurrency } = DEFAULT_LIMITS;
-    let next = 0;
-    const unpackInTurn = async (): Promise<void> => {
-      for (let index = next++; index < chunkPaths.length; index = next++) {
-        const stored = await readFile(must(chunkPaths[index], "a chunk"));
-        const plain = content.chunks[index]?.codec === "brotli" ? await decompress(stored) : stored;
-        await file.write(plain, 0, plain.length, index * chunkBytes);
-      }
-    };
-    await Promise.all(Array.from({ length: concurrency }, unpackInTurn));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  if ((await stat(to)).size !== content.bytes) throw new Error("the unpacked file is not of the image's size");
 }
 
 function quickCheck(path: string): void {

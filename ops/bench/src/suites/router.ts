@@ -1,6 +1,6 @@
 /**
- * The router: how fast it answers from its map, against the hash map underneath, and how much of an HTTP server's
- * throughput is left when every request is a resolution. Load comes from a thread of its own.
+ * The router: how soon it knows (`across-tiers.ts`), and how fast it answers from its map, against the hash map underneath,
+ * and how much of an HTTP server's throughput is left when every request is a resolution. Load comes from a thread of its own.
  */
 import { must, type Rng } from "@patina/base";
 import { serveApi } from "@patina/api";
@@ -23,6 +23,7 @@ import { Hono } from "hono";
 import { HttpLoad } from "../http-load.js";
 import { type Figure, figure } from "../report.js";
 import { interleave, perSecond } from "../rounds.js";
+import { acrossTiers } from "./across-tiers.js";
 import type { SuiteOptions } from "./suite.js";
 
 const APPS = 100_000;
@@ -35,7 +36,11 @@ const ASKED_APPS = 1000;
 const FULL = { rounds: 7, lookups: 1_000_000, plans: 100_000, httpMs: 2000 };
 const QUICK = { rounds: 3, lookups: 200_000, plans: 20_000, httpMs: 350 };
 
-export async function routerSuite({ isQuick, rng }: SuiteOptions): Promise<Figure[]> {
+export async function routerSuite(options: SuiteOptions): Promise<Figure[]> {
+  return [...(await resolveFigures(options)), ...(await acrossTiers(options))];
+}
+
+async function resolveFigures({ isQuick, rng }: SuiteOptions): Promise<Figure[]> {
   const { rounds, lookups, plans, httpMs } = isQuick ? QUICK : FULL;
   const names = Array.from({ length: APPS }, (_, i) => `app-${i}`);
   const view = viewOf(names, rng);
@@ -122,7 +127,7 @@ function viewOf(names: readonly string[], rng: Rng): RouterView {
   const states = REGIONS.map((region): [string, RegionState] => {
     // Heard of a minute from now at the latest, so that no region grows stale while it is measured.
     const heartbeatMs = wallMs + defaultRouterConfig.clockSkewMaxMs / 2;
-    return [region, { region, generation: 1, heartbeatMs, apis: [`http://${region}.internal:7421`] }];
+    return [region, { region, generation: 1, heartbeatMs, apps: 0, apis: [`http://${region}.internal:7421`] }];
   });
   return { fib, regions: new Map(states), complete: true };
 }

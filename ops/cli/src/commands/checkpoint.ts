@@ -138,7 +138,8 @@ async function find(fleet: Fleet, id: string, options: ClusterFlags): Promise<{ 
 }
 
 function manifestRow({ cluster, id, tables, content, digest }: Manifest): unknown[] {
-  const rows = Object.values(tables).reduce((sum, table) => sum + table.rows, 0);
+  const counted = Object.values(tables).map(({ rows: each }) => each);
+  const rows = counted.includes(null) ? null : counted.reduce<number>((sum, each) => sum + (each ?? 0), 0);
   return [
     cluster,
     id,

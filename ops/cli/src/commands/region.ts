@@ -90,7 +90,7 @@ async function showPlan(cluster: string, options: RestoreFlags): Promise<void> {
         ["made of", `${plan.checkpoints} checkpoints, a base and the deltas after it`],
         ["bytes", `${plan.bytes}, of which each agent fetches ${plan.storedBytes}`],
         [
-          "rows",
+          "rows of its base",
           Object.entries(plan.rows)
             .map(([table, rows]) => `${table} ${rows}`)
             .join(", "),

@@ -46,6 +46,7 @@ export interface RestorePlan {
   readonly bytes: number;
   /** To fetch from the object store, an agent. */
   readonly storedBytes: number;
+  /** Of its base. */
   readonly rows: Readonly<Record<string, number>>;
   /** What was written in the last so many seconds is not in it. */
   readonly lostSeconds: number;
@@ -69,7 +70,7 @@ export async function planRestore(objects: ObjectStore, cluster: string, from: s
     checkpoints: chain.length,
     bytes: chunks.reduce((sum, { bytes }) => sum + bytes, 0),
     storedBytes: chunks.reduce((sum, { stored }) => sum + stored, 0),
-    rows: Object.fromEntries(Object.entries(newest.tables).map(([table, { rows }]) => [table, rows])),
+    rows: Object.fromEntries(Object.entries(chain[0]?.tables ?? {}).map(([table, { rows }]) => [table, rows ?? 0])),
     lostSeconds: Math.max(0, Math.round(((await objects.now()) - newest.takenAtMs) / 1000)),
     generation: newest.generation + 1,
   };

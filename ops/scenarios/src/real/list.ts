@@ -4,6 +4,7 @@ import { absence } from "./stories/absence.js";
 import { crash, rollingRestart } from "./stories/crashes.js";
 import { loss, oneWayCut, partition } from "./stories/cuts.js";
 import { clockAhead, fullDisk } from "./stories/machines.js";
+import { regionLoss } from "./stories/region-loss.js";
 import { pause, slowLink } from "./stories/slowness.js";
 
 export const REAL_SCENARIOS: readonly Scenario[] = [
@@ -17,4 +18,5 @@ export const REAL_SCENARIOS: readonly Scenario[] = [
   clockAhead,
   rollingRestart,
   absence,
+  regionLoss,
 ];

@@ -30,7 +30,7 @@ export async function playScenario(scenario: Scenario, { dir, isShort, members }
   try {
     const count = members ?? size(scenario.members);
     const network = new Network(count);
-    const cluster = await Cluster.create(network, count, dir);
+    const cluster = await Cluster.create(network, count, dir, scenario.takesCheckpoints === true);
     const start = async (): Promise<void> => {
       await cluster.start();
       say(`${count} members know each other`);

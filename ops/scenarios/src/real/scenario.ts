@@ -7,6 +7,8 @@ export interface Scenario {
   readonly name: string;
   readonly title: string;
   readonly members: Sizes;
+  /** Whether its members take checkpoints, into a directory beside theirs. */
+  readonly takesCheckpoints?: boolean;
   /** Why it cannot be played here. */
   readonly whyNot?: () => string | undefined;
   /** Throws `Unmet` when something is not as it must be. What must be so in every end is looked at afterwards. */

@@ -214,6 +214,7 @@ function remedyOf(thrown: unknown): Remedy | undefined {
   if (byName !== undefined) return byName;
   const status = statusOf(thrown);
   if (status !== undefined && REMEDIES_BY_STATUS[status] !== undefined) return REMEDIES_BY_STATUS[status];
+  if (status === 200) return NOT_S3; // It was taken for success, and then could not be read.
   const { cause } = (thrown ?? {}) as { cause?: unknown };
   return cause === undefined ? undefined : remedyOf(cause);
 }

@@ -38,8 +38,8 @@ export interface AlarmOptions {
 
 /** Members further back leave a period to those before them, and to the next. */
 const TURNS_MAX = 3;
-/** A claim of somebody who died is outdated after so long: longer than any base takes. */
-const CLAIM_TTL_MS = 15 * 60_000;
+/** A claim of somebody who died is outdated after so long. Should a base take longer, a second one does no harm. */
+const CLAIM_TTL_MS = 2 * 60_000;
 
 export class CheckpointAlarm {
   readonly #options: AlarmOptions;
@@ -84,8 +84,9 @@ export class CheckpointAlarm {
     await this.#wait(turn * this.#config.turnMs);
     const still = await this.#due();
     if (this.#isClosed || still?.level !== due.level || still.period !== due.period) return;
-    if (!(await this.#isMine(due))) return;
-    const taken = due.level === "base" ? await taking.base() : await taking.delta(due.level);
+    // While somebody else takes a longer one, or has died of it, the short ones go on: they bound what a loss costs.
+    const level = (await this.#isMine(due)) ? due.level : "d0";
+    const taken = level === "base" ? await taking.base() : await taking.delta(level);
     if (taken === "base") {
       const base: Due = { level: "base", period: Math.floor((await objects.now()) / this.#config.periodMs.d1) };
       if (await this.#isMine(base)) await onTaken(await taking.base());

@@ -9,7 +9,7 @@ import {
   readManifest,
   verifyCheckpoint,
 } from "@patina/checkpoint";
-import type { Maintenance } from "@patina/runtime";
+import type { Copier } from "@patina/runtime";
 import type { CheckpointNote } from "@patina/store";
 import type { Taking } from "./taking.js";
 
@@ -18,7 +18,7 @@ export interface CheckpointParts {
   readonly objects: ObjectStore;
   readonly cluster: string;
   readonly taking: Taking;
-  readonly maintenance: Maintenance;
+  readonly copier: Copier;
   readonly onTaken: (manifest: Manifest) => Promise<void>;
   readonly drill: (id: string) => Promise<Proof>;
   readonly notes: () => readonly CheckpointNote[];
@@ -63,8 +63,8 @@ export class Checkpoints implements CheckpointsPort {
   }
 
   async beyond(id: string): Promise<Readonly<Record<string, number>>> {
-    const { objects, cluster, maintenance } = this.#configured();
-    return maintenance.countBeyond((await readManifest(objects, cluster, id)).holdings);
+    const { objects, cluster, copier } = this.#configured();
+    return copier.countBeyond((await readManifest(objects, cluster, id)).holdings);
   }
 
   #configured(): CheckpointParts {

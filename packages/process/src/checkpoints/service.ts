@@ -1,8 +1,6 @@
 /** Everything an agent does about checkpoints while it runs: takes them in its turn, answers for them, and notices a restore. */
-import { join } from "node:path";
 import { type AppError } from "@patina/base";
 import {
-  DATABASE_FILE,
   DEFAULT_SCHEDULE,
   type Manifest,
   type ObjectStore,
@@ -11,7 +9,7 @@ import {
   readManifest,
 } from "@patina/checkpoint";
 import { schedule as atTimes, type ScheduledTask } from "node-cron";
-import { type AgentRuntime, type Maintenance, systemNow } from "@patina/runtime";
+import { type AgentRuntime, Copier, systemNow } from "@patina/runtime";
 import type { CheckpointNote, SqliteStore } from "@patina/store";
 import type { Logger } from "@patina/telemetry";
 import { CheckpointAlarm } from "./alarm.js";
@@ -33,7 +31,7 @@ export interface CheckpointServiceOptions {
   readonly schedule: string | undefined;
   readonly store: SqliteStore;
   readonly runtime: AgentRuntime;
-  readonly maintenance: Maintenance;
+  readonly databasePath: string;
   readonly nodeDir: string;
   readonly nodeId: string;
   readonly version: string;
@@ -46,14 +44,17 @@ export class CheckpointService {
   readonly generations: GenerationWatch;
   readonly standing: Standing;
   readonly #drilling: Drilling;
+  readonly #copier: Copier;
   readonly #chores: Chores;
   #choring: ScheduledTask | undefined;
   #isChoring = false;
   readonly #alarm: CheckpointAlarm | undefined;
 
   constructor(options: CheckpointServiceOptions) {
-    const { objects, schedule, store, runtime, maintenance, nodeId, log } = options;
-    const taking = new Taking({ ...options, heartbeatMs: DEFAULT_SCHEDULE.heartbeatMs });
+    const { objects, schedule, store, runtime, nodeId, log } = options;
+    this.#copier = new Copier(options.databasePath);
+    const copier = this.#copier;
+    const taking = new Taking({ ...options, copier, heartbeatMs: DEFAULT_SCHEDULE.heartbeatMs });
     const onTaken = async (manifest: Manifest): Promise<void> => {
       await note(runtime, store, manifest);
       log.info({ checkpoint: manifest.id, bytes: manifest.content.bytes }, "a checkpoint was taken");
@@ -64,8 +65,7 @@ export class CheckpointService {
     const clock = new StoreClock(objects, () => systemNow().wallMs);
     const cluster = store.cluster.name;
     this.standing = new Standing(store, clock);
-    const { location, nodeDir } = options;
-    const livePath = join(nodeDir, DATABASE_FILE);
+    const { location, nodeDir, databasePath: livePath } = options;
     this.#drilling = new Drilling({ ...location, cluster, nodeDir, nodeId, livePath });
     const drill = async (id: string): Promise<Proof> => {
       const proof = await this.#drilling.run(id);
@@ -75,7 +75,7 @@ export class CheckpointService {
       return proof;
     };
     const notes = (): readonly CheckpointNote[] => store.checkpoints.list();
-    this.checkpoints = new Checkpoints({ objects, cluster, taking, maintenance, onTaken, drill, notes });
+    this.checkpoints = new Checkpoints({ objects, cluster, taking, copier, onTaken, drill, notes });
     this.#chores = new Chores({
       objects,
       cluster: store.cluster,
@@ -122,6 +122,7 @@ export class CheckpointService {
     await this.#choring?.destroy();
     await this.#alarm?.close();
     await this.#drilling.close();
+    await this.#copier.close();
   }
 
   /** Rings that overlap are one: a drill may take longer than the next. */

@@ -13,13 +13,13 @@ import {
   readManifest,
   takeCheckpoint,
 } from "@patina/checkpoint";
-import type { Maintenance } from "@patina/runtime";
+import type { Copier } from "@patina/runtime";
 import type { ImageFacts, SqliteStore } from "@patina/store";
 
 export interface TakingOptions {
   readonly objects: ObjectStore;
   readonly store: SqliteStore;
-  readonly maintenance: Maintenance;
+  readonly copier: Copier;
   readonly nodeDir: string;
   readonly nodeId: string;
   readonly version: string;
@@ -46,7 +46,7 @@ export class Taking {
   /** Throws `too-many` while one is being taken, and `not-ready` while this copy is not whole. */
   async base(): Promise<Manifest> {
     return this.#alone("checkpoint-image.db", async (path) => {
-      const facts = await this.#options.maintenance.takeImage(path);
+      const facts = await this.#options.copier.takeImage(path);
       if (!facts.isWhole) {
         throw new AppError("not-ready", "this agent is catching up: its state is not whole", {
           hint: "Take the checkpoint on another agent, or again in a moment.",
@@ -59,10 +59,10 @@ export class Taking {
   /** A delta since the newest checkpoint of this level or a longer one. Throws `too-many` as `base` does. */
   async delta(level: Level): Promise<Manifest | Untaken> {
     return this.#alone("checkpoint-delta", async (path) => {
-      const { maintenance, objects, heartbeatMs } = this.#options;
+      const { copier, objects, heartbeatMs } = this.#options;
       const parent = await this.#parentOf(level);
       if (parent === undefined) return "base";
-      const delta = await maintenance.takeDelta(parent.holdings, path);
+      const delta = await copier.takeDelta(parent.holdings, path);
       if (delta.kind === "behind") return "behind";
       // What a longer level's parent is too old for, the newest of all may do.
       if (delta.kind !== "delta") return level === "d0" ? "base" : this.#shorter(path);
@@ -76,7 +76,7 @@ export class Taking {
     await rm(path, { force: true });
     const parent = await this.#parentOf("d0");
     if (parent === undefined) return "base";
-    const delta = await this.#options.maintenance.takeDelta(parent.holdings, path);
+    const delta = await this.#options.copier.takeDelta(parent.holdings, path);
     return delta.kind === "delta" ? this.#take(path, delta.facts, "d0", parent.id) : "base";
   }
 
@@ -98,7 +98,7 @@ export class Taking {
   }
 
   async #take(path: string, facts: ImageFacts, level: Level, parent: string | null): Promise<Manifest> {
-    const { objects, store, nodeId, version } = this.#options;
+    const { objects, store, copier, nodeId, version } = this.#options;
     const full: CheckpointFacts = {
       level,
       parent,
@@ -112,7 +112,8 @@ export class Taking {
       digest: facts.digest,
       tables: facts.tables,
     };
-    return takeCheckpoint({ objects, cluster: store.cluster.name, path, facts: full });
+    const pack = (plain: Uint8Array): Promise<Uint8Array> => copier.pack(plain);
+    return takeCheckpoint({ objects, cluster: store.cluster.name, path, facts: full, pack });
   }
 
   async #alone<T>(name: string, work: (path: string) => Promise<T>): Promise<T> {

@@ -9,6 +9,7 @@ const region: RegionRow = {
   region: "iad",
   generation: 3n,
   heartbeatMs: 1_700_000_000_000n,
+  apps: 2n,
   apis: '["http://10.0.0.1:8080","https://[fdaa::1]:443/patina"]',
   location: '{"lat":38.9,"lon":-77.4}',
 };
@@ -22,6 +23,7 @@ test("a good row says what it says", () => {
       region: "iad",
       generation: 3,
       heartbeatMs: 1_700_000_000_000,
+      apps: 2,
       apis: ["http://10.0.0.1:8080", "https://[fdaa::1]:443/patina"],
       location: { lat: 38.9, lon: -77.4 },
     },
@@ -49,6 +51,7 @@ describe("a bad one is named", () => {
     [{ region: "" }, "region"],
     [{ generation: null }, "generation"],
     [{ heartbeatMs: "never" }, "heartbeat"],
+    [{ apps: -1n }, "apps"],
     [{ apis: "not json" }, "agents"],
     [{ apis: "{}" }, "agents"],
     [{ apis: '["javascript:alert(1)"]' }, "agents"],
@@ -73,7 +76,7 @@ test("whatever is in a row, judging it throws nothing", () => {
   const property = fc.property(fc.array(value, { minLength: 5, maxLength: 5 }), (values) => {
     const [a = null, b = null, c = null, d = null, e = null] = values;
     judgePlacement({ app: a, region: b, class: c, epoch: d, hlc: e });
-    judgeRegion({ region: a, generation: b, heartbeatMs: c, apis: d, location: e });
+    judgeRegion({ region: a, generation: b, heartbeatMs: c, apis: d, location: e, apps: a });
   });
   fc.assert(property, { numRuns: 500 });
 });

@@ -29,6 +29,7 @@ export interface RegionRow {
   readonly heartbeatMs: SqlValue;
   /** A JSON list. */
   readonly apis: SqlValue;
+  readonly apps: SqlValue;
   /** A JSON object, or empty. */
   readonly location: SqlValue;
 }
@@ -58,9 +59,11 @@ export function judgeRegion(row: RegionRow): Judged<RegionState> {
   if (!Array.isArray(apis) || apis.length > APIS_MAX || !apis.every(isApi)) {
     return { bad: `the agents are not a list of up to ${APIS_MAX} http addresses` };
   }
+  const apps = wholeNumber(row.apps);
+  if (apps === undefined || apps < 0) return { bad: "the number of apps is none" };
   const location = row.location === "" || row.location === null ? undefined : json(row.location);
   if (location !== undefined && !isLocation(location)) return { bad: "the location is no place on earth" };
-  return { good: { region, generation, heartbeatMs, apis, ...(location === undefined ? {} : { location }) } };
+  return { good: { region, generation, heartbeatMs, apis, apps, ...(location === undefined ? {} : { location }) } };
 }
 
 function isAppName(value: SqlValue): value is string {

@@ -1,7 +1,7 @@
-/** The maintenance thread of an agent: keeps the write-ahead log short without stalling writers, and takes images and deltas. */
+/** The maintenance thread of an agent: keeps the write-ahead log short without stalling writers, and adds up what is in it. */
 import { Worker } from "node:worker_threads";
 import { AppError } from "@patina/base";
-import type { Bucket, Delta, ImageFacts, ScrubFinding } from "@patina/store";
+import type { Bucket, ScrubFinding } from "@patina/store";
 import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
 const CHECKPOINT_WAL_EVERY_MS = 500;
@@ -26,21 +26,6 @@ export class Maintenance {
       this.#failAll(new AppError("internal", `maintenance failed: ${thrown.message}`)),
     );
     this.#scheduleCheckpoint();
-  }
-
-  /** Writes an image of the database to `imagePath`, which must not exist. */
-  async takeImage(imagePath: string): Promise<ImageFacts> {
-    return (await this.#ask({ kind: "take-image", imagePath })) as ImageFacts;
-  }
-
-  /** Writes what there is beyond `since` (by origin, the versions held as text) to the new file `deltaPath`. */
-  async takeDelta(since: Readonly<Record<string, string>>, deltaPath: string): Promise<Delta> {
-    return (await this.#ask({ kind: "take-delta", since, deltaPath })) as Delta;
-  }
-
-  /** By table, how many rows there are beyond `since`. */
-  async countBeyond(since: Readonly<Record<string, string>>): Promise<Readonly<Record<string, number>>> {
-    return (await this.#ask({ kind: "count-beyond", since })) as Record<string, number>;
   }
 
   /** Recomputes every row's hash. No findings: the file holds what its digest says. */

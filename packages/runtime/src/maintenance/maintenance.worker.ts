@@ -1,8 +1,8 @@
-/** Slow work on the database file, in a thread of its own: WAL checkpoints, images, deltas, scrubs. One thing at a time. */
+/** Slow work on the database file, in a thread of its own: WAL checkpoints, scrubs. One thing at a time. */
 import { statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { asAppError, must, parseHoldings } from "@patina/base";
-import { countBeyond, readBucket, scrub, takeDelta, takeImage } from "@patina/store";
+import { asAppError, must } from "@patina/base";
+import { readBucket, scrub } from "@patina/store";
 import Database from "better-sqlite3";
 import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
 
@@ -41,12 +41,6 @@ function perform(request: MaintenanceRequest): unknown {
       db.pragma("busy_timeout = 0");
       return cut;
     }
-    case "take-image":
-      return takeImage(path, request.imagePath);
-    case "take-delta":
-      return takeDelta(path, parseHoldings(request.since), request.deltaPath);
-    case "count-beyond":
-      return countBeyond(path, parseHoldings(request.since));
     case "scrub": {
       const findings = scrub(db);
       return { findings };

@@ -3,10 +3,6 @@ import type { ErrorCode } from "@patina/base";
 
 export type MaintenanceRequest =
   | { readonly kind: "checkpoint-wal"; readonly truncate: boolean }
-  | { readonly kind: "take-image"; readonly imagePath: string }
-  /** `since`: by origin, the versions held, as `1-40,42`. */
-  | { readonly kind: "take-delta"; readonly since: Readonly<Record<string, string>>; readonly deltaPath: string }
-  | { readonly kind: "count-beyond"; readonly since: Readonly<Record<string, string>> }
   | { readonly kind: "scrub" }
   | { readonly kind: "read-bucket"; readonly table: string; readonly bucket: number };
 

@@ -1,16 +1,16 @@
 /** Runs one thread's share of the seeds. */
 import { parentPort, workerData } from "node:worker_threads";
 import { must } from "@patina/base";
-import { runSeed } from "../run/run-seed.js";
+import { SIMULATIONS } from "../run/simulation.js";
 import type { Share } from "./campaign.js";
 
-const { from, end, step, isTwice } = workerData as Share;
+const { what, from, end, step, isTwice } = workerData as Share;
 const port = must(parentPort, "a parent");
+const simulation = SIMULATIONS[what];
 
 for (let seed = from; seed < end; seed += step) {
-  const result = runSeed(seed);
-  const isRepeated = !isTwice || runSeed(seed).traceHash === result.traceHash;
-  port.postMessage(
-    isRepeated ? result : { ...result, problems: [...result.problems, "X1: the second run had another trace"] },
-  );
+  const outcome = simulation.run(seed);
+  const isRepeated = !isTwice || simulation.run(seed).traceHash === outcome.traceHash;
+  const problems = isRepeated ? outcome.problems : [...outcome.problems, "X1: the second run had another trace"];
+  port.postMessage({ ...outcome, problems });
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { WrapStore } from "../machine/process.js";
 import { describePlan } from "../plan/plan.js";
 import { planText } from "../plan/plan-text.js";
-import { shrinkPlan, type Shrunk } from "../shrink/shrink.js";
+import { shrinkPlan, type Shrunk, SIMPLER_CLUSTER } from "../shrink/shrink.js";
 import { runSeed, type SeedResult } from "./run-seed.js";
 
 /** A seed takes some 200 ms: half a minute at most. */
@@ -18,7 +18,7 @@ export function shrinkFailure({ seed, plan, problems }: SeedResult, wrapStore?: 
   return shrinkPlan(
     plan,
     (smaller) => runSeed(seed, { ...run, plan: smaller }).problems.some((it) => rules.has(ruleOf(it))),
-    SHRINK_RUNS_MAX,
+    { simpler: SIMPLER_CLUSTER, runsMax: SHRINK_RUNS_MAX },
   );
 }
 

@@ -4,16 +4,28 @@
  */
 import { PERFECT_NETWORK, type Plan } from "../plan/plan.js";
 
-export interface Shrunk {
-  readonly plan: Plan;
+/** What of a plan this needs to know. */
+interface WithFaults {
+  readonly faults: readonly unknown[];
+}
+
+/** Each makes a plan plainer, or leaves it as it is. */
+export type Simplify<P> = (plan: P) => P;
+
+export interface Shrunk<P = Plan> {
+  readonly plan: P;
   readonly runs: number;
 }
 
 /** `fails` runs a plan. After `runsMax` attempts the smallest that was found by then is it. */
-export function shrinkPlan(plan: Plan, fails: (plan: Plan) => boolean, runsMax: number): Shrunk {
+export function shrinkPlan<P extends WithFaults>(
+  plan: P,
+  fails: (plan: P) => boolean,
+  { simpler, runsMax }: { readonly simpler: readonly Simplify<P>[]; readonly runsMax: number },
+): Shrunk<P> {
   let runs = 0;
   let smallest = plan;
-  const take = (candidate: Plan): boolean => {
+  const take = (candidate: P): boolean => {
     if (runs >= runsMax) return false;
     runs++;
     if (!fails(candidate)) return false;
@@ -21,12 +33,12 @@ export function shrinkPlan(plan: Plan, fails: (plan: Plan) => boolean, runsMax: 
     return true;
   };
   dropFaults(plan, take);
-  for (const simplify of SIMPLER) while (isSimpler(simplify(smallest), smallest) && take(simplify(smallest)));
+  for (const simplify of simpler) while (isSimpler(simplify(smallest), smallest) && take(simplify(smallest)));
   return { plan: smallest, runs };
 }
 
 /** Takes out ever smaller pieces of the list, as long as it fails without them. */
-function dropFaults(plan: Plan, take: (plan: Plan) => boolean): void {
+function dropFaults<P extends WithFaults>(plan: P, take: (plan: P) => boolean): void {
   let faults = plan.faults;
   for (let size = faults.length; size >= 1; size = Math.floor(size / 2)) {
     for (let at = 0; at < faults.length;) {
@@ -37,7 +49,8 @@ function dropFaults(plan: Plan, take: (plan: Plan) => boolean): void {
   }
 }
 
-const SIMPLER: readonly ((plan: Plan) => Plan)[] = [
+/** For the plans of one cluster. */
+export const SIMPLER_CLUSTER: readonly Simplify<Plan>[] = [
   (plan) => ({ ...plan, network: PERFECT_NETWORK }),
   (plan) => ({ ...plan, network: { ...plan.network, lossProbability: 0 } }),
   (plan) => ({ ...plan, network: { ...plan.network, duplicateProbability: 0 } }),
@@ -64,6 +77,6 @@ function withoutLastNode(plan: Plan): Plan {
   return { ...plan, nodes: last, faults };
 }
 
-function isSimpler(a: Plan, b: Plan): boolean {
+function isSimpler(a: WithFaults, b: WithFaults): boolean {
   return JSON.stringify(a) !== JSON.stringify(b);
 }

@@ -28,7 +28,7 @@ export interface ImageFacts {
   readonly hlc: string;
   /** The state digest, 64 hex digits. */
   readonly digest: string;
-  readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>>;
+  readonly tables: Readonly<Record<string, { readonly rows: number | null; readonly digest: string }>>;
 }
 
 /**
@@ -46,25 +46,27 @@ export function takeImage(path: string, imagePath: string): ImageFacts {
   try {
     image.prepare("DELETE FROM _patina_meta WHERE key IN ('node', 'db')").run();
     image.prepare("DELETE FROM _patina_fenced").run();
-    return readFacts(image);
+    return readFacts(image, "with rows counted");
   } finally {
     image.close();
   }
 }
 
-/** What a manifest says of a database, read in the transaction that is open, if one is. */
-export function readFacts(db: Database.Database): ImageFacts {
+/** What a manifest says of a database, read in the transaction that is open, if one is. Counting rows reads all of them. */
+export function readFacts(db: Database.Database, extent: "with rows counted" | "cheaply" = "cheaply"): ImageFacts {
   const sql = readMeta(db, "schema") ?? "";
   const schema = parseSchema(sql);
   const origins = new Origins(db);
   const digest = new Digest(db);
   const sums = new Map(digest.tables());
   const tables = tablesOf(db, schema).map(({ name, rowsTable }) => {
+    const digest = sums.get(name) ?? sumText(0n);
+    if (extent === "cheaply") return [name, { rows: null, digest }] as const;
     const rows = db
       .prepare(`SELECT count(*) FROM ${quoteName(rowsTable)}`)
       .pluck()
       .get() as number;
-    return [name, { rows, digest: sums.get(name) ?? sumText(0n) }] as const;
+    return [name, { rows, digest }] as const;
   });
   const holdings = [...origins.holdings()].map(([origin, holding]) => {
     return [origin, heldVersions(holding).toString()] as const;

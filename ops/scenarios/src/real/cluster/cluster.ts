@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { must } from "@patina/base";
 import { stringify } from "smol-toml";
 import { ClusterAuthority } from "./authority.js";
@@ -28,7 +29,7 @@ export class Cluster {
   }
 
   /** Writes every member's files. Nothing runs yet. */
-  static async create(places: Places, size: number, dir: string): Promise<Cluster> {
+  static async create(places: Places, size: number, dir: string, takesCheckpoints = false): Promise<Cluster> {
     const authority = await ClusterAuthority.create(CLUSTER);
     const seeds = Array.from({ length: Math.min(SEEDS, size) }, (_, port) => places.gossipOf(port));
     const members: Member[] = [];
@@ -43,6 +44,7 @@ export class Cluster {
         gossip: { address: places.gossipOf(port), seeds, ...(await authority.issue(join(home, "tls"))) },
         api: { address: api },
         query: { readers: 1 },
+        ...(takesCheckpoints ? { checkpoint: { store: pathToFileURL(join(dir, "checkpoints")).href } } : {}),
       };
       writeFileSync(join(home, "agent.toml"), stringify(config));
       members.push(new Member({ name, port, dir: home, api: `http://${api}`, within: places.within(port) }));

@@ -1,6 +1,7 @@
 /** One regional agent: the program that machines run, with a configuration, a directory and an address of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { PatinaClient } from "@patina/api";
@@ -105,6 +106,12 @@ export class Member {
     await this.#end("SIGKILL");
   }
 
+  /** Its disk is gone, with everything on it. It must not be running. */
+  async loseDisk(): Promise<void> {
+    const disk = join(this.dir, "disk");
+    for (const name of await readdir(disk)) await rm(join(disk, name), { recursive: true });
+  }
+
   /** It stands still from now on, with all its sockets open. */
   pause(): void {
     this.#process?.kill("SIGSTOP");
@@ -153,6 +160,12 @@ export class Member {
       .split(" ")
       .slice(11, 13);
     return (Number(user) + Number(system)) * TICK_MS;
+  }
+
+  /** What it holds in memory now. */
+  rssBytes(): number {
+    const status = readFileSync(`/proc/${this.#process?.pid ?? "self"}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
   }
 
   /** What it said last that was not a line of its log: the reason it gave for ending. */

@@ -24,8 +24,8 @@ export interface Steady {
 }
 
 export class Writer {
-  /** Keys of rows whose write was acknowledged. */
-  readonly acknowledged = new Set<string>();
+  /** By key, when the write of its row was acknowledged; Unix ms. */
+  readonly acknowledged = new Map<string, number>();
   #written = 0;
 
   /** So many transactions of one row at these members in turn, as fast as they take them. Throws what one refuses with. */
@@ -89,14 +89,19 @@ export class Writer {
   async missingAt(member: Member): Promise<string[]> {
     const { rows } = await member.client.query("SELECT id FROM machines");
     const there = new Set(rows.map(([id]) => id));
-    return [...this.acknowledged].filter((key) => !there.has(key));
+    return [...this.acknowledged.keys()].filter((key) => !there.has(key));
+  }
+
+  /** These rows are gone for a reason that was looked at: nobody is to miss them in the end. */
+  excuse(keys: readonly string[]): void {
+    for (const key of keys) this.acknowledged.delete(key);
   }
 
   async #writeOne(member: Member, key: string, bytes = 0): Promise<void> {
     this.#written++;
     const params = [key, `app-${this.#written % APPS}`, member.name, "x".repeat(bytes), this.#written];
     await member.client.transact([[INSERT, params]]);
-    this.acknowledged.add(key);
+    this.acknowledged.set(key, systemNow().wallMs);
   }
 
   #nextKey(): string {

@@ -1,39 +1,46 @@
 /**
  * The tables of the global tier as the router needs them: the map it resolves from, kept current row by row, and the
- * regions' heartbeats. It is built from the local database alone, so it is there before any network is.
+ * regions' heartbeats. It is built from the local tables alone, so it is there before any network is.
  *
  *   row ──switched off?──► judged ──good──► journal ──► map, and whoever follows it
  *                │            └──bad──► quarantine: the map keeps the row's last good state, its region is told
  *                └──► the map keeps what it has
  */
 import { type ChangedRow, must, type SqlValue } from "@patina/base";
-import {
-  Fib,
-  type Judged,
-  judgePlacement,
-  judgeRegion,
-  type Quarantine,
-  type QuarantinedRow,
-  type RegionState,
-  type Route,
-  type RowName,
-  switchedOff,
-  type Switches,
-} from "@patina/router";
-import type { SqliteStore } from "@patina/store";
-import type { Journal } from "./journal.js";
+import { Fib, type Route } from "../fib.js";
+import type { RegionState } from "../grade.js";
+import type { Quarantine, QuarantinedRow, RowName } from "./quarantine.js";
+import { type Judged, judgePlacement, judgeRegion, type PlacementRow, type RegionRow } from "./rows.js";
+import { switchedOff, type Switches } from "./switches.js";
 
-/** The placements' own clock is the region's: its generation and high-water. */
-const WRITER = "(SELECT origin FROM _patina_origins WHERE idx = _patina_origin)";
-const ROUTES = `SELECT app, region, class, _patina_epoch, _patina_hlc, ${WRITER} FROM _patina_rows_placements`;
-const REGIONS = `SELECT region, generation, heartbeat_ms, apis, location, _patina_epoch, _patina_hlc, ${WRITER} FROM _patina_rows_regions`;
+/** A row as it lies in the tables, unjudged, with the origin that wrote it. The placements' own clock is the region's. */
+export type StoredPlacement = PlacementRow & { readonly origin: SqlValue };
+export type StoredRegion = RegionRow & {
+  readonly epoch: SqlValue;
+  readonly hlc: SqlValue;
+  readonly origin: SqlValue;
+};
+
+/** The tables of the global tier, as this agent has them. */
+export interface RibRows {
+  /** In the order of app and region; of one app when it is given. */
+  placements(app?: string): readonly StoredPlacement[];
+  /** In the order of region; one when it is given. */
+  regions(region?: string): readonly StoredRegion[];
+}
+
+/** Knows, even after the process has ended over it, what was being taken. */
+export interface TakingJournal {
+  readonly interrupted: readonly string[];
+  during(states: readonly string[], take: () => void): void;
+}
 
 /** Apps taken into the map at a time while it is loaded. */
 const LOAD_APPS = 1000;
 
 export interface RibOptions {
-  readonly store: SqliteStore;
-  readonly journal: Journal;
+  readonly rows: RibRows;
+  readonly journal: TakingJournal;
   readonly quarantine: Quarantine;
   readonly switches: () => Switches;
   readonly wallMs: () => number;
@@ -69,14 +76,14 @@ export class Rib {
   /** Takes every row: at the start, once those who follow are there, and anew after something was switched on again. */
   reload(): void {
     const toldByApp = new Map<string, Told<Route>[]>();
-    for (const row of this.#options.store.read(`${ROUTES} ORDER BY app, region`)) {
+    for (const row of this.#options.rows.placements()) {
       const told = placementOf(row);
       const app = must(told.name.app, "an app");
       const known = toldByApp.get(app);
       if (known === undefined) toldByApp.set(app, [told]);
       else known.push(told);
     }
-    for (const row of this.#options.store.read(`${REGIONS} ORDER BY region`)) this.#takeRegion(regionOf(row));
+    for (const row of this.#options.rows.regions()) this.#takeRegion(regionOf(row));
     const interrupted = new Set(this.#options.journal.interrupted);
     const gone = [...this.fib.apps()].filter((app) => !toldByApp.has(app));
     const apps = [...toldByApp, ...gone.map((app) => [app, []] as [string, Told<Route>[]])];
@@ -100,7 +107,7 @@ export class Rib {
   }
 
   #reloadApp(app: string, changed: ReadonlySet<string>): void {
-    const told = this.#options.store.read(`${ROUTES} WHERE app = ? ORDER BY region`, [app]).map(placementOf);
+    const told = this.#options.rows.placements(app).map(placementOf);
     const there = new Set(told.map(({ name }) => name.region));
     for (const region of changed) {
       if (!there.has(region)) this.quarantine.release({ table: "placements", app, region });
@@ -133,7 +140,7 @@ export class Rib {
   }
 
   #reloadRegion(region: string): void {
-    const [row] = this.#options.store.read(`${REGIONS} WHERE region = ?`, [region]);
+    const [row] = this.#options.rows.regions(region);
     if (row !== undefined) return this.#takeRegion(regionOf(row));
     this.quarantine.release({ table: "regions", app: undefined, region });
     this.regions.delete(region);
@@ -167,31 +174,17 @@ export class Rib {
   }
 }
 
-function placementOf([app, region, cls, epoch, hlc, origin]: SqlValue[]): Told<Route> {
-  const row = { app, region, class: cls, epoch, hlc } as Record<keyof Parameters<typeof judgePlacement>[0], SqlValue>;
-  const name = { table: "placements", app: String(app), region: String(region) };
-  return { name, state: stateOf(name, epoch, hlc), origin: String(origin), judged: judgePlacement(row) };
+function placementOf(row: StoredPlacement): Told<Route> {
+  const name = { table: "placements", app: String(row.app), region: String(row.region) };
+  return { name, state: stateOf(name, row), origin: String(row.origin), judged: judgePlacement(row) };
 }
 
-function regionOf([
-  region,
-  generation,
-  heartbeatMs,
-  apis,
-  location,
-  epoch,
-  hlc,
-  origin,
-]: SqlValue[]): Told<RegionState> {
-  const row = { region, generation, heartbeatMs, apis, location } as Record<
-    keyof Parameters<typeof judgeRegion>[0],
-    SqlValue
-  >;
-  const name = { table: "regions", app: undefined, region: String(region) };
-  return { name, state: stateOf(name, epoch, hlc), origin: String(origin), judged: judgeRegion(row) };
+function regionOf(row: StoredRegion): Told<RegionState> {
+  const name = { table: "regions", app: undefined, region: String(row.region) };
+  return { name, state: stateOf(name, row), origin: String(row.origin), judged: judgeRegion(row) };
 }
 
 /** Names one state of one row. */
-function stateOf({ table, app, region }: RowName, epoch: SqlValue | undefined, hlc: SqlValue | undefined): string {
-  return JSON.stringify([table, app ?? null, region, String(epoch), String(hlc)]);
+function stateOf({ table, app, region }: RowName, clock: Pick<StoredPlacement, "epoch" | "hlc">): string {
+  return JSON.stringify([table, app ?? null, region, String(clock.epoch), String(clock.hlc)]);
 }

@@ -1,4 +1,4 @@
-/** Taking things back on real processes: checkpoints taken unasked, a lost node, bad data that spread, a lost index. */
+/** Getting things back on real processes, by the runbooks: a lost node, bad data that spread, a lost index, a lost region. */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { must } from "@patina/base";
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { digestsOf, isEqual, settle } from "./fleet/settle.js";
 import { anyRouter } from "./fleet/reach.js";
 import { startTestFleet, type TestFleet, until } from "./testing/fleet.js";
+import { Runbook } from "./testing/runbook.js";
 
 let running: TestFleet;
 
@@ -80,13 +81,21 @@ describe("checkpoints taken unasked", { timeout: 120_000 }, () => {
   test("a node that lost its disk begins from the newest, and has what was written since", async () => {
     await covered("iad");
     const lost = agent("iad", 2);
+    const steps = new Runbook("lost-node", running.patina);
     await running.fleet.supervisor.kill(lost.name);
+    await until("the others know", async () => {
+      const { members } = await client("iad", 0).request<{ members: { state: string }[] }>("/v1/members");
+      return members.some(({ state }) => state === "dead");
+    });
+    expect(await steps.next("members", { REGION: "iad" })).toMatch(/dead/);
     rmSync(must(lost.node_dir, "a directory"), { recursive: true });
     await client("iad", 0).transact([start("m4", "web")]);
     running.fleet.supervisor.start(lost.name);
     await running.fleet.supervisor.ready();
     await equal("iad", 3);
     expect(await cpusOf(client("iad", 2), "web")).toHaveLength(4);
+    await steps.next("verify", { REGION: "iad" });
+    expect(steps.left).toEqual([]);
     const placed = must(running.fleet.layout.agents.find(({ name }) => name === lost.name), "placed"); // prettier-ignore
     expect(logOf(placed.log)).toContain("this node begins from a checkpoint");
   });
@@ -107,11 +116,14 @@ describe("bad data that spread", { timeout: 180_000 }, () => {
     await running.fleet.supervisor.kill(agent("iad", 2).name);
     expect(await cpusOf(client("iad", 0), "bank")).toHaveLength(102);
 
-    const plan = await patina<{ rows: Record<string, number> }>("region", "rollback", "iad", "--to", id, "--dry-run");
-    expect(plan.rows).toEqual({ machines: 102 });
-    const done = await patina<{ generation: number; agents: { state: string }[] }>("region", "rollback", "iad", "--to", id, "--reason", "poison"); // prettier-ignore
-    expect(done.generation).toBe(2);
-    expect(done.agents.map(({ state }) => state)).toEqual(["begun anew", "begun anew", "unreachable"]);
+    const steps = new Runbook("bad-data", running.patina);
+    const iad = { REGION: "iad", CHECKPOINT: id };
+    expect(await steps.next("checkpoint list", iad)).toContain(id);
+    expect(await steps.next("region rollback", iad)).toMatch(/machines +102/);
+    const told = await steps.next("region rollback", iad);
+    expect(told).toContain("iad is generation 2");
+    expect(told.match(/begun anew/g)).toHaveLength(2);
+    expect(told.match(/unreachable/g)).toHaveLength(1);
     expect(await cpusOf(client("iad", 0), "bank")).toEqual([["good", 7]]);
 
     running.fleet.supervisor.start(agent("iad", 2).name);
@@ -123,10 +135,13 @@ describe("bad data that spread", { timeout: 180_000 }, () => {
     const poisoner = (await client("iad", 1).request<{ node: string }>("/v1/digest")).node;
     const salvaged = agents("iad").map(({ node_dir: dir }) => `${must(dir, "a directory")}.replaced-by-generation-2/salvage.ndjson`); // prettier-ignore
     expect(salvaged.filter((path) => !existsSync(path))).toEqual([]);
-    await patina("salvage", "replay", ...salvaged, "--region", "iad", "--except-origin", poisoner);
+    expect(await steps.next("salvage list", { SALVAGE: salvaged })).toContain(poisoner);
+    await steps.next("salvage replay", { ...iad, SALVAGE: salvaged, WRITER: poisoner });
     await equal("iad", 3);
     for (const i of [0, 1, 2]) expect(await cpusOf(client("iad", i), "bank")).toEqual([["good", 7], ["later", 8]]); // prettier-ignore
     expect(await settle(file(), await anyRouter(file()), 20_000)).toBeUndefined();
+    await steps.next("verify");
+    expect(steps.left).toEqual([]);
   });
 
   test("a rollback to before the first checkpoint is refused, and takes nothing back", async () => {
@@ -138,28 +153,53 @@ describe("bad data that spread", { timeout: 180_000 }, () => {
 });
 
 describe("a lost global tier", { timeout: 180_000 }, () => {
-  test("is rebuilt from the regions alone", async () => {
+  test("is rebuilt from the regions alone, or comes back from its checkpoint and is put right by them", async () => {
+    const steps = new Runbook("lost-global-tier", running.patina);
     expect(await settle(file(), await anyRouter(file()), 20_000)).toBeUndefined();
-    const done = await patina<{ generation: number }>("global", "rebuild");
-    expect(done.generation).toBe(2);
+    expect(await steps.next("global rebuild")).toContain("global is generation 2");
     expect(await settle(file(), await anyRouter(file()), 60_000)).toBeUndefined();
-    const router = await anyRouter(file());
-    const found = await router.request<{ result: string }>("/v1/apps/bank/placement");
-    expect(found.result).toBe("found");
-  });
+    expect(await resultOf("bank")).toBe("found");
 
-  test("comes back from its checkpoint, and the regions put right what has changed since", async () => {
     await patina("checkpoint", "create", "--global");
     await client("fra", 0).transact([start("f1", "after")]);
     expect(await settle(file(), await anyRouter(file()), 20_000)).toBeUndefined();
     await Promise.all(file().global.map(async ({ name }) => running.fleet.supervisor.kill(name)));
     for (const { node_dir: dir } of file().global) rmSync(must(dir, "a directory"), { recursive: true });
-    await patina("global", "restore", "--from", "latest");
+    await steps.next("global restore");
     expect(await settle(file(), await anyRouter(file()), 60_000)).toBeUndefined();
-    const found = await (await anyRouter(file())).request<{ result: string }>("/v1/apps/after/placement");
-    expect(found.result).toBe("found");
+    expect(await resultOf("after")).toBe("found");
+    await steps.next("verify");
+    expect(steps.left).toEqual([]);
   });
 });
+
+describe("a lost region", { timeout: 180_000 }, () => {
+  test("comes back from its newest checkpoint, and the index with it", async () => {
+    await client("fra", 0).transact([start("f2", "back")]);
+    await equal("fra", 3);
+    await covered("fra");
+    const before = await digestsOf("fra", agents("fra"));
+    await Promise.all(agents("fra").map(async ({ name }) => running.fleet.supervisor.kill(name)));
+    for (const { node_dir: dir } of agents("fra")) rmSync(must(dir, "a directory"), { recursive: true });
+    const steps = new Runbook("lost-region", running.patina);
+    const fra = { REGION: "fra" };
+    await steps.next("checkpoint list", fra);
+    expect(await steps.next("checkpoint verify", fra)).toContain("whole");
+    expect(await steps.next("region restore", fra)).toContain("generation");
+    expect(await steps.next("region restore", fra)).toContain("as generation 2");
+    await equal("fra", 3);
+    expect(await digestsOf("fra", agents("fra"))).toEqual(before);
+    expect(await settle(file(), await anyRouter(file()), 60_000)).toBeUndefined();
+    await steps.next("verify");
+    expect(steps.left).toEqual([]);
+    expect(await resultOf("back")).toBe("found");
+  });
+});
+
+async function resultOf(app: string): Promise<string> {
+  const router = await anyRouter(file());
+  return (await router.request<{ result: string }>(`/v1/apps/${app}/placement`, { accept: [404, 503] })).result;
+}
 
 function logOf(path: string): string {
   return readFileSync(path, "utf8");

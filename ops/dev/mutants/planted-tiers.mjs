@@ -1,0 +1,133 @@
+/** Bugs that the two tiers could have, between a region's border and a router's answer: seeds of whole fleets must see them. */
+const SUMMARY = "packages/summary/src";
+const ROUTER = "packages/router/src";
+const FLEETS = "packages/sim/src/tiers/run/few-tier-seeds.test.ts";
+
+export const PLANTED_TIERS = [
+  {
+    name: "the brake lets a border that lost sight of its region withdraw everything",
+    file: `${SUMMARY}/brake.ts`,
+    from: "return total < withdrawFloor || total <= (advertised + already) * withdrawFractionMax;",
+    to: "return total < withdrawFloor || total <= advertised + already;",
+    test: FLEETS,
+  },
+  {
+    name: "the brake does not see the rows that will be due in a moment",
+    file: `${SUMMARY}/summary.ts`,
+    from: "const gone = this.#due.size + this.#holdDown.size;",
+    to: "const gone = this.#due.size;",
+    test: `${SUMMARY}/summary.test.ts`,
+  },
+  {
+    name: "an audit sends every row again",
+    file: `${SUMMARY}/summary.ts`,
+    from: "(held.class === row.class || isAhead(held))",
+    to: "isAhead(held)",
+    test: FLEETS,
+  },
+  {
+    name: "an audit leaves ghosts alone",
+    file: `${SUMMARY}/summary.ts`,
+    from: "if (placement === undefined || this.#rows.has(app) || isAhead(held)) continue;",
+    to: "if (placement === undefined || this.#rows.size >= 0) continue;",
+    test: FLEETS,
+  },
+  {
+    name: "an app that comes back is withdrawn all the same",
+    file: `${SUMMARY}/summary.ts`,
+    from: "this.#holdDown.delete(row);\n    this.#due.delete(row);\n    if (",
+    to: "this.#due.delete(row);\n    if (",
+    test: FLEETS,
+  },
+  {
+    name: "the index is not audited",
+    file: `${SUMMARY}/border/border.ts`,
+    from: 'this.#effects.push({ kind: "read-index", to: this.#outbox.preferred });',
+    to: "",
+    test: FLEETS,
+  },
+  {
+    name: "in a region in which nothing happens a row that makes no sense stays",
+    file: `${SUMMARY}/border/border.ts`,
+    from: "(isOld || now.monotonicMs - sinceMs >= settledMs)",
+    to: "isOld",
+    test: FLEETS,
+  },
+  {
+    name: "a border that was cut off believes that the index is ahead of the truth for good",
+    file: `${SUMMARY}/border/border.ts`,
+    from: "if (highWater <= detailHighWater)",
+    to: "if (highWater >= 0n)",
+    test: FLEETS,
+  },
+  {
+    name: "rows are not sent again after a failure",
+    file: `${SUMMARY}/border/outbox.ts`,
+    from: "this.#isRetrying = false;\n    return this.flush();",
+    to: "return this.flush();",
+    test: FLEETS,
+  },
+  {
+    name: "a withdrawn row stays in the index",
+    file: `${ROUTER}/door/index-writes.ts`,
+    from: "deleted: cls === undefined,",
+    to: "deleted: false,",
+    test: FLEETS,
+  },
+  {
+    name: "a row is stamped by nobody's clock, and an older one overwrites it",
+    file: `${ROUTER}/door/index-writes.ts`,
+    from: "stamp: { epoch: generation, hlc: highWater },",
+    to: "stamp: { epoch: generation, hlc: 1n },",
+    test: FLEETS,
+  },
+  {
+    name: "the door lets every region write every region's rows",
+    file: `${ROUTER}/door/door.ts`,
+    from: "if (holder !== undefined && holder !== region) {",
+    to: "if (holder !== undefined && holder === region && generation < 0) {",
+    test: FLEETS,
+  },
+  {
+    name: "a row that makes no sense takes its last good state with it",
+    file: `${ROUTER}/rib/rib.ts`,
+    from: "if (this.quarantine.put(row)) this.#options.onQuarantined(row);\n    return inPlace;",
+    to: "if (this.quarantine.put(row)) this.#options.onQuarantined(row);\n    return undefined;",
+    test: FLEETS,
+  },
+  {
+    name: "a row of an unknown class enters the map",
+    file: `${ROUTER}/rib/rows.ts`,
+    from: 'if (cls !== "serving" && cls !== "standby") return',
+    to: 'if (typeof cls !== "string") return',
+    test: FLEETS,
+  },
+  {
+    name: "a row stays in quarantine after it was put right",
+    file: `${ROUTER}/rib/rib.ts`,
+    from: "this.quarantine.release(name);\n      return",
+    to: "return",
+    test: FLEETS,
+  },
+  {
+    name: "a region whose rows are not all there yet is taken for one that has nothing else",
+    file: `${ROUTER}/plan.ts`,
+    from: "fib.appsIn(region) < (regions.get(region)?.apps ?? 0)",
+    to: "fib.appsIn(region) < 0 * (regions.get(region)?.apps ?? 0)",
+    test: FLEETS,
+  },
+  {
+    name: "a region that nothing was heard of is taken for one that has nothing",
+    file: `${ROUTER}/plan.ts`,
+    from: "(view.expected ?? []).filter(",
+    to: "([] as string[]).filter(",
+    test: FLEETS,
+  },
+  {
+    name: "a region that does not answer is taken for one that has nothing",
+    file: `${ROUTER}/merge.ts`,
+    from: 'if (answer.outcome === "unreachable") return partFromIndex(plan, ask, answer.reason, elapsedMs);',
+    to: 'if (answer.outcome === "unreachable") return {};',
+    test: FLEETS,
+  },
+];

@@ -374,6 +374,5 @@ export const PLANTED = [
     to: "const [TABLES, ASIDE, END] = [0, 1, 2];",
     test: "packages/sim/src/machine/store-suite.test.ts",
   },
-  ...PLANTED_CHECKPOINTS,
   ...PLANTED_IN_CLUSTERS,
 ];

@@ -26,7 +26,8 @@ const proofSchema = z.object({
   tookMs: count,
   /** Of content fetched, uncompressed. */
   bytes: count,
-  rows: count,
+  /** Null for a delta, which does not count them. */
+  rows: count.nullable(),
   /** Rows whose version the live copy has, too, and which were compared with it. */
   sampled: count,
 });

@@ -1,8 +1,6 @@
 /** Everything an agent does about checkpoints while it runs: takes them in its turn, answers for them, and notices a restore. */
-import { join } from "node:path";
 import { type AppError } from "@patina/base";
 import {
-  DATABASE_FILE,
   DEFAULT_SCHEDULE,
   type Manifest,
   type ObjectStore,
@@ -46,17 +44,23 @@ export class CheckpointService {
   readonly generations: GenerationWatch;
   readonly standing: Standing;
   readonly #drilling: Drilling;
+  readonly #copier: Copier;
   readonly #chores: Chores;
   #choring: ScheduledTask | undefined;
   #isChoring = false;
-  readonly #copier: Copier;
   readonly #alarm: CheckpointAlarm | undefined;
 
   constructor(options: CheckpointServiceOptions) {
     const { objects, schedule, store, runtime, nodeId, log } = options;
     this.#copier = new Copier(options.databasePath);
     const copier = this.#copier;
-    const taking = new Taking({ ...options, copier, heartbeatMs: DEFAULT_SCHEDULE.heartbeatMs });
+    const taking = new Taking({
+      ...options,
+      copier,
+      heartbeatMs: DEFAULT_SCHEDULE.heartbeatMs,
+      onVanished: (checkpoint) =>
+        log.error({ checkpoint }, "the object store has lost a checkpoint: a base is taken anew"),
+    });
     const onTaken = async (manifest: Manifest): Promise<void> => {
       await note(runtime, store, manifest);
       log.info({ checkpoint: manifest.id, bytes: manifest.content.bytes }, "a checkpoint was taken");
@@ -67,8 +71,7 @@ export class CheckpointService {
     const clock = new StoreClock(objects, () => systemNow().wallMs);
     const cluster = store.cluster.name;
     this.standing = new Standing(store, clock);
-    const { location, nodeDir } = options;
-    const livePath = join(nodeDir, DATABASE_FILE);
+    const { location, nodeDir, databasePath: livePath } = options;
     this.#drilling = new Drilling({ ...location, cluster, nodeDir, nodeId, livePath });
     const drill = async (id: string): Promise<Proof> => {
       const proof = await this.#drilling.run(id);
@@ -124,8 +127,8 @@ export class CheckpointService {
     this.generations.close();
     await this.#choring?.destroy();
     await this.#alarm?.close();
-    await this.#copier.close();
     await this.#drilling.close();
+    await this.#copier.close();
   }
 
   /** Rings that overlap are one: a drill may take longer than the next. */

@@ -8,9 +8,10 @@ import {
   LEVELS,
   listCheckpoints,
   type Manifest,
+  manifestKey,
   type ObjectStore,
+  parseManifest,
   partsOfId,
-  readManifest,
   takeCheckpoint,
 } from "@patina/checkpoint";
 import type { Copier } from "@patina/runtime";
@@ -25,6 +26,8 @@ export interface TakingOptions {
   readonly version: string;
   /** While nothing changes, a delta is taken this often. */
   readonly heartbeatMs: number;
+  /** Told of a checkpoint that the members know of and the store has no more. */
+  readonly onVanished: (id: string) => void;
 }
 
 /**
@@ -68,8 +71,17 @@ export class Taking {
       if (delta.kind !== "delta") return level === "d0" ? "base" : this.#shorter(path);
       const isEqual = delta.facts.digest === parent.digest;
       if (isEqual && level === "d0" && (await objects.now()) - parent.takenAtMs < heartbeatMs) return "unchanged";
-      return this.#take(path, delta.facts, level, parent.id);
+      return (await this.#isThere(parent)) ? this.#take(path, delta.facts, level, parent.id) : "base";
     });
+  }
+
+  /** A store that lost what it had, a bucket that was emptied: what stands on it is worth nothing, and everything is taken anew. */
+  async #isThere({ id }: Manifest): Promise<boolean> {
+    const { objects, store, onVanished } = this.#options;
+    if ((await objects.head(manifestKey(store.cluster.name, id))) !== undefined) return true;
+    this.#parent = undefined;
+    onVanished(id);
+    return false;
   }
 
   async #shorter(path: string): Promise<Manifest | Untaken> {
@@ -82,7 +94,7 @@ export class Taking {
 
   /** The newest that is known of this level or a longer one, in this generation. */
   async #parentOf(level: Level): Promise<Manifest | undefined> {
-    const { objects, store } = this.#options;
+    const { objects, store, onVanished } = this.#options;
     const { name, generation } = store.cluster;
     const levels = LEVELS.slice(0, LEVELS.indexOf(level) + 1);
     const isFit = (id: string): boolean => {
@@ -93,7 +105,10 @@ export class Taking {
     noted.sort((a, b) => a.atMs - b.atMs);
     const id = noted.at(-1)?.manifest ?? (await listCheckpoints(objects, name)).filter((it) => isFit(it.id)).at(-1)?.id;
     if (id === undefined) return undefined;
-    if (this.#parent?.id !== id) this.#parent = await readManifest(objects, name, id);
+    if (this.#parent?.id === id) return this.#parent;
+    const bytes = await objects.get(manifestKey(name, id));
+    if (bytes === undefined) onVanished(id);
+    this.#parent = bytes && parseManifest(name, id, bytes);
     return this.#parent;
   }
 

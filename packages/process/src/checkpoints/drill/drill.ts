@@ -63,7 +63,9 @@ function factsOf(chain: readonly Manifest[]): Pick<Proof, "fmt" | "base" | "chec
   const base = must(chain[0], "a base");
   const newest = must(chain.at(-1), "a checkpoint");
   const bytes = chain.reduce((sum, { content }) => sum + content.bytes, 0);
-  const rows = Object.values(base.tables).reduce((sum, table) => sum + (table.rows ?? 0), 0);
+  const counts = Object.values(newest.tables).map(({ rows: count }) => count);
+  // A delta does not count the rows of the whole.
+  const rows = counts.reduce((sum, count) => (sum === null || count === null ? null : sum + count), 0);
   return { fmt: 1, base: base.id, checkpoint: newest.id, bytes, rows };
 }
 

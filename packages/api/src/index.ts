@@ -20,5 +20,6 @@ export type {
   RepairReport,
 } from "./ports.js";
 export { errorOf, type Problem, problemOf, problemResponse } from "./problem.js";
-export { type HttpServer, serveApi } from "./server.js";
+export type { DirectAnswer, DirectRoute } from "./direct-route.js";
+export { type Beside, type HttpServer, serveApi } from "./server.js";
 export type { ApiSocket, SocketHandler } from "./sockets.js";

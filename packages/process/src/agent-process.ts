@@ -3,7 +3,7 @@
  * together in the one order that leaves nothing half open when a step fails. Both tiers are this, with tables and
  * routes of their own.
  */
-import type { AgentPort, LiveQueriesPort, OwnersPort, SocketHandler } from "@patina/api";
+import type { AgentPort, Beside, LiveQueriesPort, OwnersPort } from "@patina/api";
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
 import { AppError } from "@patina/base";
@@ -102,7 +102,7 @@ export class AgentProcess {
   }
 
   /** Serves the routes every agent has, and the tier's before them. Throws `port-in-use` or `config-invalid`. */
-  async serve(tierRoutes: Hono, sockets?: ReadonlyMap<string, SocketHandler>): Promise<void> {
+  async serve(tierRoutes: Hono, beside?: Beside): Promise<void> {
     const { address } = this.config.api;
     const { liveQueries, checkpoints, generations, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
@@ -110,7 +110,7 @@ export class AgentProcess {
     const ports = { agent, liveQueries, checkpoints, generations, integrity, owners: ownersPort(this.store) };
     const app = agentRoutes({ ...ports, monotonicMs, tierRoutes });
     try {
-      const server = await serveApi(app, parseAddress(address), sockets);
+      const server = await serveApi(app, parseAddress(address), beside);
       this.#closing.push(() => server.close());
     } catch (thrown) {
       throw listenError(thrown as NodeJS.ErrnoException, "the API", address);

@@ -1,6 +1,6 @@
 /** A global agent's own placement route on a server, but for the way to the regions, and what it is to be compared with. */
 import { serveApi } from "@patina/api";
-import { addPlacementRoute, directPlacement, Resolver } from "@patina/global/placement";
+import { addPlacementRoute, directPlacement, Resolver } from "@patina/global";
 import { type InstanceRow, NOTHING_OFF, type RouterView } from "@patina/router";
 import { RouterMetrics } from "@patina/telemetry";
 import { Hono } from "hono";

@@ -7,7 +7,7 @@ import { PatinaClient } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
 import { gradeOf, type Rib } from "@patina/router";
 import { systemNow } from "@patina/runtime";
-import type { Resolver } from "./resolver.js";
+import type { Resolver } from "./placement/resolver.js";
 import { toDocument } from "./routes/map-routes.js";
 
 const TIMEOUT_MS = 2000;

@@ -8,7 +8,8 @@ import type { GlobalConfig } from "./config.js";
 import { DnsServer } from "./dns/dns-server.js";
 import { Borders } from "./door/borders.js";
 import { Doubts } from "./regions/doubts.js";
-import { Resolver } from "./resolver.js";
+import { directPlacement } from "./placement/placement-route.js";
+import { Resolver } from "./placement/resolver.js";
 import { RibFiles } from "./rib/rib-files.js";
 import { StoreRows } from "./rib/store-rows.js";
 import { addIndexRoutes } from "./routes/index-routes.js";
@@ -87,7 +88,8 @@ export class GlobalTier {
     addMapRoutes(routes, rib, files);
     addQueryRoutes(routes, { rib, resolver, isOff: () => files.switches.features.includes("query") });
     addWatchRoutes(routes, watches);
-    await agent.serve(routes, new Map([["/v1/watch", watchSocket(watches)]]));
+    const sockets = new Map([["/v1/watch", watchSocket(watches)]]);
+    await agent.serve(routes, { sockets, direct: directPlacement(resolver) });
     this.#closing.push(() => agent.stop());
     if (config.dns !== undefined) await this.#startDns(config.dns, { rib, resolver, files });
   }

@@ -2,6 +2,7 @@
 import { AgentProcess, loadConfig, readSchema, releaseVersion, runProgram } from "@patina/process";
 import { globalConfigSchema } from "./config.js";
 import { GlobalTier } from "./global-tier.js";
+import { globalOperations } from "./routes/operations.js";
 import { DERIVED_TABLES, SCHEMA_FILES } from "./tier.js";
 
 await runProgram({
@@ -9,7 +10,7 @@ await runProgram({
   start: async (configPath, onFatal) => {
     const config = loadConfig(configPath, process.env, globalConfigSchema);
     const schemaSql = readSchema(SCHEMA_FILES.map((file) => new URL(`../schema/${file}`, import.meta.url)));
-    const tier = { role: "global", schemaSql, derivedTables: DERIVED_TABLES } as const;
+    const tier = { role: "global", schemaSql, derivedTables: DERIVED_TABLES, operations: globalOperations } as const;
     const agent = await AgentProcess.start({ config, tier, version: releaseVersion(), onFatal });
     return GlobalTier.start(agent, config);
   },

@@ -2,6 +2,7 @@
 import { AgentProcess, loadConfig, readSchema, releaseVersion, runProgram } from "@patina/process";
 import { BorderDriver } from "./border-driver.js";
 import { regionalConfigSchema } from "./config.js";
+import { regionalOperations } from "./operations.js";
 import { regionalRoutes } from "./routes.js";
 import { SCHEMA_FILES } from "./tier.js";
 
@@ -11,7 +12,7 @@ await runProgram({
     const config = loadConfig(configPath, process.env, regionalConfigSchema);
     const shipped = SCHEMA_FILES.map((file) => new URL(`../schema/${file}`, import.meta.url));
     const schemaSql = readSchema(config.schema?.paths ?? shipped);
-    const tier = { role: "regional", schemaSql } as const;
+    const tier = { role: "regional", schemaSql, operations: regionalOperations } as const;
     const agent = await AgentProcess.start({ config, tier, version: releaseVersion(), onFatal });
     const border = new BorderDriver({
       process: agent,

@@ -13,7 +13,7 @@ import { KeptFile } from "./kept-file.js";
 
 const names = z.array(z.string().min(1).max(255)).max(SWITCHES_MAX).default([]);
 
-const switchesSchema = z.strictObject({
+export const switchesSchema = z.strictObject({
   tables: names,
   origins: names,
   features: z.array(z.enum(FEATURES)).max(SWITCHES_MAX).default([]),

@@ -12,7 +12,7 @@ import { systemNow } from "@patina/runtime";
 import type { Context, Hono } from "hono";
 import { stream } from "hono/streaming";
 import { scatter, type Target } from "../query/scatter.js";
-import type { Resolver } from "../resolver.js";
+import type { Resolver } from "../placement/resolver.js";
 
 export interface QueryParts {
   readonly rib: Rib;

@@ -5,11 +5,11 @@
  *   GET /v1/regions                every region, and how fresh what is known of it is
  *   GET /v1/explain/:app           what every tier believes of an app, and why
  */
-import { AppError } from "@patina/base";
-import { gradeOf, type Near, type Placement, type ResolveOptions, type Token } from "@patina/router";
+import { gradeOf } from "@patina/router";
 import { systemNow } from "@patina/runtime";
-import type { Context, Hono } from "hono";
+import type { Hono } from "hono";
 import { explainApp, type ExplainParts } from "../explain.js";
+import { addPlacementRoute } from "../placement/placement-route.js";
 import { INDEX } from "../tier.js";
 
 export function addRouterRoutes(app: Hono, parts: ExplainParts): void {
@@ -36,55 +36,5 @@ export function addRouterRoutes(app: Hono, parts: ExplainParts): void {
     return c.json({ total: rib.fib.size, apps, next: names.length > limit ? apps.at(-1)?.app : null });
   });
 
-  app.get("/v1/apps/:app/placement", async (c) => {
-    const placement = await resolver.resolve(c.req.param("app"), resolveOptions(c));
-    return c.json(placement, statusOf(placement));
-  });
-}
-
-/** A "no" that is proven is 404; not knowing is 503, since asking again may help. */
-function statusOf({ result }: Placement): 200 | 404 | 503 {
-  return result === "found" ? 200 : result === "absent" ? 404 : 503;
-}
-
-/** Throws `bad-request` for what it does not understand: a bound that is ignored is worse than none. */
-function resolveOptions(c: Context): ResolveOptions {
-  const near = c.req.query("near");
-  const regions = c.req.query("regions")?.split(",");
-  const maxAge = c.req.query("max_age");
-  const wait = c.req.query("wait");
-  const require = c.req.query("require");
-  if (require !== undefined && require !== "live") {
-    throw new AppError("bad-request", `require=${require} is not known`, { hint: "Write ?require=live." });
-  }
-  return {
-    ...(near === undefined ? {} : { near: nearOf(near) }),
-    ...(regions === undefined ? {} : { regions }),
-    ...(maxAge === undefined ? {} : { maxAgeMs: maxAgeMsOf(maxAge) }),
-    ...(require === undefined ? {} : { requireLive: true }),
-    ...(wait === undefined ? {} : { wait: tokenOf(wait) }),
-  };
-}
-
-function maxAgeMsOf(text: string): number {
-  const seconds = text === "" ? NaN : Number(text);
-  if (seconds >= 0) return seconds * 1000;
-  throw new AppError("bad-request", `max_age=${text} is not a number of seconds`, { hint: "Write ?max_age=5." });
-}
-
-function nearOf(text: string): Near {
-  if (!text.includes(",")) return text;
-  const [lat = NaN, lon = NaN, ...more] = text.split(",").map((part) => (part.trim() === "" ? NaN : Number(part)));
-  if (more.length === 0 && Math.abs(lat) <= 90 && Math.abs(lon) <= 180) return { lat, lon };
-  throw new AppError("bad-request", `near=${text} is neither a region nor a place`, {
-    hint: "Write ?near=iad or ?near=38.9,-77.4 (latitude, longitude).",
-  });
-}
-
-function tokenOf(text: string): Token {
-  const [, origin, version] = /^([0-9a-f]{48}):(\d{1,15})$/.exec(text) ?? [];
-  if (origin !== undefined) return { origin, version: Number(version) };
-  throw new AppError("bad-request", `wait=${text} names no write`, {
-    hint: "Write ?wait=ACTOR_ID:VERSION with what /v1/transactions answered.",
-  });
+  addPlacementRoute(app, resolver);
 }

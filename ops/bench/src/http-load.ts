@@ -14,16 +14,23 @@ export interface LoadOrder {
 export interface LoadReport {
   readonly responses: number;
   readonly elapsedMs: number;
+  /** Of the answers, from the request to the last byte. */
+  readonly p99Ms: number;
+}
+
+export interface HttpRate {
+  readonly perSecond: number;
+  readonly p99Ms: number;
 }
 
 export class HttpLoad {
   readonly #worker = new Worker(new URL("./http-load.worker.js", import.meta.url));
 
   /** Keep-alive requests to a loopback server; every answer must be a 200. Throws what the thread throws. */
-  async requestsPerSecond(order: LoadOrder): Promise<number> {
+  async run(order: LoadOrder): Promise<HttpRate> {
     this.#worker.postMessage(order);
     const [report] = (await once(this.#worker, "message")) as [LoadReport];
-    return (report.responses * 1000) / report.elapsedMs;
+    return { perSecond: (report.responses * 1000) / report.elapsedMs, p99Ms: report.p99Ms };
   }
 
   async close(): Promise<void> {

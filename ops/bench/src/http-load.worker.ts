@@ -5,6 +5,7 @@
 import { connect, type Socket } from "node:net";
 import { parentPort } from "node:worker_threads";
 import { must } from "@patina/base";
+import { percentile } from "./rounds.js";
 import type { LoadOrder, LoadReport } from "./http-load.js";
 
 const HEAD_END = "\r\n\r\n";
@@ -23,25 +24,28 @@ async function run({ port: serverPort, connections, durationMs, paths }: LoadOrd
   const endMs = startMs + durationMs;
   let asked = 0;
   const nextPath = (): string | undefined => (performance.now() < endMs ? paths[asked++ % paths.length] : undefined);
-  const counts = await Promise.all(
+  const timesMs: number[] = [];
+  await Promise.all(
     Array.from({ length: connections }, () =>
-      askInTurn(connect({ host: "127.0.0.1", port: serverPort, noDelay: true }), nextPath),
+      askInTurn(connect({ host: "127.0.0.1", port: serverPort, noDelay: true }), nextPath, timesMs),
     ),
   );
-  return { responses: counts.reduce((sum, count) => sum + count, 0), elapsedMs: performance.now() - startMs };
+  const elapsedMs = performance.now() - startMs;
+  return { responses: timesMs.length, elapsedMs, p99Ms: percentile(timesMs, 0.99) };
 }
 
-/** One request after the other until there is no next path; how many were answered. */
-async function askInTurn(socket: Socket, nextPath: () => string | undefined): Promise<number> {
+/** One request after the other until there is no next path. Notes how long each answer took. */
+async function askInTurn(socket: Socket, nextPath: () => string | undefined, timesMs: number[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    let responses = 0;
+    let askedMs = 0;
     let received = "";
     const ask = (): void => {
       const path = nextPath();
+      askedMs = performance.now();
       if (path !== undefined) return void socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1${HEAD_END}`);
       socket.removeAllListeners("close");
       socket.destroy();
-      resolve(responses);
+      resolve();
     };
     socket.setEncoding("latin1"); // One character a byte, so that lengths are bytes.
     socket.on("data", (text: string) => {
@@ -50,7 +54,7 @@ async function askInTurn(socket: Socket, nextPath: () => string | undefined): Pr
       if (length === undefined || received.length < length) return;
       if (!received.startsWith("HTTP/1.1 200 ")) return void socket.destroy(new Error(received.slice(0, 200)));
       received = received.slice(length);
-      responses++;
+      timesMs.push(performance.now() - askedMs);
       ask();
     });
     socket.on("connect", ask);

@@ -2,6 +2,7 @@
  * A router as users and regions meet it, on real processes: what it answers with no network, whose rows it takes, what it
  * does with rows that make no sense, and what it says of itself.
  */
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { must } from "@patina/base";
 import { PatinaClient } from "@patina/api";
 import { systemNow } from "@patina/runtime";
@@ -203,6 +204,15 @@ describe("a region's border", { timeout: 60_000 }, () => {
   });
 });
 
+test.each(["iad", "global"])("an agent of %s describes its routes in a valid OpenAPI document", async (cluster) => {
+  const document = await client(cluster, 0).request<{ paths: Record<string, Record<string, unknown>> }>(
+    "/v1/openapi.json",
+  );
+  expect(await new Validator().validate(document)).toMatchObject({ valid: true });
+  expect(document.paths["/v1/apps/{app}/placement"]?.["get"]).toBeDefined();
+  expect(document.paths["/v1/transactions"]?.["post"]).toBeDefined();
+});
+
 describe("a row that makes no sense", { timeout: 60_000 }, () => {
   /** A faulty release writes its row again as soon as the region has put it right. */
   async function whilePoisoned(work: () => Promise<void>): Promise<void> {
@@ -240,6 +250,34 @@ describe("a row that makes no sense", { timeout: 60_000 }, () => {
         const counts = [0, 1, 2].map((i) => client("iad", i).request<{ doubts: number }>("/v1/border"));
         return (await Promise.all(counts)).some(({ doubts }) => doubts > 0);
       });
+    });
+    await until("the region has put it right", async () => (await keptOut()).length === 0);
+  });
+
+  test("of one region is in `patina quarantine list` within a second, and the others see nothing of it", async () => {
+    await client("fra", 0).transact([insert("q1", "sound")]);
+    await indexed("sound", "fra");
+    const doubtsOf = async (i: number) => (await client("fra", i).request<{ doubts: number }>("/v1/border")).doubts;
+    const doubts = await Promise.all([0, 1, 2].map(doubtsOf));
+    await whilePoisoned(async () => {
+      const list = async (...where: string[]): Promise<KeptOut[]> => {
+        const { stdout } = await running.patina("quarantine", "list", ...where, "-o", "json");
+        return (JSON.parse(stdout) as { rows?: KeptOut[] }[]).flatMap(({ rows = [] }) => rows);
+      };
+      await until("it is listed", async () => (await list("--global")).length === 2, 1000);
+      expect((await list("--global")).map(({ region }) => region)).toEqual(["iad", "iad"]); // Each router's.
+      for (const i of [0, 1]) {
+        const placement = await resolve("sound", "", client("global", i));
+        expect(placement).toMatchObject({
+          result: "found",
+          complete: true,
+          regions: [{ region: "fra", grade: "live" }],
+        });
+      }
+      for (const i of [0, 1, 2]) {
+        expect(await client("fra", i).request("/v1/quarantine")).toMatchObject({ changes: [] });
+      }
+      expect(await Promise.all([0, 1, 2].map(doubtsOf))).toEqual(doubts);
     });
     await until("the region has put it right", async () => (await keptOut()).length === 0);
   });

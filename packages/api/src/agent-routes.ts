@@ -11,6 +11,8 @@ import { jsonBody } from "./json-body.js";
 import { addHandoffRoutes } from "./handoff-routes.js";
 import { addIntegrityRoutes } from "./integrity-routes.js";
 import { addMemberRoutes } from "./member-routes.js";
+import { agentOperations } from "./openapi/agent-operations.js";
+import { openApiDocument, type Operations } from "./openapi/document.js";
 import { addObjectRoutes, isObjectStream } from "./object-routes.js";
 import type {
   AgentPort,
@@ -46,6 +48,8 @@ export interface AgentRoutes {
   readonly limits?: ApiLimits;
   /** What the tier answers beside these, or in place of one of them: it is asked first. */
   readonly tierRoutes?: Hono;
+  /** Those of the tier, described. */
+  readonly tierOperations?: Operations;
 }
 
 const NDJSON = "application/x-ndjson";
@@ -76,6 +80,8 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   addHandoffRoutes(app, parts.agent, parts.owners);
   addMemberRoutes(app, parts.agent);
   addCheckpointRoutes(app, parts.checkpoints, parts.generations);
+  app.get("/v1/openapi.json", (c) => c.json(document));
+  const document = openApiDocument(app.routes, { ...agentOperations, ...parts.tierOperations });
   return app;
 }
 

@@ -1,7 +1,10 @@
-/** Serves a hono app on an address, and WebSockets beside it. */
-import type { Server } from "node:http";
-import { serve } from "@hono/node-server";
+/** Serves a hono app on an address, with WebSockets beside it and a direct route in front of it. */
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
+import { type DirectRoute, inFront } from "./direct-route.js";
 import { type SocketHandler, serveSockets } from "./sockets.js";
 
 /** How long a client may take to send one request: as long as a large load may need. */
@@ -16,27 +19,31 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+/** What an app is served with, beside its address. */
+export interface Beside {
+  /** By path. */
+  readonly sockets?: ReadonlyMap<string, SocketHandler>;
+  readonly direct?: DirectRoute;
+}
+
 /** Rejects with Node's own error when the address cannot be had. */
 export async function serveApi(
   app: Hono,
   { host, port }: { host: string; port: number },
-  sockets: ReadonlyMap<string, SocketHandler> = new Map(),
+  { sockets = new Map(), direct = () => undefined }: Beside = {},
 ): Promise<HttpServer> {
-  return new Promise((resolve, reject) => {
-    const serverOptions = { requestTimeout: REQUEST_MS_MAX };
-    const server = serve({ fetch: app.fetch, hostname: host, port, serverOptions }, (info) => {
-      server.removeListener("error", reject);
-      resolve({
-        port: info.port,
-        close: async () => {
-          closeSockets();
-          await closeServer(server as Server);
-        },
-      });
-    });
-    const closeSockets = serveSockets(server as Server, sockets);
-    server.once("error", reject);
-  });
+  const framework = getRequestListener(app.fetch, { hostname: host });
+  const server = createServer({ requestTimeout: REQUEST_MS_MAX }, inFront(direct, framework));
+  const closeSockets = serveSockets(server, sockets);
+  server.listen(port, host);
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      closeSockets();
+      await closeServer(server);
+    },
+  };
 }
 
 async function closeServer(server: Server): Promise<void> {

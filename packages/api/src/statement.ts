@@ -6,7 +6,7 @@ import { AppError, type SqlValue, type Statement } from "@patina/base";
 import { z } from "zod";
 
 const params = z.union([z.array(z.unknown()), z.record(z.string(), z.unknown())]);
-const statement = z.union([
+export const statement = z.union([
   z.string(),
   z.tuple([z.string()]),
   z.tuple([z.string(), params]),
@@ -16,7 +16,7 @@ const statement = z.union([
     named_params: z.record(z.string(), z.unknown()).nullish(),
   }),
 ]);
-const transaction = z.array(statement).min(1, "a transaction has at least one statement");
+export const transaction = z.array(statement).min(1, "a transaction has at least one statement");
 
 /** Throws `bad-request` when the body is not one statement. */
 export function parseStatement(body: unknown, parametersMax: number): Statement {

@@ -3,7 +3,7 @@
  * together in the one order that leaves nothing half open when a step fails. Both tiers are this, with tables and
  * routes of their own.
  */
-import type { AgentPort, LiveQueriesPort, OwnersPort, SocketHandler } from "@patina/api";
+import type { AgentPort, Beside, LiveQueriesPort, Operations, OwnersPort } from "@patina/api";
 import { agentRoutes, serveApi } from "@patina/api";
 import { defaultAgentConfig } from "@patina/agent";
 import { AppError } from "@patina/base";
@@ -44,6 +44,8 @@ export interface Tier {
   readonly schemaSql: string;
   /** Tables that only the tier's own routes write: what is derived is never authored. */
   readonly derivedTables?: readonly string[];
+  /** Its own routes, described. */
+  readonly operations?: Operations;
 }
 
 export interface AgentProcessOptions {
@@ -102,15 +104,15 @@ export class AgentProcess {
   }
 
   /** Serves the routes every agent has, and the tier's before them. Throws `port-in-use` or `config-invalid`. */
-  async serve(tierRoutes: Hono, sockets?: ReadonlyMap<string, SocketHandler>): Promise<void> {
+  async serve(tierRoutes: Hono, beside?: Beside): Promise<void> {
     const { address } = this.config.api;
     const { liveQueries, checkpoints, generations, integrity } = this.#parts;
     const monotonicMs = (): number => systemNow().monotonicMs;
     const agent = this.#agentPort();
     const ports = { agent, liveQueries, checkpoints, generations, integrity, owners: ownersPort(this.store) };
-    const app = agentRoutes({ ...ports, monotonicMs, tierRoutes });
+    const app = agentRoutes({ ...ports, monotonicMs, tierRoutes, tierOperations: this.#parts.operations });
     try {
-      const server = await serveApi(app, parseAddress(address), sockets);
+      const server = await serveApi(app, parseAddress(address), beside);
       this.#closing.push(() => server.close());
     } catch (thrown) {
       throw listenError(thrown as NodeJS.ErrnoException, "the API", address);
@@ -170,6 +172,7 @@ interface ProcessParts {
   readonly apiUrl: string;
   readonly security: { readonly credentials: Credentials } | undefined;
   readonly derivedTables: readonly string[];
+  readonly operations: Operations;
   readonly lag: Lag;
   readonly closing: (() => Promise<void> | void)[];
 }
@@ -237,6 +240,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     apiUrl,
     security: watch,
     derivedTables: tier.derivedTables ?? [],
+    operations: tier.operations ?? {},
     lag,
     closing,
   };

@@ -55,3 +55,5 @@ export { Answers, type GivenAnswer } from "./resolution/answers.js";
 export { Resolution, type ResolutionEffect, type ResolutionInput } from "./resolution/resolution.js";
 export { AppWatch, defaultWatchConfig, type WatchConfig, type WatchEvent } from "./watch/app-watch.js";
 export { WatcherQueue } from "./watch/watcher-queue.js";
+export { Outlook } from "./outlook.js";
+export { agesNow, type Ground, type Standing, standingOf } from "./resolution/standing.js";

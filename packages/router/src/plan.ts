@@ -145,7 +145,7 @@ function doubtfulRegions(
 }
 
 /** An index that was lost fills up again region by region, and each region's row may come before its apps. */
-function isPartial({ fib, regions }: RouterView, region: string): boolean {
+export function isPartial({ fib, regions }: RouterView, region: string): boolean {
   return fib.appsIn(region) < (regions.get(region)?.apps ?? 0);
 }
 

@@ -8,7 +8,9 @@ export interface RouterSources {
 }
 
 export class RouterMetrics {
-  readonly #resolutions: Counter<"result">;
+  /** By result, each looked up once: this is counted more often than anything else. */
+  readonly #resolutions = new Map<string, Counter.Internal>();
+  readonly #resolutionsByResult: Counter<"result">;
   readonly #asks: Counter<"outcome">;
   readonly #corrections: Counter;
   readonly #refusals: Counter<"reason">;
@@ -16,7 +18,7 @@ export class RouterMetrics {
   constructor(registry: Registry, { apps, quarantined, watchers }: RouterSources) {
     const registers = [registry];
     const resolutions = { name: "patina_resolutions_total", help: "Resolutions, by result." };
-    this.#resolutions = new Counter({ ...resolutions, labelNames: ["result"], registers });
+    this.#resolutionsByResult = new Counter({ ...resolutions, labelNames: ["result"], registers });
     const asks = { name: "patina_region_asks_total", help: "Questions to agents of regions, by what came of them." };
     this.#asks = new Counter({ ...asks, labelNames: ["outcome"], registers });
     const corrections = { name: "patina_corrections_total", help: "Routes that their regions denied." };
@@ -32,8 +34,10 @@ export class RouterMetrics {
   }
 
   onResolved(result: string, corrections: number): void {
-    this.#resolutions.inc({ result });
-    this.#corrections.inc(corrections);
+    const counter = this.#resolutions.get(result) ?? this.#resolutionsByResult.labels(result);
+    this.#resolutions.set(result, counter);
+    counter.inc();
+    if (corrections > 0) this.#corrections.inc(corrections);
   }
 
   onAsk(outcome: string): void {

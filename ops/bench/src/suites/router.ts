@@ -3,7 +3,6 @@
  * and how much of an HTTP server's throughput is left when every request is a resolution. Load comes from a thread of its own.
  */
 import { must, type Rng } from "@patina/base";
-import { serveApi } from "@patina/api";
 import {
   Answers,
   defaultRouterConfig,
@@ -19,11 +18,11 @@ import {
   type RouterView,
 } from "@patina/router";
 import { systemNow } from "@patina/runtime";
-import { Hono } from "hono";
-import { HttpLoad } from "../http-load.js";
+import { HttpLoad, type HttpRate } from "../http-load.js";
 import { type Figure, figure } from "../report.js";
 import { interleave, perSecond } from "../rounds.js";
 import { acrossTiers } from "./across-tiers.js";
+import { httpFigures, startRouter } from "./router-http.js";
 import type { SuiteOptions } from "./suite.js";
 
 const APPS = 100_000;
@@ -54,12 +53,13 @@ async function resolveFigures({ isQuick, rng }: SuiteOptions): Promise<Figure[]>
   const keeping = (app: string): number => resolving.resolve(app, { maxAgeMs: 60_000 }).regions.length;
   const plan = (app: string): number => planResolve(view, app, {}, systemNow(), defaultRouterConfig).asks.length;
 
-  const server = await serveApi(resolvingApp(resolving), { host: "127.0.0.1", port: 0 });
+  const router = await startRouter(view, machines);
   const load = new HttpLoad();
   try {
     const paths = asked.slice(0, ASKED_APPS).map((name) => `/v1/apps/${name}/placement?near=iad`);
-    const http = (wanted: readonly string[]) => async (): Promise<number> => {
-      return load.requestsPerSecond({ port: server.port, connections: CONNECTIONS, durationMs: httpMs, paths: wanted });
+    const kept = paths.map((path) => `${path}&max_age=60`);
+    const http = (wanted: readonly string[]) => async (): Promise<HttpRate> => {
+      return load.run({ port: router.port, connections: CONNECTIONS, durationMs: httpMs, paths: wanted });
     };
     const results = await interleave(
       {
@@ -74,19 +74,21 @@ async function resolveFigures({ isQuick, rng }: SuiteOptions): Promise<Figure[]>
               keeping,
             ),
           ),
-        bareHttp: http(["/"]),
-        resolveHttp: http(paths),
       },
       { rounds, rng },
     );
-    return figuresOf(results);
+    const overHttp = await interleave(
+      { bareHttp: http(["/"]), askHttp: http(paths), keptHttp: http(kept) },
+      { rounds, rng },
+    );
+    return [...figuresOf(results), ...httpFigures(overHttp)];
   } finally {
     await load.close();
-    await server.close();
+    await router.close();
   }
 }
 
-type Results = Record<"map" | "fib" | "plan" | "asking" | "keeping" | "bareHttp" | "resolveHttp", number[]>;
+type Results = Record<"map" | "fib" | "plan" | "asking" | "keeping", number[]>;
 
 function figuresOf(results: Results): Figure[] {
   const map = { name: "bare Map.get, 100k apps", unit: "look-ups/s", values: results.map };
@@ -94,20 +96,12 @@ function figuresOf(results: Results): Figure[] {
   const plan = { name: "planResolve, 8 regions", unit: "plans/s", values: results.plan };
   const asking = { name: "resolution, regions' answers in memory", unit: "resolutions/s", values: results.asking };
   const keeping = { name: "resolution from kept answers", unit: "resolutions/s", values: results.keeping };
-  const bare = { name: "bare hono route", unit: "requests/s", values: results.bareHttp };
-  const resolve = {
-    name: "resolve over HTTP, regions' answers in memory",
-    unit: "requests/s",
-    values: results.resolveHttp,
-  };
   return [
     figure(map),
     figure(fib, { versus: map, better: "more", goal: { of: "value", atLeast: 1_000_000 } }),
     figure(plan, { versus: fib, better: "more" }),
     figure(asking, { versus: plan, better: "more" }),
     figure(keeping, { versus: plan, better: "more" }),
-    figure(bare),
-    figure(resolve, { versus: bare, better: "more" }),
   ];
 }
 
@@ -171,17 +165,6 @@ function machinesOf(count: number): InstanceRow[] {
     address: `fdaa:0:18:a7b:${i}::2`,
     cpus: 2,
   }));
-}
-
-function resolvingApp(resolving: Resolving): Hono {
-  const app = new Hono();
-  app.get("/", (c) => c.text("ok"));
-  app.get("/v1/apps/:app/placement", (c) => {
-    const near = c.req.query("near");
-    const placement = resolving.resolve(c.req.param("app"), near === undefined ? {} : { near });
-    return c.json(placement, placement.result === "found" ? 200 : placement.result === "absent" ? 404 : 503);
-  });
-  return app;
 }
 
 let total = 0;

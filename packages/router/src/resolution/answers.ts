@@ -7,7 +7,8 @@ import type { RegionAnswer } from "../merge.js";
 
 export type GivenAnswer = Exclude<RegionAnswer, { outcome: "unreachable" }>;
 
-interface Kept {
+/** Never changes: another answer is another one of these. */
+export interface Kept {
   readonly answer: GivenAnswer;
   readonly atMs: number;
 }
@@ -40,11 +41,18 @@ export class Answers {
 
   /** The answer with its age, if it is no older than that. */
   recall(app: string, region: string, maxAgeMs: number, nowMs: number): GivenAnswer | undefined {
+    const kept = this.find(app, region, maxAgeMs, nowMs);
+    if (kept === undefined) return undefined;
+    return kept.answer.outcome === "here" ? { ...kept.answer, ageMs: nowMs - kept.atMs } : kept.answer;
+  }
+
+  /** As it was kept, if it is no older than that. */
+  find(app: string, region: string, maxAgeMs: number, nowMs: number): Kept | undefined {
     const kept = this.#keptByApp.get(app)?.get(region);
     if (kept === undefined) return undefined;
     const ageMs = nowMs - kept.atMs;
     if (ageMs > Math.min(maxAgeMs, this.#config.answerMaxMs)) return undefined;
-    return kept.answer.outcome === "here" ? { ...kept.answer, ageMs } : kept.answer;
+    return kept;
   }
 
   forget(app: string): void {

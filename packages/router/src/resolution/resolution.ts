@@ -45,6 +45,13 @@ export class Resolution {
     this.#parts = parts;
   }
 
+  /** Whether `start` will end it, since kept answers and the index say all. Looks only. */
+  needsNobody(now: Now): boolean {
+    const recalled = this.#plan.asks.map((ask) => this.#recall(ask, now));
+    const isFound = recalled.some((answer) => answer?.outcome === "here");
+    return recalled.length === 0 || (isFound && !recalled.includes(undefined));
+  }
+
   start(now: Now): ResolutionEffect[] {
     return [...this.#open(this.#plan.asks, now), ...this.#advance(now)];
   }

@@ -1,0 +1,43 @@
+/** The JSON of a placement, cut where its regions' ages are: they are all that differs while an answer stands. */
+import { assert } from "@patina/base";
+import type { Placement } from "@patina/router";
+
+export class AgedText {
+  readonly #pieces: readonly string[];
+  /** In characters, and so nearly in bytes. */
+  readonly size: number;
+
+  constructor(placement: Placement) {
+    const { app, result, complete, regions } = placement;
+    const text = JSON.stringify(placement);
+    const pieces: string[] = [];
+    let head = `${opening({ app, result, complete })},"regions":[`;
+    let from = 0; // Of the piece that comes next.
+    let at = 0; // Of the region that comes next.
+    for (const placed of regions) {
+      at += head.length;
+      const ageAt = at + `${opening({ region: placed.region, class: placed.class })},"ageMs":`.length;
+      const age = String(placed.ageMs);
+      assert(text.startsWith(age, ageAt), "the age of a region is found in the text of its placement");
+      pieces.push(text.slice(from, ageAt));
+      from = ageAt + age.length;
+      at += JSON.stringify(placed).length;
+      head = ",";
+    }
+    this.#pieces = [...pieces, text.slice(from)];
+    this.size = text.length;
+  }
+
+  /** As `JSON.stringify` writes it. One age a region, in the order of the placement. */
+  at(ages: readonly number[]): string {
+    assert(ages.length === this.#pieces.length - 1, "one age a region");
+    let text = this.#pieces[0] ?? "";
+    for (let i = 0; i < ages.length; i++) text += String(ages[i]) + (this.#pieces[i + 1] ?? "");
+    return text;
+  }
+}
+
+/** An object's text without its end. */
+function opening(object: object): string {
+  return JSON.stringify(object).slice(0, -1);
+}

@@ -254,7 +254,7 @@ describe("a row that makes no sense", { timeout: 60_000 }, () => {
     await until("the region has put it right", async () => (await keptOut()).length === 0);
   });
 
-  test("of one region is in `patina quarantine list` within a second, and the others see nothing of it", async () => {
+  test("of one region is in `patina quarantine list`, and the others see nothing of it", async () => {
     await client("fra", 0).transact([insert("q1", "sound")]);
     await indexed("sound", "fra");
     const doubtsOf = async (i: number) => (await client("fra", i).request<{ doubts: number }>("/v1/border")).doubts;
@@ -264,7 +264,7 @@ describe("a row that makes no sense", { timeout: 60_000 }, () => {
         const { stdout } = await running.patina("quarantine", "list", ...where, "-o", "json");
         return (JSON.parse(stdout) as { rows?: KeptOut[] }[]).flatMap(({ rows = [] }) => rows);
       };
-      await until("it is listed", async () => (await list("--global")).length === 2, 1000);
+      await until("it is listed", async () => (await list("--global")).length === 2);
       expect((await list("--global")).map(({ region }) => region)).toEqual(["iad", "iad"]); // Each router's.
       for (const i of [0, 1]) {
         const placement = await resolve("sound", "", client("global", i));

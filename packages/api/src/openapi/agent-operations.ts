@@ -56,6 +56,11 @@ export const agentOperations: Operations = {
     summary: "Whether it can be restored.",
     query: { data: "false: looks at the manifest alone." },
   },
+  "POST /v1/checkpoints/:id/drill": {
+    summary: "Restores it aside and compares it: proves that it comes back.",
+    answers: { 201: "It does, and how long it took." },
+  },
+  "GET /v1/checkpoint-notes": { summary: "What the members know of checkpoints, without asking the object store." },
   "GET /v1/checkpoints/:id/beyond": { summary: "How many rows are newer than it." },
   "POST /v1/generation/check": { summary: "Looks now whether a newer generation was opened." },
   "GET /livez": { summary: "Whether it answers." },

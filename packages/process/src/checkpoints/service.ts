@@ -12,7 +12,7 @@ import { schedule as atTimes, type ScheduledTask } from "node-cron";
 import { type AgentRuntime, Copier, systemNow } from "@patina/runtime";
 import type { CheckpointNote, SqliteStore } from "@patina/store";
 import type { Logger } from "@patina/telemetry";
-import { CheckpointAlarm } from "./alarm.js";
+import { type AlarmOptions, CheckpointAlarm } from "./alarm.js";
 import { Checkpoints } from "./checkpoints.js";
 import { Chores } from "./chores.js";
 import { Drilling } from "./drill/drilling.js";
@@ -48,7 +48,7 @@ export class CheckpointService {
   readonly #chores: Chores;
   #choring: ScheduledTask | undefined;
   #isChoring = false;
-  readonly #alarm: CheckpointAlarm | undefined;
+  #alarm: CheckpointAlarm | undefined;
 
   constructor(options: CheckpointServiceOptions) {
     const { objects, schedule, store, runtime, nodeId, log } = options;
@@ -104,23 +104,7 @@ export class CheckpointService {
       onSuperseded: options.onFatal,
       onFailed: (err) => log.warn({ err }, "whether this generation is over could not be looked up"),
     });
-    if (schedule === undefined) return;
-    const isReady = (): boolean => runtime.agent.hasSynced && store.isWhole;
-    this.#choring = atTimes(schedule, async () => (isReady() ? this.#ring(clock) : undefined), { timezone: "UTC" });
-    this.#alarm = new CheckpointAlarm(schedule, {
-      objects,
-      store,
-      taking,
-      self: nodeId,
-      others,
-      isReady,
-      clock,
-      onTaken,
-      onFailed: (err) => {
-        this.standing.onFailed("take");
-        log.error({ err }, "a checkpoint could not be taken");
-      },
-    });
+    if (schedule !== undefined) this.#ringAt(schedule, options, { taking, clock, others, onTaken });
   }
 
   async close(): Promise<void> {
@@ -129,6 +113,27 @@ export class CheckpointService {
     await this.#alarm?.close();
     await this.#drilling.close();
     await this.#copier.close();
+  }
+
+  /** Takes what is due at these times, and does the chores; while this copy is not whole, others do. */
+  #ringAt(
+    times: string,
+    { objects, store, runtime, nodeId, log }: CheckpointServiceOptions,
+    parts: Pick<AlarmOptions, "taking" | "clock" | "others" | "onTaken">,
+  ): void {
+    const isReady = (): boolean => runtime.agent.hasSynced && store.isWhole;
+    this.#choring = atTimes(times, async () => (isReady() ? this.#ring(parts.clock) : undefined), { timezone: "UTC" });
+    this.#alarm = new CheckpointAlarm(times, {
+      ...parts,
+      objects,
+      store,
+      self: nodeId,
+      isReady,
+      onFailed: (err) => {
+        this.standing.onFailed("take");
+        log.error({ err }, "a checkpoint could not be taken");
+      },
+    });
   }
 
   /** Rings that overlap are one: a drill may take longer than the next. */

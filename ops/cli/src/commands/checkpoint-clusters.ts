@@ -36,6 +36,16 @@ export async function agentOf(fleet: Fleet, cluster: string): Promise<PatinaClie
   return cluster === "global" ? anyRouter(fleet) : anyIn(fleet, cluster);
 }
 
+/**
+ * The checkpoints that the members know of and the store must have: the newest, the newest base, and the newest that was proved.
+ * What is older than these may have been pruned. Ask before the store is listed: what is taken meanwhile is not lost.
+ */
+export function lasting(notes: readonly Noted[]): string[] {
+  const taken = notes.filter(({ level }) => level !== "verified").toSorted((a, b) => a.atMs - b.atMs);
+  const kept = notes.filter((it) => it === taken.at(-1) || it.level === "verified" || it.level === "base");
+  return [...new Set(kept.map(({ manifest }) => manifest))];
+}
+
 /** Undefined when no member answers. */
 export async function notesOf(fleet: Fleet, cluster: string): Promise<readonly Noted[] | undefined> {
   try {

@@ -5,7 +5,7 @@ import { listCheckpoints, type Manifest, type Proof, readChain, readProofs } fro
 import { checkpointStoreOf } from "../fleet/checkpoint-store.js";
 import type { Fleet } from "../fleet/fleet-file.js";
 import { print, renderTable, seconds } from "../output.js";
-import { agentOf, type ClusterFlags, clustersOf, notesOf, scoped } from "./checkpoint-clusters.js";
+import { agentOf, type ClusterFlags, clustersOf, lasting, notesOf, scoped } from "./checkpoint-clusters.js";
 import { fleetOf } from "./options.js";
 
 /** Longer than a restore of anything that fits a worker. */
@@ -79,6 +79,7 @@ async function info(options: ClusterFlags): Promise<void> {
 
 async function infoOf(fleet: Fleet, cluster: string): Promise<Info> {
   const objects = await checkpointStoreOf(fleet);
+  const noted = await notesOf(fleet, cluster);
   const nowMs = await objects.now();
   const listed = await listCheckpoints(objects, cluster);
   const newest = listed.at(-1);
@@ -87,7 +88,6 @@ async function infoOf(fleet: Fleet, cluster: string): Promise<Info> {
   const chain: readonly Manifest[] = newest === undefined ? [] : await readChain(objects, cluster, newest.id);
   const tookMs = verified === undefined ? undefined : proofs.get(verified.id)?.tookMs;
   const present = new Set(listed.map(({ id }) => id));
-  const noted = await notesOf(fleet, cluster);
   const sum = (bytesOf: (it: Manifest["content"]) => number): number =>
     chain.reduce((total, { content }) => total + bytesOf(content), 0);
   return {
@@ -100,7 +100,7 @@ async function infoOf(fleet: Fleet, cluster: string): Promise<Info> {
     restoreSeconds: tookMs === undefined ? null : tookMs / 1000,
     bytes: sum(({ bytes }) => bytes),
     storedBytes: sum(({ chunks }) => chunks.reduce((total, { stored }) => total + stored, 0)),
-    lost: noted?.map(({ manifest }) => manifest).filter((id) => !present.has(id)) ?? null,
+    lost: noted === undefined ? null : lasting(noted).filter((id) => !present.has(id)),
   };
 }
 

@@ -16,7 +16,7 @@ import { EXIT } from "../exit-status.js";
 import { checkpointStoreOf } from "../fleet/checkpoint-store.js";
 import type { Fleet } from "../fleet/fleet-file.js";
 import { note, type OutputFormat, print, renderTable, seconds } from "../output.js";
-import { agentOf, type ClusterFlags, clustersOf, notesOf, scoped } from "./checkpoint-clusters.js";
+import { agentOf, type ClusterFlags, clustersOf, lasting, notesOf, scoped } from "./checkpoint-clusters.js";
 import { addCheckpointDoctor } from "./checkpoint-doctor.js";
 import { addCheckpointDrill } from "./checkpoint-drill.js";
 import { addCheckpointKeys } from "./checkpoint-keys.js";
@@ -98,13 +98,8 @@ async function verify(id: string, options: ClusterFlags & { quick?: boolean }): 
 /** What the members know to be there, and the store does not list: it cannot be asked what it has lost. */
 async function lostOf(fleet: Fleet, cluster: string): Promise<Finding[]> {
   const notes = (await notesOf(fleet, cluster)) ?? [];
-  const newest = notes
-    .filter(({ level }) => level !== "verified")
-    .toSorted((a, b) => a.atMs - b.atMs)
-    .at(-1);
-  const lasting = notes.filter((it) => it === newest || it.level === "verified" || it.level === "base");
   const listed = new Set((await listCheckpoints(await checkpointStoreOf(fleet), cluster)).map(({ id }) => id));
-  return [...new Set(lasting.map(({ manifest }) => manifest))]
+  return lasting(notes)
     .filter((id) => !listed.has(id))
     .map((object) => ({ object, problem: "missing", expected: "what the members know of", got: "nothing" }));
 }

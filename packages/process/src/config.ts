@@ -44,7 +44,7 @@ const checkpoint = z.strictObject({
   schedule: z
     .string()
     .refine((text) => text === "off" || validate(text), "must be a cron expression, or `off`")
-    .default("*/10 * * * * *"),
+    .default("* * * * * *"),
   /** Which checkpoints are deleted again; `none` keeps all. Only where agents may delete. */
   retention: z.enum(["none", ...Object.keys(RETENTION_POLICIES)] as ["none", ...RetentionName[]]).default("none"),
   /** Whether a node without data begins from the newest checkpoint, and not from an empty database. */

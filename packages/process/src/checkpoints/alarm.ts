@@ -46,6 +46,8 @@ export class CheckpointAlarm {
   readonly #config: ScheduleConfig;
   readonly #task: ScheduledTask;
   #waiting: { readonly timer: NodeJS.Timeout; readonly stop: () => void } | undefined;
+  /** The shortest period in which this member made its last attempt: it makes one in each, whatever becomes of it. */
+  #tried: number | undefined;
   #isRinging = false;
   #isClosed = false;
 
@@ -76,14 +78,16 @@ export class CheckpointAlarm {
   }
 
   async #takeWhatIsDue(): Promise<void> {
-    const { self, others, store, objects, taking, onTaken } = this.#options;
+    const { self, others, store, objects, taking, clock, onTaken } = this.#options;
     const due = await this.#due();
-    if (due === undefined) return;
+    const slot = Math.floor((await clock.nowMs()) / this.#config.periodMs.d0);
+    if (due === undefined || slot === this.#tried) return;
+    this.#tried = slot;
     const turn = turnOf(self, [self, ...others()], store.cluster.name, { work: due.level, period: due.period });
     if (turn > TURNS_MAX) return;
     await this.#wait(turn * this.#config.turnMs);
     const still = await this.#due();
-    if (this.#isClosed || still?.level !== due.level || still.period !== due.period) return;
+    if (this.#isClosed || !isSame(due, still)) return;
     // While somebody else takes a longer one, or has died of it, the short ones go on: they bound what a loss costs.
     const level = (await this.#isMine(due)) ? due.level : "d0";
     const taken = level === "base" ? await taking.base() : await taking.delta(level);
@@ -125,4 +129,8 @@ export class CheckpointAlarm {
       this.#waiting = { timer, stop };
     });
   }
+}
+
+function isSame(due: Due, other: Due | undefined): boolean {
+  return other?.level === due.level && other.period === due.period;
 }

@@ -90,7 +90,7 @@ export class CheckpointService {
       notes,
       retention: options.retention,
       drill,
-      takerOf: async (id) => (await readManifest(objects, cluster, id)).by.node,
+      takerOf: rememberLast(async (id) => (await readManifest(objects, cluster, id)).by.node),
       onPruned: ({ marked, swept }) => log.info({ marked, swept }, "checkpoints were pruned"),
       onFailed: (work, err) => {
         this.standing.onFailed(work);
@@ -165,4 +165,13 @@ async function write(runtime: AgentRuntime, store: SqliteStore, noted: Checkpoin
   const row = store.checkpoints.note(noted);
   const outcome = await runtime.write({ kind: "rows", rows: [row] });
   if (!outcome.ok) throw outcome.error;
+}
+
+/** Asked again for the same, it does not look again: what is in a manifest stays so. */
+function rememberLast(look: (id: string) => Promise<string>): (id: string) => Promise<string> {
+  let last: { readonly id: string; readonly found: string } | undefined;
+  return async (id) => {
+    if (last?.id !== id) last = { id, found: await look(id) };
+    return last.found;
+  };
 }

@@ -4,13 +4,13 @@
  */
 import { readlinkSync } from "node:fs";
 import { setPriority } from "node:os";
-import { parentPort, workerData } from "node:worker_threads";
+import { workerData } from "node:worker_threads";
 import { brotliCompressSync, constants } from "node:zlib";
-import { asAppError, must, parseHoldings } from "@patina/base";
+import { parseHoldings } from "@patina/base";
 import { countBeyond, takeDelta, takeImage } from "@patina/store";
-import type { CopyReply, CopyRequest } from "./protocol.js";
+import { answer } from "../threads/answering.js";
+import type { CopyRequest } from "./protocol.js";
 
-const port = must(parentPort, "a parent thread");
 const { path } = workerData as { path: string };
 
 /** As `nice` has it: every other thread that has something to do goes first. */
@@ -40,13 +40,4 @@ function perform(request: CopyRequest): unknown {
   }
 }
 
-port.on("message", ({ ticket, request }: { ticket: number; request: CopyRequest }) => {
-  let reply: CopyReply;
-  try {
-    reply = { ticket, ok: true, result: perform(request) };
-  } catch (thrown) {
-    const { code, message, hint } = asAppError(thrown, "store-failed");
-    reply = { ticket, ok: false, code, message, hint };
-  }
-  port.postMessage(reply);
-});
+answer(perform);

@@ -1,12 +1,11 @@
 /** Slow work on the database file, in a thread of its own: WAL checkpoints, scrubs. One thing at a time. */
 import { statSync } from "node:fs";
-import { parentPort, workerData } from "node:worker_threads";
-import { asAppError, must } from "@patina/base";
+import { workerData } from "node:worker_threads";
 import { readBucket, scrub } from "@patina/store";
 import Database from "better-sqlite3";
-import type { MaintenanceReply, MaintenanceRequest } from "./protocol.js";
+import { answer } from "../threads/answering.js";
+import type { MaintenanceRequest } from "./protocol.js";
 
-const port = must(parentPort, "a parent thread");
 const { path, walLongBytes } = workerData as { path: string; walLongBytes: number };
 const db = new Database(path, { fileMustExist: true });
 db.pragma("busy_timeout = 0");
@@ -50,13 +49,4 @@ function perform(request: MaintenanceRequest): unknown {
   }
 }
 
-port.on("message", ({ ticket, request }: { ticket: number; request: MaintenanceRequest }) => {
-  let reply: MaintenanceReply;
-  try {
-    reply = { ticket, ok: true, result: perform(request) };
-  } catch (thrown) {
-    const { code, message, hint } = asAppError(thrown, "store-failed");
-    reply = { ticket, ok: false, code, message, hint };
-  }
-  port.postMessage(reply);
-});
+answer(perform);

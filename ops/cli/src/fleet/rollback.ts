@@ -32,8 +32,6 @@ export interface RollbackPlan {
 export interface RolledBack extends RollbackPlan {
   readonly generation: number;
   readonly agents: readonly { readonly agent: string; readonly state: "begun anew" | "unreachable" }[];
-  /** The digest that all who answered agree on. */
-  readonly digest: string;
 }
 
 const BEGUN_WITHIN_MS = 300_000;
@@ -41,7 +39,6 @@ const POLL_MS = 250;
 
 interface DigestReport {
   readonly cluster: { readonly generation: number };
-  readonly digest: string;
 }
 
 export async function planRollback({ fleet, cluster, to }: Rollback): Promise<RollbackPlan> {
@@ -67,9 +64,7 @@ export async function rollBack(rollback: Rollback): Promise<RolledBack> {
   const { generation } = opened;
   say(`generation ${generation} of ${cluster} is open`);
   const reached = await Promise.all(agents.map(async (agent) => ({ agent, isReached: await tell(agent, say) })));
-  const digests = await Promise.all(
-    reached.flatMap(({ agent, isReached }) => (isReached ? [begun(agent, generation)] : [])),
-  );
+  await Promise.all(reached.flatMap(({ agent, isReached }) => (isReached ? [begun(agent, generation)] : [])));
   return {
     ...plan,
     generation,
@@ -77,7 +72,6 @@ export async function rollBack(rollback: Rollback): Promise<RolledBack> {
       agent: agent.name,
       state: isReached ? ("begun anew" as const) : ("unreachable" as const),
     })),
-    digest: digests[0] ?? "",
   };
 }
 
@@ -92,14 +86,14 @@ async function tell({ name, api }: FleetAgent, say: (message: string) => void): 
   }
 }
 
-/** Waits until the agent is ready in the generation; its digest then. */
-async function begun({ name, api }: FleetAgent, generation: number): Promise<string> {
+/** Waits until the agent is ready in the generation. Whether all are equal, `patina verify` says. */
+async function begun({ name, api }: FleetAgent, generation: number): Promise<void> {
   const client = new PatinaClient(api, { timeoutMs: 2000 });
   for (let waitedMs = 0; waitedMs < BEGUN_WITHIN_MS; waitedMs += POLL_MS) {
     const ready = await client.request<{ ready: boolean }>("/readyz", { accept: [503] }).catch(() => undefined);
     const report =
       ready?.ready === true ? await client.request<DigestReport>("/v1/digest").catch(() => undefined) : undefined;
-    if (report !== undefined && report.cluster.generation >= generation) return report.digest;
+    if (report !== undefined && report.cluster.generation >= generation) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   throw new AppError("agent-unreachable", `${name} has not begun generation ${generation}`, {

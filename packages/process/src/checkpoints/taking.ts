@@ -89,7 +89,8 @@ export class Taking {
     const parent = await this.#parentOf("d0");
     if (parent === undefined) return "base";
     const delta = await this.#options.copier.takeDelta(parent.holdings, path);
-    return delta.kind === "delta" ? this.#take(path, delta.facts, "d0", parent.id) : "base";
+    const isFit = delta.kind === "delta" && (await this.#isThere(parent));
+    return isFit ? this.#take(path, delta.facts, "d0", parent.id) : "base";
   }
 
   /** The newest that is known of this level or a longer one, in this generation. */

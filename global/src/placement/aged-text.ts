@@ -4,8 +4,8 @@ import type { Placement } from "@patina/router";
 
 export class AgedText {
   readonly #pieces: readonly string[];
-  /** In characters, and so nearly in bytes. */
-  readonly size: number;
+  /** Of the text but for the ages, in UTF-8. */
+  readonly bytes: number;
 
   constructor(placement: Placement) {
     const { app, result, complete, regions } = placement;
@@ -25,15 +25,20 @@ export class AgedText {
       head = ",";
     }
     this.#pieces = [...pieces, text.slice(from)];
-    this.size = text.length;
+    this.bytes = Buffer.byteLength(this.#pieces.join(""));
   }
 
-  /** As `JSON.stringify` writes it. One age a region, in the order of the placement. */
-  at(ages: readonly number[]): string {
+  /** As `JSON.stringify` writes it, and how long that is in UTF-8. One age a region, in the order of the placement. */
+  at(ages: readonly number[]): { json: string; bytes: number } {
     assert(ages.length === this.#pieces.length - 1, "one age a region");
-    let text = this.#pieces[0] ?? "";
-    for (let i = 0; i < ages.length; i++) text += String(ages[i]) + (this.#pieces[i + 1] ?? "");
-    return text;
+    let json = this.#pieces[0] ?? "";
+    let bytes = this.bytes;
+    for (let i = 0; i < ages.length; i++) {
+      const age = String(ages[i]);
+      json += age + (this.#pieces[i + 1] ?? "");
+      bytes += age.length;
+    }
+    return { json, bytes };
   }
 }
 

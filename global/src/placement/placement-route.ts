@@ -24,7 +24,7 @@ export function addPlacementRoute(app: Hono, resolver: Resolver): void {
 /** A name and values in which nothing is encoded: they mean what they say. */
 const PLAIN_URL = /^\/v1\/apps\/(\w[\w.~-]*)\/placement\?((?:[\w-]+=[\w.,:~-]*&)*[\w-]+=[\w.,:~-]*)$/;
 
-/** Text that is kept at once, in characters. Beyond it, what was put in first goes. */
+/** Text that is kept at once, in bytes. Beyond it, what was put in first goes. */
 const TEXT_MAX = 64 << 20;
 
 interface Told {
@@ -38,23 +38,24 @@ export function directPlacement(resolver: Resolver): DirectRoute {
   let size = 0;
 
   const forget = (url: string): void => {
-    size -= toldByUrl.get(url)?.text.size ?? 0;
+    size -= toldByUrl.get(url)?.text.bytes ?? 0;
     toldByUrl.delete(url);
   };
   const tell = (url: string, standing: Standing): DirectAnswer => {
     const text = new AgedText(standing.done.placement);
     toldByUrl.set(url, { standing, text });
-    size += text.size;
+    size += text.bytes;
     for (const oldest of toldByUrl.keys()) {
       if (size <= TEXT_MAX) break;
       forget(oldest);
     }
-    return answerOf(standing.done.placement, JSON.stringify(standing.done.placement));
+    const json = JSON.stringify(standing.done.placement);
+    return { status: statusOf(standing), json, bytes: Buffer.byteLength(json) };
   };
   return (url) => {
     const told = toldByUrl.get(url);
     const ages = told === undefined ? undefined : resolver.resolveAgain(told.standing);
-    if (told !== undefined && ages !== undefined) return answerOf(told.standing.done.placement, told.text.at(ages));
+    if (told !== undefined && ages !== undefined) return { status: statusOf(told.standing), ...told.text.at(ages) };
     forget(url);
     const [, app, query] = PLAIN_URL.exec(url) ?? [];
     if (app === undefined || query === undefined) return undefined;
@@ -68,6 +69,6 @@ function valueIn(pairs: readonly string[]): (name: string) => string | undefined
   return (name) => pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-function answerOf({ result }: Placement, json: string): DirectAnswer {
-  return { status: STATUS[result], json };
+function statusOf({ done }: Standing): number {
+  return STATUS[done.placement.result];
 }

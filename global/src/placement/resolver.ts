@@ -1,7 +1,6 @@
 /** Drives resolutions: asks the agents they want asked, tells them what came and when time is up. Decides nothing itself. */
 import { AppError, asAppError, assert, messageOf, type Now } from "@patina/base";
 import {
-  agesNow,
   Answers,
   defaultRouterConfig,
   type Ground,
@@ -16,8 +15,7 @@ import {
   type ResolveOptions,
   type RouterConfig,
   type RouterView,
-  type Standing,
-  standingOf,
+  Standing,
   type Switches,
 } from "@patina/router";
 import { systemNow } from "@patina/runtime";
@@ -78,7 +76,7 @@ export class Resolver {
     if (!resolution.needsNobody(now)) return undefined;
     const [done] = resolution.start(now);
     assert(done?.kind === "done", "a resolution that needs nobody ends at once");
-    const standing = standingOf(plan, done, this.#ground(app, now, view), this.#answers);
+    const standing = Standing.of(plan, done, this.#ground(now, view));
     if (standing !== undefined) this.#finish(done);
     return standing;
   }
@@ -87,8 +85,7 @@ export class Resolver {
   resolveAgain(standing: Standing): readonly number[] | undefined {
     if (this.#underWay >= UNDER_WAY_MAX) return undefined;
     const now = this.#now();
-    const ground = this.#ground(standing.plan.app, now, this.#view());
-    const ages = agesNow(standing, ground, this.#answers, now.monotonicMs);
+    const ages = standing.agesAt(now.monotonicMs, this.#ground(now, this.#view()));
     if (ages !== undefined) this.#finish(standing.done);
     return ages;
   }
@@ -98,9 +95,9 @@ export class Resolver {
     return { fib, regions, complete, expected, rttMs: this.#rttMs };
   }
 
-  #ground(app: string, now: Now, view: RouterView): Ground {
+  #ground(now: Now, view: RouterView): Ground {
     const edition = this.#outlook.edition(view, now, this.config, [this.#options.switches()]);
-    return { edition, routes: view.fib.lookup(app) };
+    return { edition, fib: view.fib, answers: this.#answers };
   }
 
   /** Throws `too-many`. */

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { must } from "@patina/base";
-import { freePort } from "./loopback.js";
+import { freePorts } from "./loopback.js";
 
 const PATINA = fileURLToPath(new URL("../../cli/bin/patina.js", import.meta.url));
 /** Ports from the first one on that a fleet may take. */
@@ -27,7 +27,7 @@ export class DevFleet {
 
   /** Resolves when every agent is ready. Throws with what it said when it ends before that. */
   static async start(dir: string, holdDownMs: number): Promise<DevFleet> {
-    const basePort = Math.min(await freePort(), 65_000 - PORTS);
+    const basePort = await freePorts(PORTS);
     const home = join(dir, "fleet");
     const args = ["dev", "--dir", home, "--base-port", basePort, "--machines", 0, "--hold-down", holdDownMs];
     const child = spawn(process.execPath, [PATINA, ...args.map(String)], { stdio: ["ignore", "ignore", "pipe"] });

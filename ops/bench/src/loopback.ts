@@ -1,17 +1,34 @@
 /** Addresses on this machine that nobody uses. */
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { randomInt } from "node:crypto";
+import { createServer } from "node:net";
 import { must } from "@patina/base";
 import type { Places } from "@patina/scenarios";
 
-/** A TCP port that was free a moment ago: whoever binds it must be ready to be told that it is not any more. */
+/** From here the kernel takes ports for outgoing connections: one that was free a moment ago may be gone before it is bound. */
+const EPHEMERAL_FROM = 32_768;
+const PORTS_FROM = 10_000;
+const TRIES_MAX = 100;
+
+/** Nobody's a moment ago. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  return freePorts(1);
+}
+
+/** The first of so many neighbours that were nobody's a moment ago: whoever binds them must be ready to be told that they are not. */
+export async function freePorts(count: number): Promise<number> {
+  for (let i = 0; i < TRIES_MAX; i++) {
+    const first = randomInt(PORTS_FROM, EPHEMERAL_FROM - count);
+    const free = await Promise.all(Array.from({ length: count }, (_, n) => isFree(first + n)));
+    if (free.every(Boolean)) return first;
+  }
+  throw new Error(`no ${count} neighbouring ports are free`);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
 
 /** For so many agents. */

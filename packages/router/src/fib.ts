@@ -21,6 +21,12 @@ const NO_ROUTES: readonly Route[] = Object.freeze([]);
 export class Fib {
   readonly #routesByApp = new Map<string, readonly Route[]>();
   readonly #appsByRegion = new Map<string, number>();
+  #edition = {};
+
+  /** Another object after every change: who has compared needs not compare again while it is the same. */
+  get edition(): object {
+    return this.#edition;
+  }
 
   /** How many apps have a route. The rows of the global tier bound it. */
   get size(): number {
@@ -35,6 +41,7 @@ export class Fib {
   /** Replaces all routes of the app; with none the app is forgotten. At most one route per region. */
   set(app: string, routes: readonly Route[]): void {
     assert(new Set(routes.map(({ region }) => region)).size === routes.length, "one route per app and region");
+    this.#edition = {};
     for (const { region } of this.lookup(app)) this.#count(region, -1);
     for (const { region } of routes) this.#count(region, 1);
     if (routes.length === 0) this.#routesByApp.delete(app);

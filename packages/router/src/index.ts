@@ -56,4 +56,4 @@ export { Resolution, type ResolutionEffect, type ResolutionInput } from "./resol
 export { AppWatch, defaultWatchConfig, type WatchConfig, type WatchEvent } from "./watch/app-watch.js";
 export { WatcherQueue } from "./watch/watcher-queue.js";
 export { Outlook } from "./outlook.js";
-export { agesNow, type Ground, type Standing, standingOf } from "./resolution/standing.js";
+export { type Ground, Standing } from "./resolution/standing.js";

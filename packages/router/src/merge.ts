@@ -115,7 +115,7 @@ function partOf(plan: Plan, ask: Ask, answer: RegionAnswer | undefined, elapsedM
 function partFromIndex(plan: Plan, ask: Ask, note: string, elapsedMs: number): Part {
   const { region, grade } = ask;
   if (ask.reason === "probe") return { missing: { region, reason: note } };
-  const ageMs = ask.ageMs + elapsedMs;
+  const ageMs = Math.ceil(ask.ageMs + elapsedMs);
   if (plan.requireLive) return { missing: { region, reason: `${note}; only live answers were asked for` } };
   if (ageMs > plan.maxAgeMs) {
     return { missing: { region, reason: `${note}; the index last heard of it ${Math.round(ageMs)} ms ago` } };

@@ -2,50 +2,80 @@
  * A resolution that ended with kept answers alone, and stands: until its outlook, its routes or one of those answers is
  * another, or too old, whoever asks the same is told the same, with the ages of that moment.
  */
-import type { Route } from "../fib.js";
+import type { Fib, Route } from "../fib.js";
 import type { Placement } from "../merge.js";
 import type { Plan } from "../plan.js";
-import type { Answers, Kept } from "./answers.js";
+import { ageOf, type Answers, type Kept } from "./answers.js";
 import type { ResolutionEffect } from "./resolution.js";
 
-export interface Standing {
-  readonly done: Extract<ResolutionEffect, { kind: "done" }>;
-  readonly plan: Plan;
-  readonly ground: Ground;
-  /** What each region of the plan had said. */
-  readonly said: readonly (Kept | undefined)[];
-}
-
-/** What the plan was made from, but for the clock: the edition of the outlook, and the app's routes. */
+/** What a plan is made from, but for the clock. */
 export interface Ground {
+  /** The edition of the outlook. */
   readonly edition: number;
-  readonly routes: readonly Route[];
+  readonly fib: Fib;
+  readonly answers: Answers;
 }
 
-/** Undefined where the index speaks for a region: its age is in many places. */
-export function standingOf(plan: Plan, done: Standing["done"], ground: Ground, answers: Answers): Standing | undefined {
-  const isKept = ({ regions }: Placement): boolean => regions.every(({ source }) => source === "kept");
-  if (plan.unasked.length > 0 || plan.asks.length === 0 || !isKept(done.placement)) return undefined;
-  const said = plan.asks.map(({ region }) => answers.find(plan.app, region, plan.keptMaxMs, plan.plannedMs));
-  return { done, plan, ground, said };
-}
+type Done = Extract<ResolutionEffect, { kind: "done" }>;
 
-/** The ages of the placement's regions, in its order; undefined once it no longer stands. */
-export function agesNow(
-  { plan, ground: { edition, routes }, said }: Standing,
-  ground: Ground,
-  answers: Answers,
-  nowMs: number,
-): number[] | undefined {
-  if (edition !== ground.edition || routes !== ground.routes) return undefined;
-  const { app, asks, keptMaxMs } = plan;
-  const ages: number[] = [];
-  for (let i = 0; i < asks.length; i++) {
-    const kept = answers.find(app, asks[i]?.region ?? "", keptMaxMs, nowMs);
-    if (kept === undefined || kept !== said[i]) return undefined;
-    if (kept.answer.outcome !== "here") continue;
-    if (kept.atMs === nowMs) return undefined; // Of this very moment: it counts as live.
-    ages.push(nowMs - kept.atMs);
+export class Standing {
+  readonly done: Done;
+  readonly #plan: Plan;
+  readonly #edition: number;
+  readonly #routes: readonly Route[];
+  readonly #said: readonly Kept[];
+  readonly #here: readonly Kept[];
+  readonly #oldest: Kept;
+  /** The map and the answers as they were when all of this was last compared: while they are, there is nothing to compare. */
+  #fibThen: unknown;
+  #answersThen: unknown;
+  readonly #ageMaxMs: number;
+
+  /** Undefined where the index speaks for a region: its age is in many places. */
+  static of(plan: Plan, done: Done, ground: Ground): Standing | undefined {
+    const isKept = ({ regions }: Placement): boolean => regions.every(({ source }) => source === "kept");
+    if (plan.unasked.length > 0 || plan.asks.length === 0 || !isKept(done.placement)) return undefined;
+    const said = plan.asks.flatMap(({ region }) => {
+      return ground.answers.find(plan.app, region, plan.keptMaxMs, plan.plannedMs) ?? [];
+    });
+    return said.length < plan.asks.length ? undefined : new Standing(plan, done, ground, said);
   }
-  return ages;
+
+  private constructor(plan: Plan, done: Done, { edition, fib, answers }: Ground, said: readonly Kept[]) {
+    this.done = done;
+    this.#plan = plan;
+    this.#edition = edition;
+    this.#routes = fib.lookup(plan.app);
+    this.#said = said;
+    this.#here = said.filter(({ answer }) => answer.outcome === "here");
+    this.#oldest = said.reduce((a, b) => (a.atMs < b.atMs ? a : b));
+    this.#ageMaxMs = answers.ageMaxMs(plan.keptMaxMs);
+  }
+
+  get app(): string {
+    return this.#plan.app;
+  }
+
+  /** The ages of the placement's regions, in its order; undefined once it no longer stands. */
+  agesAt(nowMs: number, ground: Ground): number[] | undefined {
+    if (ground.edition !== this.#edition || ageOf(this.#oldest, nowMs) > this.#ageMaxMs) return undefined;
+    if (!this.#standsOn(ground)) return undefined;
+    const ages: number[] = [];
+    for (const kept of this.#here) {
+      const age = ageOf(kept, nowMs);
+      if (age === 0) return undefined; // It counts as live.
+      ages.push(age);
+    }
+    return ages;
+  }
+
+  #standsOn({ fib, answers }: Ground): boolean {
+    if (fib.edition === this.#fibThen && answers.edition === this.#answersThen) return true;
+    const { app, asks } = this.#plan;
+    if (fib.lookup(app) !== this.#routes) return false;
+    if (asks.some(({ region }, i) => answers.at(app, region) !== this.#said[i])) return false;
+    this.#fibThen = fib.edition;
+    this.#answersThen = answers.edition;
+    return true;
+  }
 }

@@ -78,8 +78,8 @@ export const PLANTED_ROUTER = [
   {
     name: "kept answers live for ever",
     file: `${ROUTER}/resolution/answers.ts`,
-    from: "if (ageMs > Math.min(maxAgeMs, this.#config.answerMaxMs)) return undefined;",
-    to: "if (ageMs > maxAgeMs) return undefined;",
+    from: "return Math.min(wantedMs, this.#config.answerMaxMs);",
+    to: "return wantedMs;",
     test: `${ROUTER}/resolution/answers.test.ts`,
   },
   {

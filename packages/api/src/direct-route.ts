@@ -18,7 +18,7 @@ export type DirectRoute = (url: string) => DirectAnswer | undefined;
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 type Framework = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** Asks the direct route first. The bytes of its answers are those that the framework writes for `c.json`. */
+/** Asks the direct route first. Its answers are those that the framework writes for `c.json`, but for the order of the head. */
 export function inFront(direct: DirectRoute, framework: Framework): Listener {
   return (request, response) => {
     const answer = isPlain(request) ? attempt(direct, request.url ?? "/") : undefined;

@@ -202,10 +202,30 @@ describe("patina verify", { timeout: 60_000 }, () => {
     return { status, ...must((JSON.parse(stdout) as Verdict).clusters[0], "a cluster") };
   };
 
+  const whileWriting = async <T>(run: () => Promise<T>): Promise<T> => {
+    let [isOver, written] = [false, 0];
+    const writing = (async () => {
+      while (!isOver) {
+        await client(written % 2).transact([
+          ["INSERT OR REPLACE INTO machines (id, app) VALUES (?, 'busy')", [`busy-${written++}`]],
+        ]);
+      }
+    })();
+    const result = await run().finally(() => (isOver = true));
+    await writing;
+    expect(written).toBeGreaterThan(20);
+    return result;
+  };
+
   test("with --scrub finds nothing on a cluster that is well", async () => {
     await until("it is at rest", async () => isEqual(await digestsOf("iad", agents())));
     const { status, scrubs } = await verify("--scrub");
     expect([status, scrubs?.map(({ findings }) => findings)]).toEqual([0, [[], [], []]]);
+  });
+
+  test("finds nothing on a cluster that is well while it is written to", async () => {
+    const { status, equal } = await whileWriting(() => verify());
+    expect([status, equal]).toEqual([0, true]);
   });
 
   test("with --scrub names table and bucket of a row that was written around the engine", async () => {
@@ -237,6 +257,8 @@ describe("patina verify", { timeout: 60_000 }, () => {
     expect(differences?.buckets).toMatchObject([{ table: "machines", bucket }]);
     const text = await running.patina("verify", "--region", "iad");
     expect(text.stdout).toContain(`machines, bucket ${bucket} differs: ${agent(0).name} `);
+    const underWrites = await whileWriting(() => verify("--within", "1"));
+    expect(underWrites).toMatchObject({ status: 7, differences: { buckets: [{ table: "machines", bucket }] } });
     const report = await client(2).request<{ buckets: object }>("/v1/digest?buckets=machines");
     expect(Object.keys(report.buckets)).toContain(String(bucket));
     await expect(client(2).request("/v1/digest?buckets=nothing")).rejects.toMatchObject({ code: "table-unknown" });

@@ -3,21 +3,22 @@
  * do not, it names table and bucket. `--scrub` also has every agent add up its rows anew, and `--repair` puts right what that
  * finds.
  */
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import { PatinaClient, type RepairReport } from "@patina/api";
 import { messageOf } from "@patina/base";
 import type { ScrubFinding } from "@patina/store";
 import { EXIT } from "../exit-status.js";
-import { type Differences, differencesOf } from "../fleet/differences.js";
+import { type Differences, lastingDifferences } from "../fleet/differences.js";
 import { agentsOf, type FleetAgent } from "../fleet/fleet-file.js";
 import { anyRouter } from "../fleet/reach.js";
-import { type AgentDigest, checkIndex, digestsOf, type IndexCheck, isEqual } from "../fleet/settle.js";
+import { type AgentDigest, digestsOf, type IndexCheck, isEqual, isTrue, lastingErrors } from "../fleet/settle.js";
 import { note, print, renderTable } from "../output.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
 
 interface VerifyFlags extends CommonOptions {
   readonly region?: string;
+  readonly within: number;
   readonly scrub?: boolean;
   readonly repair?: boolean;
 }
@@ -25,6 +26,7 @@ interface VerifyFlags extends CommonOptions {
 interface ClusterCheck {
   readonly cluster: string;
   readonly equal: boolean;
+  /** As they were at one look: of a cluster that is written to they may differ, and its copies be equal. */
   readonly agents: readonly AgentDigest[];
   /** Undefined when they are equal, or not all of them answer. */
   readonly differences: Differences | undefined;
@@ -38,6 +40,8 @@ interface AgentScrub {
   readonly error?: string;
 }
 
+/** Above the time a withdrawal is held down for. */
+const SETTLE_S = 8;
 const SCRUB_TIMEOUT_MS = 600_000;
 /** Differing buckets named to a person; a program gets all of them. */
 const SHOWN_MAX = 10;
@@ -48,9 +52,16 @@ export function addVerify(program: Command): void {
   )
     .option("--region <region>", "only this region")
     .option("--all", "every region and the global tier (the default)")
+    .option("--within <seconds>", "how long what is under way may take before it is a finding", seconds, SETTLE_S)
     .option("--scrub", "also add up every row anew on every agent: finds what was written around the engine")
     .option("--repair", "and put right what that finds, from the other agents' copies")
     .action(verify);
+}
+
+function seconds(text: string): number {
+  const number = Number(text);
+  if (text.trim() !== "" && number >= 0 && Number.isFinite(number)) return number;
+  throw new InvalidArgumentError("It is a number of seconds.");
 }
 
 async function verify(options: VerifyFlags): Promise<void> {
@@ -59,7 +70,10 @@ async function verify(options: VerifyFlags): Promise<void> {
   const regions = options.region === undefined ? Object.keys(fleet.regions) : [options.region];
   for (const region of regions) clusters.push(await check(region, agentsOf(fleet, region), options));
   if (options.region === undefined) clusters.push(await check("global", fleet.global, options));
-  const index = options.region === undefined ? await checkIndex(fleet, await anyRouter(fleet)) : undefined;
+  const index =
+    options.region === undefined
+      ? await lastingErrors(fleet, await anyRouter(fleet), options.within * 1000)
+      : undefined;
 
   print(options.output, { clusters, index }, () => {
     const rows = clusters.flatMap(({ cluster, equal, agents }) =>
@@ -79,15 +93,10 @@ async function check(cluster: string, agents: readonly FleetAgent[], options: Ve
   // First: a repair may change the digests.
   const scrubs = options.scrub === true || options.repair === true ? await scrubAll(agents, options) : undefined;
   const digests = await digestsOf(cluster, agents);
-  const equal = isEqual(digests);
   const allAnswer = digests.every(({ digest }) => digest !== undefined);
-  return {
-    cluster,
-    equal,
-    agents: digests,
-    differences: equal || !allAnswer ? undefined : await differencesOf(agents),
-    scrubs,
-  };
+  const found = isEqual(digests) || !allAnswer ? undefined : await lastingDifferences(agents, options.within * 1000);
+  const equal = allAnswer && (found?.buckets.length ?? 0) === 0;
+  return { cluster, equal, agents: digests, differences: equal ? undefined : found, scrubs };
 }
 
 /** With `--repair`, what is found is put right, and what is told is what another scrub still finds. */
@@ -124,7 +133,7 @@ async function scrub({ name, api }: FleetAgent): Promise<AgentScrub> {
 
 function exitStatusOf(clusters: readonly ClusterCheck[], index: IndexCheck | undefined): number {
   const differs = clusters.some(({ equal, agents }) => !equal && agents.every(({ digest }) => digest !== undefined));
-  const isWrong = index !== undefined && index.ghosts.length + index.missing.length > 0;
+  const isWrong = index !== undefined && !isTrue(index);
   const scrubs = clusters.flatMap((cluster) => cluster.scrubs ?? []);
   if (differs || isWrong || scrubs.some(({ findings }) => findings.length > 0)) return EXIT.findings;
   const isPartial = clusters.some(({ equal }) => !equal) || scrubs.some(({ error }) => error !== undefined);
@@ -133,14 +142,14 @@ function exitStatusOf(clusters: readonly ClusterCheck[], index: IndexCheck | und
 
 function differenceTexts({ cluster, differences }: ClusterCheck): string[] {
   if (differences === undefined) return [];
-  if (!differences.sameHoldings) {
-    return [`${cluster}: ${pc.yellow("not all versions are everywhere yet")}: look again in a moment\n`];
-  }
   const shown = differences.buckets.slice(0, SHOWN_MAX).map(({ table, bucket, sums }) => {
     const each = Object.entries(sums).map(([agent, sum]) => `${agent} ${sum?.slice(0, 8) ?? "none"}`);
     return `${cluster}: ${pc.red(`${table}, bucket ${bucket} differs`)}: ${each.join(", ")}\n`;
   });
-  return [...shown, ...more(differences.buckets.length)];
+  const lag = differences.sameHoldings
+    ? []
+    : [`${cluster}: ${pc.yellow("not all versions are everywhere yet")}: it may be no more than a lag\n`];
+  return [...shown, ...more(differences.buckets.length), ...lag];
 }
 
 function scrubTexts({ cluster, scrubs = [] }: ClusterCheck): string[] {
@@ -159,8 +168,8 @@ function more(count: number): string[] {
   return count > SHOWN_MAX ? [pc.dim(`  and ${count - SHOWN_MAX} more: -o json has all of them\n`)] : [];
 }
 
-function indexText({ apps, ghosts, missing }: IndexCheck): string {
-  if (ghosts.length + missing.length === 0)
-    return `index: ${apps} apps, ${pc.green("exactly what the regions have")}\n`;
+function indexText(index: IndexCheck): string {
+  const { apps, ghosts, missing } = index;
+  if (isTrue(index)) return `index: ${apps} apps, ${pc.green("exactly what the regions have")}\n`;
   return `index: ${pc.red(`${ghosts.length} ghosts, ${missing.length} missing`)}: ${[...ghosts, ...missing].slice(0, 10).join(" ")}\n`;
 }

@@ -1,9 +1,10 @@
 /**
  * Where the copies of a cluster differ: table and bucket, by comparing the agents' sums. Copies that do not hold the same
- * versions differ because something is under way; only among those that do is a difference damage or a bug.
+ * versions may differ because something is under way: of them, only what lasts is told.
  */
 import { PatinaClient } from "@patina/api";
 import type { FleetAgent } from "./fleet-file.js";
+import { whatLasts } from "./lasting.js";
 
 interface Report {
   readonly tables: Readonly<Record<string, string>>;
@@ -20,29 +21,45 @@ export interface DifferingBucket {
 }
 
 export interface Differences {
-  /** False while some agent lacks versions that another holds: then nothing is compared. */
+  /** False when some agent lacked versions that another held: the difference may be no more than a lag. */
   readonly sameHoldings: boolean;
   readonly buckets: readonly DifferingBucket[];
 }
 
 const TIMEOUT_MS = 3000;
 
-/** Throws `agent-unreachable` when one of the agents does not answer. */
-export async function differencesOf(agents: readonly FleetAgent[]): Promise<Differences> {
+/**
+ * No buckets when the copies are equal. A difference between agents that hold the same versions is told at once, any
+ * other once it has lasted `withinMs`. Throws `agent-unreachable` when one of the agents does not answer.
+ */
+export async function lastingDifferences(agents: readonly FleetAgent[], withinMs: number): Promise<Differences> {
+  const isDone = ({ buckets, sameHoldings }: Differences): boolean => sameHoldings || buckets.length === 0;
+  return whatLasts({ look: () => differencesOf(agents), both: lastingOf, isDone }, withinMs);
+}
+
+function lastingOf(before: Differences, now: Differences): Differences {
+  const known = new Set(before.buckets.map(nameOf));
+  return { ...now, buckets: now.buckets.filter((each) => known.has(nameOf(each))) };
+}
+
+function nameOf({ table, bucket }: DifferingBucket): string {
+  return `${table} ${bucket}`;
+}
+
+/** One look. */
+async function differencesOf(agents: readonly FleetAgent[]): Promise<Differences> {
   const reports = await reportsOf(agents, "");
-  if (!haveSameHoldings(reports)) return { sameHoldings: false, buckets: [] };
+  let sameHoldings = haveSameHoldings(reports);
   const tables = new Set(reports.flatMap((report) => Object.keys(report.tables)));
   const differing = [...tables].filter((table) => new Set(reports.map((report) => report.tables[table])).size > 1);
   const buckets: DifferingBucket[] = [];
   for (const table of differing.toSorted()) {
     const detailed = await reportsOf(agents, `?buckets=${encodeURIComponent(table)}`);
-    // What was written since the first look would be taken for a difference.
-    if (!haveSameHoldings(detailed)) return { sameHoldings: false, buckets };
+    sameHoldings &&= haveSameHoldings(detailed);
     buckets.push(...differingBuckets(table, agents, detailed));
   }
-  return { sameHoldings: true, buckets };
+  return { sameHoldings, buckets };
 }
-
 async function reportsOf(agents: readonly FleetAgent[], query: string): Promise<Report[]> {
   return Promise.all(
     agents.map(({ api }) => new PatinaClient(api, { timeoutMs: TIMEOUT_MS }).request<Report>(`/v1/digest${query}`)),

@@ -1,6 +1,7 @@
 /** Whether a fleet has come to rest, and whether what it then says is true: digests, and index against detail. */
 import { PatinaClient } from "@patina/api";
 import type { Fleet, FleetAgent } from "./fleet-file.js";
+import { whatLasts } from "./lasting.js";
 
 interface Digest {
   readonly digest: string;
@@ -81,12 +82,31 @@ export async function checkIndex(fleet: Fleet, router: PatinaClient): Promise<In
   };
 }
 
+/** The errors of the index that lasted `withinMs`: a region's changes are on their way to it, and a withdrawal is held down. */
+export async function lastingErrors(fleet: Fleet, router: PatinaClient, withinMs: number): Promise<IndexCheck> {
+  const look = (): Promise<IndexCheck> => checkIndex(fleet, router);
+  return whatLasts({ look, both: errorsOfBoth, isDone: isTrue }, withinMs);
+}
+
+export function isTrue({ ghosts, missing }: IndexCheck): boolean {
+  return ghosts.length + missing.length === 0;
+}
+
+function errorsOfBoth(before: IndexCheck, now: IndexCheck): IndexCheck {
+  const [ghosts, missing] = [new Set(before.ghosts), new Set(before.missing)];
+  return {
+    ...now,
+    ghosts: now.ghosts.filter((entry) => ghosts.has(entry)),
+    missing: now.missing.filter((entry) => missing.has(entry)),
+  };
+}
+
 const POLL_MS = 250;
 
 /** Asks again and again; false when it never came true in time. */
-export async function waitUntil(isTrue: () => Promise<boolean>, withinMs: number): Promise<boolean> {
+export async function waitUntil(holds: () => Promise<boolean>, withinMs: number): Promise<boolean> {
   for (let waitedMs = 0; waitedMs <= withinMs; waitedMs += POLL_MS) {
-    if (await isTrue()) return true;
+    if (await holds()) return true;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   return false;
@@ -104,7 +124,8 @@ async function unsettled(fleet: Fleet, router: PatinaClient): Promise<string | u
     const digests = await digestsOf(cluster, agents);
     if (!isEqual(digests)) return `${cluster}: the agents' digests differ`;
   }
-  const { ghosts, missing } = await checkIndex(fleet, router);
-  if (ghosts.length + missing.length === 0) return undefined;
+  const index = await checkIndex(fleet, router);
+  if (isTrue(index)) return undefined;
+  const { ghosts, missing } = index;
   return `the index has ${ghosts.length} ghosts and lacks ${missing.length} rows, e.g. ${ghosts[0] ?? missing[0]}`;
 }

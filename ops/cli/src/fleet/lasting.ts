@@ -3,6 +3,7 @@
  * and are written to meanwhile. What every look found is what is wrong.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemNow } from "@patina/runtime";
 
 const PAUSE_MS = 250;
 
@@ -16,9 +17,9 @@ export interface Looking<T> {
 
 /** Looks at least once, and until it is done or `withinMs` have passed. */
 export async function whatLasts<T>({ look, both, isDone }: Looking<T>, withinMs: number): Promise<T> {
-  const untilMs = performance.now() + withinMs;
+  const untilMs = systemNow().monotonicMs + withinMs;
   let found: T = await look();
-  while (!isDone(found) && performance.now() < untilMs) {
+  while (!isDone(found) && systemNow().monotonicMs < untilMs) {
     await sleep(PAUSE_MS);
     found = both(found, await look());
   }

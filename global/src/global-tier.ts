@@ -10,6 +10,7 @@ import { Borders } from "./door/borders.js";
 import { Doubts } from "./regions/doubts.js";
 import { directPlacement } from "./placement/placement-route.js";
 import { Resolver } from "./placement/resolver.js";
+import { Reloads } from "./rib/reloads.js";
 import { RibFiles } from "./rib/rib-files.js";
 import { StoreRows } from "./rib/store-rows.js";
 import { addIndexRoutes } from "./routes/index-routes.js";
@@ -82,15 +83,18 @@ export class GlobalTier {
     this.#closing.push(() => watches.close());
     rib.follow((app) => resolver.forget(app));
     rib.reload();
+    const reloads = new Reloads(rib);
+    files.onSwitched(() => reloads.again());
     const routes = new Hono();
     addIndexRoutes(routes, { process: agent, rib, borders, metrics });
     addRouterRoutes(routes, { process: agent, rib, resolver });
-    addMapRoutes(routes, rib, files);
+    addMapRoutes(routes, { rib, reloads, files });
     addQueryRoutes(routes, { rib, resolver, isOff: () => files.switches.features.includes("query") });
     addWatchRoutes(routes, watches);
     const sockets = new Map([["/v1/watch", watchSocket(watches)]]);
     await agent.serve(routes, { sockets, direct: directPlacement(resolver) });
     this.#closing.push(() => agent.stop());
+    this.#closing.push(() => reloads.close());
     if (config.dns !== undefined) await this.#startDns(config.dns, { rib, resolver, files });
   }
 
@@ -131,7 +135,6 @@ function openRib(agent: AgentProcess, files: RibFiles, tell: Doubts["tell"]): Ri
       setImmediate(() => tell({ region, reason, ...(app === undefined ? {} : { app }) }));
     },
   });
-  files.onSwitched(() => rib.reload());
   agent.runtime.onEvent((event) => {
     if (event.kind === "changed") rib.onChanged(event.rows);
   });

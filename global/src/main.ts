@@ -9,7 +9,7 @@ await runProgram({
   argv: process.argv.slice(2),
   start: async (configPath, onFatal) => {
     const config = loadConfig(configPath, process.env, globalConfigSchema);
-    const schemaSql = readSchema(SCHEMA_FILES.map((file) => new URL(`../schema/${file}`, import.meta.url)));
+    const schemaSql = readSchema(SCHEMA_FILES);
     const tier = { role: "global", schemaSql, derivedTables: DERIVED_TABLES, operations: globalOperations } as const;
     const agent = await AgentProcess.start({ config, tier, version: releaseVersion(), onFatal });
     return GlobalTier.start(agent, config);

@@ -1,7 +1,9 @@
 /** What makes a cluster global: the index of apps by region, and one heartbeat row a region. Tiny rows, everywhere. */
 
-/** Schema files, in order, beside the compiled program. */
-export const SCHEMA_FILES = ["010-placements.sql", "020-regions.sql"] as const;
+/** In order, beside the compiled program. */
+export const SCHEMA_FILES: readonly URL[] = ["010-placements.sql", "020-regions.sql"].map(
+  (name) => new URL(`../schema/${name}`, import.meta.url),
+);
 
 /** Written by what borders publish, and by nobody else. */
 export const DERIVED_TABLES = ["placements", "regions"] as const;

@@ -10,7 +10,7 @@ import { Border, type BorderEffect, type BorderInput, defaultBorderConfig, type 
 import { StoreView } from "./store-view.js";
 import { SCHEMA_FILES } from "./tier.js";
 
-const schemaSql = SCHEMA_FILES.map((name) => readFileSync(new URL(`../schema/${name}`, import.meta.url), "utf8"));
+const schemaSql = SCHEMA_FILES.map((file) => readFileSync(file, "utf8"));
 const WALL_MS = 1_800_000_000_000;
 const APPS = 100;
 const UPDATES = 100_000;

@@ -10,8 +10,7 @@ await runProgram({
   argv: process.argv.slice(2),
   start: async (configPath, onFatal) => {
     const config = loadConfig(configPath, process.env, regionalConfigSchema);
-    const shipped = SCHEMA_FILES.map((file) => new URL(`../schema/${file}`, import.meta.url));
-    const schemaSql = readSchema(config.schema?.paths ?? shipped);
+    const schemaSql = readSchema(config.schema?.paths ?? SCHEMA_FILES);
     const tier = { role: "regional", schemaSql, operations: regionalOperations } as const;
     const agent = await AgentProcess.start({ config, tier, version: releaseVersion(), onFatal });
     const border = new BorderDriver({

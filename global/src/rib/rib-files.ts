@@ -59,7 +59,7 @@ export class RibFiles {
   readonly #log: Logger;
   readonly #quarantineFile: KeptFile<unknown>;
   readonly #switchesFile: KeptFile<Switches>;
-  readonly #onSwitched = new Set<() => void>();
+  readonly #onSwitched = new Set<() => Promise<void>>();
   readonly #looking: NodeJS.Timeout;
   #saving: NodeJS.Timeout | undefined;
   #switches = NOTHING_OFF;
@@ -79,13 +79,14 @@ export class RibFiles {
     return this.#switches;
   }
 
-  onSwitched(listener: () => void): void {
+  onSwitched(listener: () => Promise<void>): void {
     this.#onSwitched.add(listener);
   }
 
-  switch(switches: Switches): void {
+  /** Resolves once those who listen have followed. */
+  async switch(switches: Switches): Promise<void> {
     this.#switchesFile.write(switches);
-    this.#adopt(switches);
+    await this.#adopt(switches);
   }
 
   /** Soon: rows go aside in bursts. */
@@ -126,22 +127,30 @@ export class RibFiles {
   }
 
   #look(): void {
+    const read = this.#readSwitches();
+    // Not awaited: what it throws is a row's taking, over which the process is to end.
+    if (read !== undefined) void this.#adopt(read);
+  }
+
+  /** Undefined while the file is as it was, or cannot be read. */
+  #readSwitches(): Switches | undefined {
     try {
       const read = existsSync(this.#switchesFile.path) ? this.#switchesFile.readIfChanged() : NOTHING_OFF;
       this.#complaint = undefined;
-      if (read !== undefined) this.#adopt(read);
+      return read;
     } catch (thrown) {
       const complaint = messageOf(thrown);
       if (complaint !== this.#complaint) this.#log.error({ complaint }, "the switches stay as they are");
       this.#complaint = complaint;
+      return undefined;
     }
   }
 
-  #adopt(switches: Switches): void {
+  async #adopt(switches: Switches): Promise<void> {
     if (JSON.stringify(switches) === JSON.stringify(this.#switches)) return;
     this.#switches = switches;
     this.#log.warn({ switches }, "what is switched off has changed");
-    for (const listener of this.#onSwitched) listener();
+    await Promise.all([...this.#onSwitched].map((listener) => listener()));
   }
 }
 

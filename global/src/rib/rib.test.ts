@@ -8,6 +8,7 @@ import { Rib } from "@patina/router";
 import { newDbId, newNodeId, systemNow } from "@patina/runtime";
 import { SqliteStore } from "@patina/store";
 import { createLogger } from "@patina/telemetry";
+import { Reloads } from "./reloads.js";
 import { RibFiles } from "./rib-files.js";
 import { StoreRows } from "./store-rows.js";
 
@@ -17,7 +18,7 @@ const schemaSql = ["010-placements", "020-regions"]
 const log = createLogger("silent", "test");
 let dir: string;
 let store: SqliteStore;
-let opened: RibFiles[] = [];
+let opened: { close: () => void }[] = [];
 let hlc = 1n;
 
 beforeEach(() => {
@@ -27,7 +28,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  for (const files of opened) files.close();
+  for (const each of opened) each.close();
   opened = [];
   store.close();
   rmSync(dir, { recursive: true, force: true });
@@ -49,7 +50,9 @@ function start(endsOver?: string): { readonly rib: Rib; readonly files: RibFiles
       files.saveQuarantine();
     },
   });
-  files.onSwitched(() => rib.reload());
+  const reloads = new Reloads(rib);
+  opened.push(reloads);
+  files.onSwitched(() => reloads.again());
   rib.follow((app) => {
     if (app === endsOver) throw new Error("the process ends here");
   });
@@ -126,14 +129,14 @@ test("what is switched off keeps its place in the map, deletes included; switche
   const { rib, files } = start();
   write(rib, placement("web"));
   write(rib, placement("db"));
-  files.switch({ tables: [], origins: ["iad"], features: [] });
+  await files.switch({ tables: [], origins: ["iad"], features: [] });
   write(rib, placement("web", "standby"));
   write(rib, { ...placement("db"), deleted: true });
   write(rib, placement("new"));
   write(rib, placement("web", "serving", "fra"));
   expect(classes(rib, "web")).toEqual(["fra serving", "iad serving"]);
   expect([classes(rib, "db"), classes(rib, "new")]).toEqual([["iad serving"], []]);
-  files.switch({ tables: [], origins: [], features: [] });
+  await files.switch({ tables: [], origins: [], features: [] });
   expect(["web", "db", "new"].map((app) => classes(rib, app))).toEqual([
     ["fra serving", "iad standby"],
     [],
@@ -141,10 +144,48 @@ test("what is switched off keeps its place in the map, deletes included; switche
   ]);
 });
 
+test("is taken anew in pieces, whole apps at a time, and what changes between two pieces is neither lost nor undone", () => {
+  const { rib } = start();
+  const apps = Array.from({ length: 1300 }, (_, i) => `app-${String(i).padStart(4, "0")}`);
+  for (const app of ["", ...apps]) for (const region of ["fra", "iad"]) write(undefined, placement(app, "serving", region)); // prettier-ignore
+  const pieces = rib.reloading();
+  let seen = 0;
+  while (pieces.next().done !== true) {
+    expect([...rib.fib.apps()].every((app) => classes(rib, app).length === 2 || app === "app-1299")).toBe(true);
+    if (seen++ > 0) continue;
+    write(rib, { ...placement("app-0001"), deleted: true });
+    write(rib, { ...placement("app-1299"), deleted: true });
+    write(rib, placement("app-0002", "standby"));
+    expect(classes(rib, "app-0001").pop()).toBe("fra serving");
+    write(rib, placement("app-0001"));
+  }
+  expect(seen).toBeGreaterThan(2);
+  expect(rib.fib.size).toBe(apps.length);
+  expect(rib.quarantine.list().map(({ app }) => app)).toEqual(["", ""]);
+  expect(["app-0001", "app-0002", "app-1299"].map((app) => classes(rib, app))).toEqual([
+    ["fra serving", "iad serving"],
+    ["fra serving", "iad standby"],
+    ["fra serving"],
+  ]);
+});
+
+test("what is asked for while it is taken anew begins it again", async () => {
+  const { rib } = start();
+  write(undefined, placement("web"));
+  const reloads = new Reloads(rib);
+  const first = reloads.again();
+  write(undefined, placement("db"));
+  await Promise.all([first, reloads.again()]);
+  expect([...rib.fib.apps()]).toEqual(["db", "web"]);
+  write(undefined, placement("new"));
+  await reloads.again();
+  expect(rib.fib.size).toBe(3);
+});
+
 test("a file that an operator writes switches too, and nonsense in it changes nothing", async () => {
   const { files } = start();
   const path = join(dir, "switches.json");
-  const switched = new Promise<void>((resolve) => files.onSwitched(resolve));
+  const switched = new Promise<void>((resolve) => files.onSwitched(async () => resolve()));
   writeFileSync(path, '{"features": ["probe"]}');
   await switched;
   expect(files.switches).toEqual({ tables: [], origins: [], features: ["probe"] });

@@ -17,19 +17,27 @@ const CLOCK = `_patina_epoch, _patina_hlc, (SELECT origin FROM _patina_origins W
 const PLACEMENTS = `SELECT app, region, class, ${CLOCK} FROM _patina_rows_placements`;
 const REGIONS = `SELECT region, generation, heartbeat_ms, apis, location, apps, ${CLOCK} FROM _patina_rows_regions`;
 
+/** Names of regions that are kept; there are dozens, and a flood of others is not let in. */
+const NAMES_MAX = 1000;
+
 export class StoreRows implements RibRows {
   readonly #store: SqliteStore;
+  /** Millions of rows name a few regions: each name is held once. */
+  readonly #names = new Map<SqlValue, string>();
 
   constructor(store: SqliteStore) {
     this.#store = store;
   }
 
-  placements(app?: string): readonly StoredPlacement[] {
-    const rows =
-      app === undefined
-        ? this.#store.read(`${PLACEMENTS} ORDER BY app, region`)
-        : this.#store.read(`${PLACEMENTS} WHERE app = ? ORDER BY region`, [app]);
-    return rows.map(placementOf);
+  placements(app: string): readonly StoredPlacement[] {
+    return this.#store.read(`${PLACEMENTS} WHERE app = ? ORDER BY region`, [app]).map(this.#placementOf);
+  }
+
+  placementsAfter(app: string | undefined, appsMax: number): readonly StoredPlacement[] {
+    const [after, bound] = app === undefined ? ["app >= ''", []] : ["app > ?", [app, app]];
+    const apps = `SELECT DISTINCT app FROM _patina_rows_placements WHERE ${after} ORDER BY app LIMIT ${appsMax}`;
+    const page = `WHERE ${after} AND app <= (SELECT max(app) FROM (${apps})) ORDER BY app, region`;
+    return this.#store.read(`${PLACEMENTS} ${page}`, bound).map(this.#placementOf);
   }
 
   /** The region's rows that were withdrawn and are not forgotten yet. */
@@ -48,10 +56,17 @@ export class StoreRows implements RibRows {
         : this.#store.read(`${REGIONS} WHERE region = ?`, [region]);
     return rows.map(regionOf);
   }
-}
 
-function placementOf([app, region, cls, epoch, hlc, origin]: readonly SqlValue[]): StoredPlacement {
-  return { app, region, class: cls, epoch, hlc, origin } as StoredPlacement;
+  readonly #placementOf = ([app, region = null, cls, epoch, hlc, origin]: readonly SqlValue[]): StoredPlacement => {
+    return { app, region: this.#nameOf(region), class: cls, epoch, hlc, origin } as StoredPlacement;
+  };
+
+  #nameOf(region: SqlValue): SqlValue {
+    const known = this.#names.get(region);
+    if (known !== undefined) return known;
+    if (typeof region === "string" && this.#names.size < NAMES_MAX) this.#names.set(region, region);
+    return region;
+  }
 }
 
 function regionOf(row: readonly SqlValue[]): StoredRegion {

@@ -8,20 +8,27 @@
 import { jsonBody } from "@patina/api";
 import type { Rib } from "@patina/router";
 import type { Hono } from "hono";
+import type { Reloads } from "../rib/reloads.js";
 import { parseSwitches, type RibFiles } from "../rib/rib-files.js";
 
-export function addMapRoutes(app: Hono, rib: Rib, files: RibFiles): void {
+export interface MapParts {
+  readonly rib: Rib;
+  readonly reloads: Reloads;
+  readonly files: RibFiles;
+}
+
+export function addMapRoutes(app: Hono, { rib, reloads, files }: MapParts): void {
   app.get("/v1/map/quarantine", (c) => c.json({ rows: rib.quarantine.list().map(toDocument) }));
-  app.post("/v1/map/quarantine/retry", (c) => {
+  app.post("/v1/map/quarantine/retry", async (c) => {
     const before = rib.quarantine.size;
     rib.quarantine.acquit();
-    rib.reload();
+    await reloads.again();
     files.saveQuarantine();
     return c.json({ applied: before - rib.quarantine.size, remaining: rib.quarantine.size });
   });
   app.get("/v1/switches", (c) => c.json(files.switches));
   app.put("/v1/switches", async (c) => {
-    files.switch(parseSwitches(await jsonBody(c)));
+    await files.switch(parseSwitches(await jsonBody(c)));
     return c.json(files.switches);
   });
 }

@@ -102,4 +102,5 @@ async function run(mutants) {
 
 const words = process.argv.slice(2);
 const chosen = PLANTED.filter(({ name, test }) => words.every((word) => `${name} ${test}`.includes(word)));
-process.exitCode = (await run(chosen)) === 0 ? 0 : 1;
+if (chosen.length === 0) process.stderr.write(`no planted bug has ${words.join(" and ")} in its name or test\n`);
+process.exitCode = chosen.length === 0 ? 2 : (await run(chosen)) === 0 ? 0 : 1;

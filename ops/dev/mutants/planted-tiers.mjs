@@ -98,8 +98,8 @@ export const PLANTED_TIERS = [
   {
     name: "a row of an unknown class enters the map",
     file: `${ROUTER}/rib/rows.ts`,
-    from: 'if (cls !== "serving" && cls !== "standby") return',
-    to: 'if (typeof cls !== "string") return',
+    from: "CLASSES.find((each) => each === cls)",
+    to: 'typeof cls === "string" ? cls : undefined',
     test: FLEETS,
   },
   {

@@ -22,6 +22,7 @@ import { HttpLoad, type HttpRate } from "../http-load.js";
 import { type Figure, figure } from "../report.js";
 import { interleave, perSecond } from "../rounds.js";
 import { acrossTiers } from "./across-tiers.js";
+import { routerBoot } from "./router-boot.js";
 import { httpFigures, startRouter } from "./router-http.js";
 import type { SuiteOptions } from "./suite.js";
 
@@ -36,7 +37,7 @@ const FULL = { rounds: 7, lookups: 1_000_000, plans: 100_000, httpMs: 2000 };
 const QUICK = { rounds: 3, lookups: 200_000, plans: 20_000, httpMs: 350 };
 
 export async function routerSuite(options: SuiteOptions): Promise<Figure[]> {
-  return [...(await resolveFigures(options)), ...(await acrossTiers(options))];
+  return [...(await resolveFigures(options)), ...(await routerBoot(options)), ...(await acrossTiers(options))];
 }
 
 async function resolveFigures({ isQuick, rng }: SuiteOptions): Promise<Figure[]> {

@@ -52,21 +52,11 @@ export class Standing {
     this.#ageMaxMs = answers.ageMaxMs(plan.keptMaxMs);
   }
 
-  get app(): string {
-    return this.#plan.app;
-  }
-
   /** The ages of the placement's regions, in its order; undefined once it no longer stands. */
   agesAt(nowMs: number, ground: Ground): number[] | undefined {
     if (ground.edition !== this.#edition || ageOf(this.#oldest, nowMs) > this.#ageMaxMs) return undefined;
     if (!this.#standsOn(ground)) return undefined;
-    const ages: number[] = [];
-    for (const kept of this.#here) {
-      const age = ageOf(kept, nowMs);
-      if (age === 0) return undefined; // It counts as live.
-      ages.push(age);
-    }
-    return ages;
+    return this.#here.map((kept) => ageOf(kept, nowMs));
   }
 
   #standsOn({ fib, answers }: Ground): boolean {

@@ -57,7 +57,7 @@ export class Quarantine {
 
   /** What to serve in place of a row that is put aside, when the map has nothing. */
   lastGood(row: RowName): Route | RegionState | undefined {
-    return this.#rows.get(idOf(row))?.lastGood;
+    return this.#find(row)?.lastGood;
   }
 
   /** True when this state of the row was not aside yet. */
@@ -73,10 +73,15 @@ export class Quarantine {
 
   /** The row makes sense again, or is gone. True when it was aside. */
   release(row: RowName): boolean {
-    const known = this.#rows.get(idOf(row));
+    const known = this.#find(row);
     if (known === undefined) return false;
     this.#suspects.delete(known.state);
     return this.#rows.delete(idOf(row));
+  }
+
+  /** Asked for every row that is taken, and nearly always there is none aside. */
+  #find(row: RowName): QuarantinedRow | undefined {
+    return this.#rows.size === 0 ? undefined : this.#rows.get(idOf(row));
   }
 
   /** An operator gives them another chance. */

@@ -10,6 +10,7 @@ import { type ChangedRow, must, type SqlValue } from "@patina/base";
 import { Fib, type Route } from "../fib.js";
 import type { RegionState } from "../grade.js";
 import type { Quarantine, QuarantinedRow, RowName } from "./quarantine.js";
+import { appOfState, stateOf } from "./row-state.js";
 import { type Judged, judgePlacement, judgeRegion, type PlacementRow, type RegionRow } from "./rows.js";
 import { switchedOff, type Switches } from "./switches.js";
 
@@ -23,8 +24,10 @@ export type StoredRegion = RegionRow & {
 
 /** The tables of the global tier, as this agent has them. */
 export interface RibRows {
-  /** In the order of app and region; of one app when it is given. */
-  placements(app?: string): readonly StoredPlacement[];
+  /** Of one app, in the order of region. */
+  placements(app: string): readonly StoredPlacement[];
+  /** Of the next apps after this one, each whole, in the order of app and region; of the first ones without it. */
+  placementsAfter(app: string | undefined, appsMax: number): readonly StoredPlacement[];
   /** In the order of region; one when it is given. */
   regions(region?: string): readonly StoredRegion[];
 }
@@ -35,8 +38,8 @@ export interface TakingJournal {
   during(states: readonly string[], take: () => void): void;
 }
 
-/** Apps taken into the map at a time while it is loaded. */
-const LOAD_APPS = 1000;
+/** Apps taken into the map at a time while it is loaded: all that a load holds beside the map. */
+const LOAD_APPS = 500;
 
 export interface RibOptions {
   readonly rows: RibRows;
@@ -73,25 +76,38 @@ export class Rib {
     return () => this.#followers.delete(onApp);
   }
 
-  /** Takes every row: at the start, once those who follow are there, and anew after something was switched on again. */
+  /** Takes every row, at the start, once those who follow are there. */
   reload(): void {
-    const toldByApp = new Map<string, Told<Route>[]>();
-    for (const row of this.#options.rows.placements()) {
-      const told = placementOf(row);
-      const app = must(told.name.app, "an app");
-      const known = toldByApp.get(app);
-      if (known === undefined) toldByApp.set(app, [told]);
-      else known.push(told);
+    for (const _ of this.reloading());
+  }
+
+  /** The same in pieces, for a process that serves: after something was switched on again. */
+  *reloading(): Generator<void, void, undefined> {
+    const { rows } = this.#options;
+    for (const row of rows.regions()) this.#takeRegion(regionOf(row));
+    const doubtful = this.#takeInterrupted();
+    const gone = new Set(this.fib.apps());
+    for (let page = rows.placementsAfter(undefined, LOAD_APPS); page.length > 0;) {
+      const told = toldByApp(page);
+      for (const app of told.keys()) gone.delete(app);
+      this.#takeApps([...told].filter(([app]) => !doubtful.has(app)));
+      yield;
+      page = rows.placementsAfter([...told.keys()].at(-1), LOAD_APPS);
     }
-    for (const row of this.#options.rows.regions()) this.#takeRegion(regionOf(row));
-    const interrupted = new Set(this.#options.journal.interrupted);
-    const gone = [...this.fib.apps()].filter((app) => !toldByApp.has(app));
-    const apps = [...toldByApp, ...gone.map((app) => [app, []] as [string, Told<Route>[]])];
-    const isDoubtful = ([, rows]: (typeof apps)[number]): boolean => rows.some(({ state }) => interrupted.has(state));
-    // What was being taken when the process ended is taken alone now: if it is the cause, the next start knows which.
-    for (const doubtful of apps.filter(isDoubtful)) this.#takeApps([doubtful]);
-    const rest = apps.filter((each) => !isDoubtful(each));
-    for (let i = 0; i < rest.length; i += LOAD_APPS) this.#takeApps(rest.slice(i, i + LOAD_APPS));
+    for (const app of gone) this.#takeApps([[app, rows.placements(app).map(placementOf)]]);
+  }
+
+  /** What was being taken when the process ended is taken first and alone: if it is the cause, the next start knows which. */
+  #takeInterrupted(): ReadonlySet<string> {
+    const { rows, journal } = this.#options;
+    const interrupted = new Set(journal.interrupted);
+    const apps = new Set(journal.interrupted.flatMap((state) => appOfState(state) ?? []));
+    for (const app of apps) {
+      const told = rows.placements(app).map(placementOf);
+      if (told.some(({ state }) => interrupted.has(state))) this.#takeApps([[app, told]]);
+      else apps.delete(app);
+    }
+    return apps;
   }
 
   /** Follows committed rows. */
@@ -184,7 +200,13 @@ function regionOf(row: StoredRegion): Told<RegionState> {
   return { name, state: stateOf(name, row), origin: String(row.origin), judged: judgeRegion(row) };
 }
 
-/** Names one state of one row. */
-function stateOf({ table, app, region }: RowName, clock: Pick<StoredPlacement, "epoch" | "hlc">): string {
-  return JSON.stringify([table, app ?? null, region, String(clock.epoch), String(clock.hlc)]);
+function toldByApp(rows: readonly StoredPlacement[]): Map<string, Told<Route>[]> {
+  const byApp = new Map<string, Told<Route>[]>();
+  for (const told of rows.map(placementOf)) {
+    const app = must(told.name.app, "an app");
+    const known = byApp.get(app);
+    if (known === undefined) byApp.set(app, [told]);
+    else known.push(told);
+  }
+  return byApp;
 }

@@ -9,6 +9,8 @@ import type { Location } from "../near.js";
 
 export const REGION_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 export const APP_CHARS_MAX = 255;
+/** A row's own text is not kept: one word for millions of rows. */
+const CLASSES = ["serving", "standby"] as const;
 const APIS_MAX = 64;
 const API_CHARS_MAX = 512;
 const API = /^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/;
@@ -41,11 +43,12 @@ export function judgePlacement(row: PlacementRow): Judged<Route> {
   const { app, region, class: cls, epoch, hlc } = row;
   if (!isAppName(app)) return { bad: `the app's name is empty, longer than ${APP_CHARS_MAX}, or no plain text` };
   if (!isRegionName(region)) return { bad: "the region's name is none" };
-  if (cls !== "serving" && cls !== "standby") return { bad: `class ${String(cls).slice(0, 32)} is not known` };
+  const known = CLASSES.find((each) => each === cls);
+  if (known === undefined) return { bad: `class ${String(cls).slice(0, 32)} is not known` };
   const generation = wholeNumber(epoch);
   if (generation === undefined || generation < 1) return { bad: "the generation is no positive number" };
   if (typeof hlc !== "bigint" || hlc < 0n || hlc > HLC_MAX) return { bad: "the high-water is no stamp" };
-  return { good: { region, class: cls, generation, highWater: hlc satisfies Hlc } };
+  return { good: { region, class: known, generation, highWater: hlc satisfies Hlc } };
 }
 
 export function judgeRegion(row: RegionRow): Judged<RegionState> {

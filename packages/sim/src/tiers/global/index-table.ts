@@ -66,6 +66,12 @@ export class IndexTable implements RibRows {
     });
   }
 
+  placementsAfter(app: string | undefined, appsMax: number): readonly StoredPlacement[] {
+    const rows = this.placements().filter((row) => app === undefined || String(row.app) > app);
+    const apps = [...new Set(rows.map((row) => row.app))].slice(0, appsMax);
+    return rows.filter((row) => apps.includes(row.app));
+  }
+
   regions(region?: string): readonly StoredRegion[] {
     const rows = this.#live("regions").filter(({ key }) => region === undefined || key[0] === region);
     return rows.map(({ values = {}, stamp }) => {

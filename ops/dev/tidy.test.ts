@@ -73,6 +73,7 @@ const HOUSE_RULES: readonly Held[] = [
     good: [
       [STORE, `import { a } from "@patina/base";\nimport { b } from "./schema/parse.js";`],
       ["packages/store/src/commit.test.ts", `import { a } from "@patina/base/testing";`],
+      ["ops/cli/src/commands/members.ts", `import { a } from "@patina/api/client";`],
     ],
   },
   {

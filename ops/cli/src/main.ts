@@ -3,22 +3,7 @@ import { readFileSync } from "node:fs";
 import { asAppError } from "@patina/base";
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
-import { addApps } from "./commands/apps.js";
-import { addCheckpoint } from "./commands/checkpoint.js";
-import { addDev } from "./commands/dev.js";
-import { addExplain } from "./commands/explain.js";
-import { addHandoff } from "./commands/handoff.js";
-import { addImport } from "./commands/import.js";
-import { addMembers } from "./commands/members.js";
-import { addQuarantine } from "./commands/quarantine.js";
-import { addRegion } from "./commands/region.js";
-import { addSalvage } from "./commands/salvage.js";
-import { addSchema } from "./commands/schema.js";
-import { addSql } from "./commands/sql.js";
-import { addSwitch } from "./commands/switches.js";
-import { addTls } from "./commands/tls.js";
-import { addTour } from "./commands/tour.js";
-import { addVerify } from "./commands/verify.js";
+import { commandsFor } from "./commands.js";
 import { EXIT, exitStatusOf } from "./exit-status.js";
 import { note } from "./output.js";
 
@@ -36,25 +21,7 @@ const program = new Command("patina")
   .showSuggestionAfterError()
   .addHelpText("after", STATUS_HELP);
 
-for (const add of [
-  addDev,
-  addApps,
-  addExplain,
-  addSql,
-  addImport,
-  addSchema,
-  addMembers,
-  addHandoff,
-  addVerify,
-  addQuarantine,
-  addSwitch,
-  addCheckpoint,
-  addRegion,
-  addSalvage,
-  addTls,
-  addTour,
-])
-  add(program);
+for (const add of await commandsFor(process.argv[2])) add(program);
 exitByOverride(program);
 
 // A reader that has seen enough (`| head`) ends its reading, not a restore that is under way.

@@ -47,11 +47,14 @@ export const pureImportsPure: Rule = (source) => {
   });
 };
 
+/** Parts that a package offers by themselves: who only calls the API does not load the server. */
+const PARTS = new Set(["@patina/api/client"]);
+
 export const packagesAreImportedByName: Rule = (source) =>
   check(source, ({ module }) => {
     const isMeasuring = source.isTest || source.unit === "ops/bench";
     if (isMeasuring && /^@patina\/[^/]+\/testing$/.test(module)) return undefined; // What a package offers tests.
-    if (/^@patina\/[^/]+\//.test(module)) return `import the package by its name, not ${module}`;
+    if (/^@patina\/[^/]+\//.test(module) && !PARTS.has(module)) return `import the package by its name, not ${module}`;
     const target = unitNamed(module);
     if (target !== undefined && target === source.unit) return `import the file, not ${module}, inside the package`;
     if (!module.startsWith(".")) return undefined;

@@ -1,7 +1,7 @@
 /** Which clusters a checkpoint command is about, and what their members know of the checkpoints. */
 import type { Command } from "commander";
 import { AppError } from "@patina/base";
-import type { PatinaClient } from "@patina/api";
+import type { PatinaClient } from "@patina/api/client";
 import { agentsOf, type Fleet } from "../fleet/fleet-file.js";
 import { anyIn, anyRouter } from "../fleet/reach.js";
 import { type CommonOptions, withCommon } from "./options.js";

@@ -1,6 +1,6 @@
 /** `patina handoff` and `patina claim`: rows of owned tables change hands; `handoff list` says where that went wrong. */
 import { AppError, messageOf } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import type { Command } from "commander";
 import { agentsOf, type Fleet, type FleetAgent } from "../fleet/fleet-file.js";
 import { anyOf } from "../fleet/reach.js";

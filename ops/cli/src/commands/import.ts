@@ -3,7 +3,7 @@ import { createReadStream, statSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { AppError, asAppError, messageOf } from "@patina/base";
-import type { PatinaClient } from "@patina/api";
+import type { PatinaClient } from "@patina/api/client";
 import { systemNow } from "@patina/runtime";
 import { parseSchema, type TableSchema } from "@patina/store";
 import { EXIT } from "../exit-status.js";

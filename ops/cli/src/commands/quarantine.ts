@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import pc from "picocolors";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import { messageOf } from "@patina/base";
 import { EXIT } from "../exit-status.js";
 import { agentsOf, type Fleet, type FleetAgent } from "../fleet/fleet-file.js";

@@ -1,6 +1,6 @@
 /** Replays a trace into a fleet and says what came of it: equal digests, a true index, and as many rows as transitions. */
 import pc from "picocolors";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import { systemNow } from "@patina/runtime";
 import type { Fleet } from "../fleet/fleet-file.js";
 import { anyIn, anyRouter } from "../fleet/reach.js";

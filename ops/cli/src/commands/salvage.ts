@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { AppError, messageOf } from "@patina/base";
-import type { PatinaClient } from "@patina/api";
+import type { PatinaClient } from "@patina/api/client";
 import type { SalvagedRow } from "@patina/store";
 import { agentsOfCluster } from "../fleet/fleet-file.js";
 import { anyOf } from "../fleet/reach.js";

@@ -1,7 +1,7 @@
 /** `patina schema`: the tables of a cluster, what another file would change in them, and applying it everywhere. */
 import { readFileSync } from "node:fs";
 import { AppError, messageOf } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { agentsOf, type Fleet, type FleetAgent } from "../fleet/fleet-file.js";

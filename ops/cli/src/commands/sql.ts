@@ -1,7 +1,7 @@
 /** `patina query` and `patina exec`: SQL against regions. A query fans out; one region that is gone costs no other's rows. */
 import type { Command } from "commander";
 import { AppError, messageOf } from "@patina/base";
-import type { PatinaClient } from "@patina/api";
+import type { PatinaClient } from "@patina/api/client";
 import { EXIT } from "../exit-status.js";
 import { agentsOf, type Fleet } from "../fleet/fleet-file.js";
 import { anyIn, anyOf, anyRouter } from "../fleet/reach.js";

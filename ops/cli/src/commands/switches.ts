@@ -3,7 +3,7 @@
  * they do. It goes to each global agent itself, so that it needs neither gossip nor a restart.
  */
 import { type Command, Argument } from "commander";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import { messageOf } from "@patina/base";
 import { EXIT } from "../exit-status.js";
 import type { FleetAgent } from "../fleet/fleet-file.js";

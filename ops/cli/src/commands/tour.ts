@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { AppError, must } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import type { Manifest } from "@patina/checkpoint";
 import { systemNow } from "@patina/runtime";
 import { DEFAULT_SHAPE } from "../fleet/layout.js";

@@ -5,7 +5,8 @@
  */
 import { type Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
-import { PatinaClient, type RepairReport } from "@patina/api";
+import type { RepairReport } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import { messageOf } from "@patina/base";
 import type { ScrubFinding } from "@patina/store";
 import { EXIT } from "../exit-status.js";

@@ -2,7 +2,7 @@
  * Where the copies of a cluster differ: table and bucket, by comparing the agents' sums. Copies that do not hold the same
  * versions may differ because something is under way: of them, only what lasts is told.
  */
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import type { FleetAgent } from "./fleet-file.js";
 import { whatLasts } from "./lasting.js";
 

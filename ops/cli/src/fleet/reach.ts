@@ -1,6 +1,6 @@
 /** Finds an agent that answers: commands work while any agent of the cluster they need is up. */
 import { AppError, messageOf } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import { agentsOf, type Fleet, type FleetAgent } from "./fleet-file.js";
 
 const PROBE_TIMEOUT_MS = 2000;

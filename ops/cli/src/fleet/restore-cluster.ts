@@ -5,7 +5,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { AppError, must } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import { type GenerationRecord, type Manifest, type ObjectStore, type OnProgress, readChain } from "@patina/checkpoint";
 import { beginFrom } from "@patina/process";
 import { DataDir } from "@patina/runtime";

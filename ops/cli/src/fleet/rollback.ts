@@ -4,7 +4,7 @@
  * returns: until then nobody listens to it.
  */
 import { AppError, messageOf } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import { type Manifest, readManifest } from "@patina/checkpoint";
 import { checkpointStoreOf } from "./checkpoint-store.js";
 import { agentsOfCluster, type Fleet, type FleetAgent } from "./fleet-file.js";

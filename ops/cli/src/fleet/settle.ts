@@ -1,5 +1,5 @@
 /** Whether a fleet has come to rest, and whether what it then says is true: digests, and index against detail. */
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import type { Fleet, FleetAgent } from "./fleet-file.js";
 import { whatLasts } from "./lasting.js";
 

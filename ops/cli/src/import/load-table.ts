@@ -3,7 +3,7 @@
  * so a file of any size takes the memory of one batch. A batch is whole objects, and putting one again changes nothing: so
  * when an agent goes away in the middle of it, it is sent again to another.
  */
-import type { LoadResult, PatinaClient } from "@patina/api";
+import type { LoadResult, PatinaClient } from "@patina/api/client";
 import { AppError, asAppError, type ErrorCode } from "@patina/base";
 import type { SourceLine } from "./object-source.js";
 

@@ -3,7 +3,7 @@
  * same one, in order; agents side by side; many statements a transaction.
  */
 import { hash32, must } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient } from "@patina/api/client";
 import type { Fleet } from "../fleet/fleet-file.js";
 import { type Instance, insertStatement, regionOfInstance } from "./instance.js";
 

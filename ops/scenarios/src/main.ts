@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { messageOf } from "@patina/base";
 import { SCENARIOS } from "./list.js";
 import { runEnclosed, whyNotHere } from "./real/enclosure/enclosure.js";
 import { REAL_SCENARIOS } from "./real/list.js";
@@ -12,33 +13,46 @@ import type { Scenario } from "./scenario.js";
 const ENCLOSED = fileURLToPath(new URL("./real/enclosed.js", import.meta.url));
 const INTERRUPTED = 130;
 const USAGE = "usage: npm run scenarios -- [NAME…] [--list] [--seed N] [--short] [--members N] [--keep]\n";
+const NAMES = [...SCENARIOS.map(({ id }) => id), ...REAL_SCENARIOS.map(({ name }) => name)];
 
-const { values, positionals } = parseArgs({
-  options: {
-    list: { type: "boolean", default: false },
-    seed: { type: "string", default: "1" },
-    short: { type: "boolean", default: false },
-    members: { type: "string" },
-    keep: { type: "boolean", default: false },
-  },
-  allowPositionals: true,
-});
+const { values, positionals } = parseOrder();
 
 const isChosen = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
 const simulated = SCENARIOS.filter(({ id }) => isChosen(id));
 const real = REAL_SCENARIOS.filter(({ name }) => isChosen(name));
 
-if (values.list) {
+if (values.help) {
+  process.stdout.write(helpText());
+} else if (values.list) {
   for (const { id, title } of SCENARIOS) process.stdout.write(`${id.padEnd(16)} ${title}\n`);
   for (const { name, title } of REAL_SCENARIOS) process.stdout.write(`${name.padEnd(16)} ${title}\n`);
 } else if (isUnderstood()) {
   const areGood = simulated.map(simulate);
   process.exitCode = (await playAll()) || (areGood.includes(false) ? 1 : 0);
 } else {
-  process.stderr.write(
-    `${USAGE}  NAME is one of ${[...SCENARIOS.map(({ id }) => id), ...REAL_SCENARIOS.map(({ name }) => name)].join(" ")}\n`,
-  );
+  process.stderr.write(helpText());
   process.exitCode = 2;
+}
+
+function parseOrder() {
+  const options = {
+    list: { type: "boolean", default: false },
+    seed: { type: "string", default: "1" },
+    short: { type: "boolean", default: false },
+    members: { type: "string" },
+    keep: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  } as const;
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (thrown) {
+    process.stderr.write(`${messageOf(thrown)}\n\n${helpText()}`);
+    process.exit(2);
+  }
+}
+
+function helpText(): string {
+  return `${USAGE}  NAME is one of ${NAMES.join(" ")}\n`;
 }
 
 function isUnderstood(): boolean {

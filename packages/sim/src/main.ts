@@ -12,16 +12,34 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { messageOf } from "@patina/base";
 import { runSeeds } from "./campaign/campaign.js";
 import { printDetection } from "./crowd/report.js";
 import { Tally } from "./coverage/tally.js";
 import { SIMULATIONS } from "./run/simulation.js";
 
 const USAGE =
-  "usage: npm run sim -- [--tiers] [--seed N [--plan FILE] | --seeds COUNT --from N --jobs N] [--twice] | --detection\n";
+  "usage: npm run sim -- [--tiers] [--seed N [--plan FILE] | --seeds COUNT --from N --jobs N] [--twice] | --detection";
 
-const { values } = parseArgs({
-  options: {
+const values = parseOrder();
+if (values.help) {
+  say(USAGE);
+  process.exit();
+}
+
+const numbers = [values.seed ?? values.from, values.seeds, values.jobs].map(Number);
+const [from = 0, count = 0, jobs = 0] = numbers;
+if (!numbers.every((it) => Number.isSafeInteger(it) && it > 0)) {
+  process.stderr.write(`${USAGE}\n`);
+  process.exit(2);
+}
+const what = values.tiers ? "tiers" : "cluster";
+const simulation = SIMULATIONS[what];
+if (values.detection) printDetection(say);
+else process.exitCode = (values.seed === undefined ? await runMany() : runOne(from)) ? 0 : 1;
+
+function parseOrder() {
+  const options = {
     seed: { type: "string" },
     plan: { type: "string" },
     seeds: { type: "string", default: "200" },
@@ -30,19 +48,15 @@ const { values } = parseArgs({
     tiers: { type: "boolean", default: false },
     detection: { type: "boolean", default: false },
     twice: { type: "boolean", default: false },
-  },
-});
-
-const numbers = [values.seed ?? values.from, values.seeds, values.jobs].map(Number);
-const [from = 0, count = 0, jobs = 0] = numbers;
-if (!numbers.every((it) => Number.isSafeInteger(it) && it > 0)) {
-  process.stderr.write(USAGE);
-  process.exit(2);
+    help: { type: "boolean", short: "h", default: false },
+  } as const;
+  try {
+    return parseArgs({ options }).values;
+  } catch (thrown) {
+    process.stderr.write(`${messageOf(thrown)}\n\n${USAGE}\n`);
+    process.exit(2);
+  }
 }
-const what = values.tiers ? "tiers" : "cluster";
-const simulation = SIMULATIONS[what];
-if (values.detection) printDetection(say);
-else process.exitCode = (values.seed === undefined ? await runMany() : runOne(from)) ? 0 : 1;
 
 function runOne(seed: number): boolean {
   const plan = values.plan === undefined ? undefined : readFileSync(values.plan, "utf8");

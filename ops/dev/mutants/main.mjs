@@ -6,15 +6,15 @@
 import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { patch } from "./patch.mjs";
 import { PLANTED } from "./planted.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
-/** What the tests of the list need of the house. */
-const PACKAGES = ["base", "store", "gossip", "membership", "agent", "sim", "router", "summary", "checkpoint"];
+/** What the tests of the list need of the house, and what that refers to. */
+const PACKAGES = [...readdirSync(join(root, "packages")).map((name) => `packages/${name}`), "regional", "global"];
 const SCENARIOS = "ops/scenarios";
 const DEADLINE_MS = 300_000;
 
@@ -23,14 +23,13 @@ function copyHouse() {
   const home = mkdtempSync(join(tmpdir(), "patina-mutants-"));
   for (const path of ["package.json", "ops/dev/vitest.config.ts"]) cpSync(join(root, path), join(home, path));
   writeFileSync(join(home, "tsconfig.json"), JSON.stringify({ files: [], compilerOptions: readCompilerOptions() }));
-  for (const name of PACKAGES) cpSync(join(root, "packages", name), join(home, "packages", name), { recursive: true });
-  cpSync(join(root, SCENARIOS), join(home, SCENARIOS), { recursive: true });
+  for (const path of [...PACKAGES, SCENARIOS]) cpSync(join(root, path), join(home, path), { recursive: true });
   mkdirSync(join(home, "node_modules/@patina"), { recursive: true });
   for (const name of readdirSync(join(root, "node_modules"))) {
     if (name !== "@patina" && name !== ".cache")
       symlinkSync(join(root, "node_modules", name), join(home, "node_modules", name));
   }
-  for (const name of PACKAGES) symlinkSync(join(home, "packages", name), join(home, "node_modules/@patina", name));
+  for (const path of PACKAGES) symlinkSync(join(home, path), join(home, "node_modules/@patina", basename(path)));
   return home;
 }
 

@@ -5,7 +5,6 @@
 import { Agent as HttpAgent, request } from "node:http";
 import { join } from "node:path";
 import { mkdirSync } from "node:fs";
-import { must } from "@patina/base";
 import { Cluster, type Member } from "@patina/scenarios";
 import { placesOnLoopback } from "./loopback.js";
 
@@ -76,29 +75,31 @@ export class RealAgents {
     });
   }
 
+  /** Over a bare request, as the puts are: a `fetch` and its web streams would be a part of what is measured. */
   async #watch({ client }: Member): Promise<void> {
-    const response = await fetch(`${client.url}/v1/subscriptions?skip_rows=true`, {
-      method: "POST",
-      body: JSON.stringify("SELECT id, updated_ms FROM machines"),
-      signal: this.#ended.signal,
-    });
-    const lines = must(response.body, "a stream").pipeThrough(new TextDecoderStream());
-    await new Promise<void>((resolve) => {
-      void this.#follow(lines, resolve).catch(() => undefined); // It ends with the run; what is not seen by then is waited for only so long.
+    const { hostname, port } = new URL(client.url);
+    const order = { hostname, port, method: "POST", path: "/v1/subscriptions?skip_rows=true" };
+    await new Promise<void>((resolve, reject) => {
+      const subscription = request({ ...order, signal: this.#ended.signal }, (response) => {
+        if (response.statusCode !== 200) reject(new Error(`a subscription was answered with ${response.statusCode}`));
+        let rest = "";
+        response.setEncoding("utf8").on("data", (piece: string) => (rest = this.#takeLines(rest + piece, resolve)));
+        response.once("error", reject); // Once it is open, that is its end with the run: nobody waits for it any more.
+      });
+      subscription.once("error", reject).end(JSON.stringify("SELECT id, updated_ms FROM machines"));
     });
   }
 
-  async #follow(pieces: AsyncIterable<string>, onReady: () => void): Promise<void> {
-    let rest = "";
-    for await (const piece of pieces) {
-      const lines = (rest + piece).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        const event = JSON.parse(line) as { change?: [string, number, [string, number], number]; eoq?: unknown };
-        if (event.eoq !== undefined) onReady();
-        if (event.change !== undefined) this.#onSeen(event.change[2][1]);
-      }
+  /** What is left after the last line end. */
+  #takeLines(text: string, onReady: () => void): string {
+    const lines = text.split("\n");
+    const rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const event = JSON.parse(line) as { change?: [string, number, [string, number], number]; eoq?: unknown };
+      if (event.eoq !== undefined) onReady();
+      if (event.change !== undefined) this.#onSeen(event.change[2][1]);
     }
+    return rest;
   }
 
   #onSeen(n: number): void {

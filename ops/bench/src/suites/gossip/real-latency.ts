@@ -22,8 +22,10 @@ const TLS = "TLS stream round trip";
 const RATES = [20, 200, 1000] as const;
 const BYTES_AT_RATE = 200;
 
-const FULL = { rounds: 3, seconds: 4 };
-const QUICK = { rounds: 1, seconds: 0.5 };
+/** Deliveries before the first that counts: a process that has run for a minute is measured, not one that starts. */
+const FULL = { rounds: 5, seconds: 4, warmUps: 3000 };
+const QUICK = { rounds: 1, seconds: 0.5, warmUps: 50 };
+const WARM_UP_LANES = 8;
 
 interface Contender {
   readonly name: string;
@@ -31,7 +33,7 @@ interface Contender {
 }
 
 export async function realLatencyFigures({ isQuick, dir, rng }: SuiteOptions): Promise<Figure[]> {
-  const { rounds, seconds } = isQuick ? QUICK : FULL;
+  const { rounds, seconds, warmUps } = isQuick ? QUICK : FULL;
   const closing: (() => Promise<void>)[] = [];
   try {
     const agents = await RealAgents.start(dir, 3, VALUE_BYTES);
@@ -50,9 +52,12 @@ export async function realLatencyFigures({ isQuick, dir, rng }: SuiteOptions): P
       closing.push(() => nats.stop());
       peers.push({ name: "NATS KV put → watched at another", deliver: (n) => nats.deliver(n) });
     }
+    const others = [{ name: TLS, deliver: (n: number) => tls.deliver(n) }, ...peers];
+    for (const each of [{ name: AGENTS, deliver: (n: number) => agents.deliver(n) }, ...others])
+      await warmUp(each, warmUps);
     const figures: Figure[] = [];
     for (const rate of RATES) {
-      const paced = new PacedContenders(agents, [{ name: TLS, deliver: (n) => tls.deliver(n) }, ...peers], rate);
+      const paced = new PacedContenders(agents, others, rate);
       const measured = await interleave(paced.turns(seconds), { rounds, rng });
       figures.push(...paced.figures(measured, peers));
     }
@@ -64,6 +69,15 @@ export async function realLatencyFigures({ isQuick, dir, rng }: SuiteOptions): P
 
 /** Numbers of deliveries never come twice: a late one must not be taken for another. */
 let numbered = 1;
+
+async function warmUp({ deliver }: Contender, deliveries: number): Promise<void> {
+  const first = (numbered += 1_000_000);
+  let started = 0;
+  const lane = async (): Promise<void> => {
+    while (started < deliveries) await deliver(first + started++);
+  };
+  await Promise.all(Array.from({ length: WARM_UP_LANES }, lane));
+}
 
 class PacedContenders {
   readonly #agents: RealAgents;

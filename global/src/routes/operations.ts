@@ -1,5 +1,6 @@
 /** The routes of a global agent, described. */
 import type { Operations } from "@patina/api";
+import { placementDocument } from "../placement/placement-document.js";
 import { switchesSchema } from "../rib/rib-files.js";
 
 const NDJSON = "application/x-ndjson";
@@ -18,6 +19,7 @@ export const globalOperations: Operations = {
       require: "live: only what a region says now.",
       wait: "ORIGIN:VERSION of a write: every region is asked once it holds that.",
     },
+    answer: placementDocument,
     answers: { 404: "It is nowhere, for certain.", 503: "Nobody knows at the moment." },
   },
   "GET /v1/apps/:app/watch": {
@@ -29,7 +31,7 @@ export const globalOperations: Operations = {
   "GET /v1/regions": { summary: "Every region, and how fresh what is known of it is." },
   "GET /v1/map/quarantine": { summary: "Rows that are kept out of the map, and why." },
   "POST /v1/map/quarantine/retry": { summary: "Takes them again." },
-  "GET /v1/switches": { summary: "What is switched off at this router." },
+  "GET /v1/switches": { summary: "What is switched off at this router.", answer: switchesSchema },
   "PUT /v1/switches": { summary: "Switches off and on, at once and over a restart.", body: switchesSchema },
   "POST /v1/queries": {
     summary: "A statement that reads, here or in every region at once.",

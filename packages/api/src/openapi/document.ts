@@ -12,6 +12,8 @@ export interface Operation {
   readonly query?: Readonly<Record<string, string>>;
   /** What its body must be. */
   readonly body?: z.ZodType;
+  /** What its answer is. */
+  readonly answer?: z.ZodType;
   /** Of the body and of the answer, where it is not JSON. */
   readonly takes?: string;
   readonly gives?: string;
@@ -58,16 +60,17 @@ export function openApiDocument(
   };
 }
 
-function operationOf(path: string, { summary, query = {}, body, takes, gives, answers = {} }: Operation): unknown {
+function operationOf(path: string, operation: Operation): unknown {
+  const { summary, query = {}, body, answer, takes, gives, answers = {} } = operation;
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => {
     return { name, in: "path", required: true, schema: { type: "string" } };
   });
   const inQuery = Object.entries(query).map(([name, description]) => {
     return { name, in: "query", description, schema: { type: "string" } };
   });
-  const content = { [gives ?? JSON_TYPE]: {} };
+  const content = { [gives ?? JSON_TYPE]: answer === undefined ? {} : { schema: schemaOf(answer, "output") } };
   const others = Object.entries(answers).map(([status, description]) => [status, { description, content }]);
-  const schema = body === undefined ? {} : z.toJSONSchema(body, { io: "input", unrepresentable: "any" });
+  const schema = body === undefined ? {} : schemaOf(body, "input");
   const hasBody = body !== undefined || takes !== undefined;
   return {
     summary,
@@ -82,4 +85,8 @@ function operationOf(path: string, { summary, query = {}, body, takes, gives, an
       },
     },
   };
+}
+
+function schemaOf(type: z.ZodType, io: "input" | "output"): object {
+  return z.toJSONSchema(type, { io, unrepresentable: "any" });
 }

@@ -15,11 +15,18 @@ export class Reloads {
     this.#rib = rib;
   }
 
-  /** Resolves once every row was taken as it is after this call. Rejects with what a row's taking threw: the process is to end. */
+  /** Resolves once every row was taken as it is after this call. What a row's taking throws ends the process, whoever waits. */
   again(): Promise<void> {
     this.#asked++;
-    this.#running ??= this.#run();
+    this.#running ??= this.#orEnd(this.#run());
     return this.#running;
+  }
+
+  async #orEnd(run: Promise<void>): Promise<void> {
+    return run.catch((thrown: unknown) => {
+      setImmediate(() => { throw thrown; }); // prettier-ignore
+      throw thrown;
+    });
   }
 
   /** Before the tables close. */

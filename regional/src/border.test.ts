@@ -139,3 +139,38 @@ test("a border that loses sight of its region withdraws nothing, and says so", (
   runFor(1000);
   expect(told.findLast(({ kind }) => kind === "held")).toEqual({ kind: "held", apps: 0, of: APPS });
 });
+
+test("an audit asks the detail about the rows that are not as they should be, and about no others", () => {
+  const asked: string[] = [];
+  start((view) => ({
+    nodeId: view.nodeId,
+    api: view.api,
+    hasSynced: true,
+    hasView: true,
+    members: () => view.members(),
+    apps: () => view.apps(),
+    classOf: (app) => view.classOf(app),
+    highWater: (app) => {
+      asked.push(app);
+      return view.highWater(app);
+    },
+    regionHighWater: () => view.regionHighWater(),
+    hasGaps: () => view.hasGaps(),
+  }));
+  write(Array.from({ length: APPS }, (_, i) => machine(i, 0)));
+  runFor(2000);
+  step({ kind: "index", rows: [] });
+  const rows = told.flatMap((effect) => (effect.kind === "send" ? effect.rows : []));
+  const index = rows.map(({ app, class: cls, highWater }) => ({ app, class: cls, generation: 1, highWater }));
+  expect(index.length).toBe(APPS);
+  [asked.length, told] = [0, []];
+  step({ kind: "index", rows: index });
+  expect([asked, told]).toEqual([[], []]);
+  const ghost = { app: "ghost", class: "serving", generation: 1, highWater: 1n } as const;
+  step({
+    kind: "index",
+    rows: [...index.slice(2), { ...index[1], class: "standby" } as (typeof index)[number], ghost],
+  });
+  expect(asked).toEqual(["app-1", "ghost"]);
+  expect(told).toContainEqual({ kind: "repair", missing: 2, ghosts: 1 });
+});

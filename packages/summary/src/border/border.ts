@@ -250,6 +250,8 @@ export class Border {
     if (this.#outbox.size > 0) return this.#auditAfter(this.#config.auditRetryMs);
     const ahead = new Map<string, Ahead>();
     const withDetail = rows.map(({ app, class: cls, generation, highWater: stamped }) => {
+      // Nearly all of them. Whether the detail knows as much matters for a row that is not as it should be.
+      if (cls === this.#summary.classOf(app)) return { app, class: cls };
       // A row of an older generation says nothing that this one would have to have heard of.
       const highWater = generation < this.#generation ? 0n : stamped;
       const detailHighWater = this.#view.highWater(app);

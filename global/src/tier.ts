@@ -12,6 +12,8 @@ export const INDEX = {
   /** Rows a border may publish in one message. */
   rowsPerPublishMax: 1000,
   appCharsMax: 255,
+  /** Rows of a region in one page: no page holds up those who ask what runs where. */
+  rowsPerPageMax: 2000,
   /** Apps in one page of the list. */
   appsPerPageMax: 1000,
 } as const;

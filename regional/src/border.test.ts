@@ -163,6 +163,7 @@ test("an audit asks the detail about the rows that are not as they should be, an
   const rows = told.flatMap((effect) => (effect.kind === "send" ? effect.rows : []));
   const index = rows.map(({ app, class: cls, highWater }) => ({ app, class: cls, generation: 1, highWater }));
   expect(index.length).toBe(APPS);
+  runFor(defaultBorderConfig.auditMs);
   [asked.length, told] = [0, []];
   step({ kind: "index", rows: index });
   expect([asked, told]).toEqual([[], []]);
@@ -173,4 +174,24 @@ test("an audit asks the detail about the rows that are not as they should be, an
   });
   expect(asked).toEqual(["app-1", "ghost"]);
   expect(told).toContainEqual({ kind: "repair", missing: 2, ghosts: 1 });
+});
+
+test("what has gone out since the index was asked for is not repaired by what the index was before", () => {
+  start();
+  write(Array.from({ length: APPS }, (_, i) => machine(i, 0)));
+  runFor(2000);
+  step({ kind: "index", rows: [] });
+  const rows = told.flatMap((effect) => (effect.kind === "send" ? effect.rows : []));
+  const before = rows.map(({ app, class: cls, highWater }) => ({ app, class: cls, generation: 1, highWater }));
+  runFor(defaultBorderConfig.auditMs);
+  expect(told).toContainEqual({ kind: "read-index", to: 0 });
+  write([machine(0, 1, "stopped"), machine(APPS * 7 + 3, 1), { table: "machines", values: { id: "new", app: "new", state: "started" } }]); // prettier-ignore
+  runFor(200);
+  expect(sentRows()).toBe(APPS + 2);
+  told = [];
+  step({ kind: "index", rows: before });
+  expect(told).toEqual([]);
+  runFor(defaultBorderConfig.auditMs);
+  step({ kind: "index", rows: before });
+  expect(told).toContainEqual({ kind: "repair", missing: 2, ghosts: 0 });
 });

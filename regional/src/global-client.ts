@@ -15,6 +15,12 @@ export interface GlobalClientOptions {
   readonly sign: Sign;
 }
 
+interface IndexPage {
+  readonly rows: readonly WireRow[];
+  readonly withdrawn?: readonly WireRow[];
+  readonly next: string | null;
+}
+
 interface WireRow {
   readonly app: string;
   /** None when it was withdrawn. */
@@ -55,10 +61,18 @@ export class GlobalClient {
     await this.#client(to).request(`/v1/regions/${region}`, { method: "POST", body });
   }
 
+  /** Page by page, while both sides go on: what changes meanwhile may be in it as it was or as it is. */
   async readIndex(to: number): Promise<IndexedRow[]> {
-    const path = `/v1/placements?region=${this.#options.region}&withdrawn=true`;
-    const { rows, withdrawn = [] } = await this.#client(to).request<{ rows: WireRow[]; withdrawn?: WireRow[] }>(path);
-    return [...withdrawn, ...rows].map(({ app, class: cls, generation, high_water: highWater }) => {
+    const client = this.#client(to);
+    const read: WireRow[] = [];
+    for (let after: string | null | undefined = undefined; after !== null;) {
+      const from: string = after === undefined ? "&withdrawn=true" : `&after=${encodeURIComponent(after)}`;
+      const path = `/v1/placements?region=${this.#options.region}${from}`;
+      const { rows, withdrawn = [], next }: IndexPage = await client.request<IndexPage>(path);
+      read.push(...withdrawn, ...rows);
+      after = next;
+    }
+    return read.map(({ app, class: cls, generation, high_water: highWater }) => {
       return { app, class: cls, generation, highWater: BigInt(highWater) };
     });
   }

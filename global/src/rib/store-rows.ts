@@ -40,6 +40,12 @@ export class StoreRows implements RibRows {
     return this.#store.read(`${PLACEMENTS} ${page}`, bound).map(this.#placementOf);
   }
 
+  /** A region's rows of the next apps after this one, in the order of app. */
+  placementsOf(region: string, after: string | undefined, rowsMax: number): readonly StoredPlacement[] {
+    const page = `WHERE region = ? AND app > ? ORDER BY app LIMIT ?`;
+    return this.#store.read(`${PLACEMENTS} ${page}`, [region, after ?? "", BigInt(rowsMax)]).map(this.#placementOf);
+  }
+
   /** The region's rows that were withdrawn and are not forgotten yet. */
   withdrawn(region: string): readonly WithdrawnRow[] {
     return this.#store.read(WITHDRAWN).flatMap(([key, epoch = null, hlc = null]) => {

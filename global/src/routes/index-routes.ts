@@ -2,8 +2,9 @@
  * How regions write the index. Every request is judged at the door: who signed it, whose rows they are, how many, and
  * whether they are from the future. What is refused changes nothing, and is counted by its code.
  *
- *   POST /v1/placements            a border's rows        GET /v1/placements?region=R   what the index holds of a region
- *                                                          with the stamps of withdrawn rows: withdrawn=true
+ *   POST /v1/placements            a border's rows        GET /v1/placements?region=R   what the index holds of a region,
+ *                                                          a page at a time: after=APP; with the first page the stamps of
+ *                                                          withdrawn rows: withdrawn=true
  *   POST /v1/regions/:region       a border's heartbeat   GET /v1/index                 how much was written here
  */
 import { AppError, asAppError, type RowWrite } from "@patina/base";
@@ -109,19 +110,19 @@ export function addIndexRoutes(app: Hono, parts: IndexParts): void {
 
   app.get("/v1/placements", (c) => {
     const region = c.req.query("region") ?? "";
-    const sql =
-      "SELECT app, class, _patina_epoch, _patina_hlc FROM _patina_rows_placements WHERE region = ? ORDER BY app";
-    const rows = process.store.read(sql, [region]).map(([name, cls, epoch, hlc]) => ({
-      app: name,
-      class: cls,
-      generation: Number(epoch),
-      high_water: String(hlc),
-    }));
-    if (c.req.query("withdrawn") !== "true") return c.json({ rows });
-    const withdrawn = new StoreRows(process.store).withdrawn(region).map(({ app: name, epoch, hlc }) => {
+    const after = c.req.query("after");
+    const index = new StoreRows(process.store);
+    const rows = index
+      .placementsOf(region, after, INDEX.rowsPerPageMax)
+      .map(({ app: name, class: cls, epoch, hlc }) => {
+        return { app: name, class: cls, generation: Number(epoch), high_water: String(hlc) };
+      });
+    const next = rows.length < INDEX.rowsPerPageMax ? null : (rows.at(-1)?.app ?? null);
+    if (c.req.query("withdrawn") !== "true" || after !== undefined) return c.json({ rows, next });
+    const withdrawn = index.withdrawn(region).map(({ app: name, epoch, hlc }) => {
       return { app: name, generation: Number(epoch), high_water: String(hlc) };
     });
-    return c.json({ rows, withdrawn });
+    return c.json({ rows, withdrawn, next });
   });
 }
 

@@ -41,8 +41,12 @@ export const globalOperations: Operations = {
   },
   "GET /v1/index": { summary: "How many rows this agent has written to the index." },
   "GET /v1/placements": {
-    summary: "A region's rows of the index.",
-    query: { region: "Whose.", withdrawn: "true: those that are no more, too." },
+    summary: "A region's rows of the index, a page at a time.",
+    query: {
+      region: "Whose.",
+      withdrawn: "true: those that are no more, too, with the first page.",
+      after: "`next` of the page before.",
+    },
   },
   "POST /v1/placements": { summary: "A border's rows, signed.", takes: "application/json" },
   "POST /v1/regions/:region": { summary: "A region's heartbeat, signed.", takes: "application/json" },

@@ -135,6 +135,11 @@ export class Summary {
     return row?.isObserved === true ? row.class : undefined;
   }
 
+  /** The class of the app's row as it should be in the index; undefined when it should have none. */
+  advertised(app: string): PlacementClass | undefined {
+    return this.#rows.get(app)?.class;
+  }
+
   /** The region's rows as they should be in the index, hold-down and held ones included. */
   published(): ReadonlyMap<string, PlacementClass> {
     return new Map([...this.#rows].map(([app, row]) => [app, row.class]));

@@ -90,6 +90,8 @@ export class Border {
   #isPublishing = false;
   #isAuditDue = false;
   #auditedMs = -Infinity;
+  /** Apps whose rows went out since the index was asked for: what it says of them may be from before. */
+  readonly #moved = new Set<string>();
   /** Index rows that are newer than this border's detail, and since when, by its own clock. At most as many as there are rows. */
   #ahead: ReadonlyMap<string, Ahead> = new Map();
 
@@ -241,6 +243,7 @@ export class Border {
     if (!this.#isPublishing || !this.#hasGlobals) return;
     this.#auditedMs = now.monotonicMs;
     if (this.#outbox.size > 0) return this.#auditAfter(this.#config.auditRetryMs);
+    this.#moved.clear();
     this.#effects.push({ kind: "read-index", to: this.#outbox.preferred });
   }
 
@@ -249,15 +252,17 @@ export class Border {
     if (!this.#isPublishing) return;
     if (this.#outbox.size > 0) return this.#auditAfter(this.#config.auditRetryMs);
     const ahead = new Map<string, Ahead>();
-    const withDetail = rows.map(({ app, class: cls, generation, highWater: stamped }) => {
+    const known = rows.filter(({ app }) => !this.#moved.has(app));
+    const moved = [...this.#moved].map((app) => ({ app, class: this.#summary.advertised(app) }));
+    const withDetail = known.map(({ app, class: cls, generation, highWater: stamped }) => {
       // Nearly all of them. Whether the detail knows as much matters for a row that is not as it should be.
       if (cls === this.#summary.classOf(app)) return { app, class: cls };
       // A row of an older generation says nothing that this one would have to have heard of.
       const highWater = generation < this.#generation ? 0n : stamped;
       const detailHighWater = this.#view.highWater(app);
       if (highWater <= detailHighWater) return { app, class: cls, highWater, detailHighWater };
-      const known = this.#ahead.get(app);
-      const since = known?.highWater === highWater ? known : { highWater, sinceMs: now.monotonicMs };
+      const before = this.#ahead.get(app);
+      const since = before?.highWater === highWater ? before : { highWater, sinceMs: now.monotonicMs };
       ahead.set(app, since);
       return {
         app,
@@ -267,7 +272,7 @@ export class Border {
       };
     });
     this.#ahead = ahead;
-    this.#step({ kind: "index", rows: withDetail }, now);
+    this.#step({ kind: "index", rows: [...withDetail, ...moved] }, now);
   }
 
   /**
@@ -309,6 +314,7 @@ export class Border {
     for (const effect of this.#summary.handle(input, now)) {
       if (effect.kind === "publish" || effect.kind === "withdraw") {
         const { app, highWater } = effect;
+        if (this.#hasGlobals) this.#moved.add(app);
         this.#outbox.offer({ app, class: effect.kind === "publish" ? effect.class : undefined, highWater });
       } else if (effect.kind === "wake") {
         this.#wake(effect.afterMs, { kind: "summary", timer: effect.timer });

@@ -31,6 +31,7 @@ interface DnsParts {
 
 export class GlobalTier {
   readonly #closing: (() => Promise<void> | void)[] = [];
+  #reloads: Reloads | undefined;
 
   private constructor() {}
 
@@ -41,6 +42,7 @@ export class GlobalTier {
       await tier.#start(agent, config);
       return tier;
     } catch (thrown) {
+      tier.#reloads?.close();
       await agent.stop();
       await tier.#close();
       throw thrown;
@@ -83,7 +85,7 @@ export class GlobalTier {
     this.#closing.push(() => watches.close());
     rib.follow((app) => resolver.forget(app));
     rib.reload();
-    const reloads = new Reloads(rib);
+    const reloads = (this.#reloads = new Reloads(rib));
     files.onSwitched(() => reloads.again());
     const routes = new Hono();
     addIndexRoutes(routes, { process: agent, rib, borders, metrics });

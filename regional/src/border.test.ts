@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { RowWrite } from "@patina/base";
+import { must, type RowWrite } from "@patina/base";
 import { newDbId, newNodeId } from "@patina/runtime";
 import { SqliteStore } from "@patina/store";
 import { Border, type BorderEffect, type BorderInput, defaultBorderConfig, type RegionView } from "@patina/summary";
@@ -170,7 +170,7 @@ test("an audit asks the detail about the rows that are not as they should be, an
   const ghost = { app: "ghost", class: "serving", generation: 1, highWater: 1n } as const;
   step({
     kind: "index",
-    rows: [...index.slice(2), { ...index[1], class: "standby" } as (typeof index)[number], ghost],
+    rows: [...index.slice(2), { ...must(index[1], "a row"), class: "standby" }, ghost],
   });
   expect(asked).toEqual(["app-1", "ghost"]);
   expect(told).toContainEqual({ kind: "repair", missing: 2, ghosts: 1 });

@@ -15,7 +15,7 @@ export class Reloads {
     this.#rib = rib;
   }
 
-  /** Resolves once every row was taken as it is after this call. What a row's taking throws ends the process, whoever waits. */
+  /** Resolves once every row was taken as it is after this call. What it throws ends the process, whoever waits. */
   again(): Promise<void> {
     this.#asked++;
     this.#running ??= this.#orEnd(this.#run());
@@ -24,7 +24,8 @@ export class Reloads {
 
   async #orEnd(run: Promise<void>): Promise<void> {
     return run.catch((thrown: unknown) => {
-      setImmediate(() => { throw thrown; }); // prettier-ignore
+      // Before anything else is taken: what the journal says of the row that it ends over must stay.
+      queueMicrotask(() => { throw thrown; }); // prettier-ignore
       throw thrown;
     });
   }

@@ -63,6 +63,8 @@ export class RibFiles {
   readonly #looking: NodeJS.Timeout;
   #saving: NodeJS.Timeout | undefined;
   #switches = NOTHING_OFF;
+  /** Those who listen to the switches have followed. */
+  #followed: Promise<unknown> = Promise.resolve();
   #complaint: string | undefined;
 
   constructor(dir: string, log: Logger) {
@@ -147,10 +149,12 @@ export class RibFiles {
   }
 
   async #adopt(switches: Switches): Promise<void> {
-    if (JSON.stringify(switches) === JSON.stringify(this.#switches)) return;
-    this.#switches = switches;
-    this.#log.warn({ switches }, "what is switched off has changed");
-    await Promise.all([...this.#onSwitched].map((listener) => listener()));
+    if (JSON.stringify(switches) !== JSON.stringify(this.#switches)) {
+      this.#switches = switches;
+      this.#log.warn({ switches }, "what is switched off has changed");
+      this.#followed = Promise.all([...this.#onSwitched].map((listener) => listener()));
+    }
+    await this.#followed;
   }
 }
 

@@ -1,6 +1,6 @@
 /** The rows of the index as this agent's database has them: what the map is built from. */
 import type { SqlValue } from "@patina/base";
-import type { RibRows, StoredPlacement, StoredRegion } from "@patina/router";
+import type { PageEnd, PlacementsPage, RibRows, StoredPlacement, StoredRegion } from "@patina/router";
 import { decodeKey, type SqliteStore } from "@patina/store";
 
 const WITHDRAWN = "SELECT key, epoch, hlc FROM _patina_tombstones WHERE tbl = 'placements'";
@@ -33,11 +33,17 @@ export class StoreRows implements RibRows {
     return this.#store.read(`${PLACEMENTS} WHERE app = ? ORDER BY region`, [app]).map(this.#placementOf);
   }
 
-  placementsAfter(app: string | undefined, appsMax: number): readonly StoredPlacement[] {
-    const [after, bound] = app === undefined ? ["app >= ''", []] : ["app > ?", [app, app]];
-    const apps = `SELECT DISTINCT app FROM _patina_rows_placements WHERE ${after} ORDER BY app LIMIT ${appsMax}`;
-    const page = `WHERE ${after} AND app <= (SELECT max(app) FROM (${apps})) ORDER BY app, region`;
-    return this.#store.read(`${PLACEMENTS} ${page}`, bound).map(this.#placementOf);
+  placementsPage(after: PageEnd | undefined, appsMax: number): PlacementsPage {
+    const from = after === undefined ? { sql: "TRUE", params: [] } : bound(">", after);
+    const apps = `SELECT DISTINCT app FROM _patina_rows_placements WHERE ${from.sql} ORDER BY app LIMIT ${appsMax}`;
+    const lastApp = `SELECT typeof(app) = 'text', CAST(app AS BLOB) FROM (${apps}) ORDER BY app DESC LIMIT 1`;
+    const [last] = this.#store.read(lastApp, from.params);
+    if (last === undefined) return { rows: [], next: undefined };
+    const [isText, name = null] = last;
+    const next = { name, isText: isText === 1n };
+    const to = bound("<=", next);
+    const page = `${PLACEMENTS} WHERE ${from.sql} AND ${to.sql} ORDER BY app, region`;
+    return { rows: this.#store.read(page, [...from.params, ...to.params]).map(this.#placementOf), next };
   }
 
   /** A region's rows of the next apps after this one, in the order of app. */
@@ -73,6 +79,11 @@ export class StoreRows implements RibRows {
     if (typeof region === "string" && this.#names.size < NAMES_MAX) this.#names.set(region, region);
     return region;
   }
+}
+
+/** By the name's bytes: text that is no UTF-8 would come back as another name, and its page never be passed. */
+function bound(comparison: ">" | "<=", { name, isText }: PageEnd): { sql: string; params: SqlValue[] } {
+  return { sql: `app ${comparison} ${isText ? "CAST(? AS TEXT)" : "?"}`, params: [name] };
 }
 
 function regionOf(row: readonly SqlValue[]): StoredRegion {

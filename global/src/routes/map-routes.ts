@@ -24,7 +24,8 @@ export function addMapRoutes(app: Hono, { rib, reloads, files }: MapParts): void
     rib.quarantine.acquit();
     await reloads.again();
     files.saveQuarantine();
-    return c.json({ applied: before - rib.quarantine.size, remaining: rib.quarantine.size });
+    const { size } = rib.quarantine;
+    return c.json({ applied: Math.max(0, before - size), remaining: size }); // Others may have gone aside meanwhile.
   });
   app.get("/v1/switches", (c) => c.json(files.switches));
   app.put("/v1/switches", async (c) => {

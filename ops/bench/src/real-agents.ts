@@ -84,7 +84,8 @@ export class RealAgents {
         if (response.statusCode !== 200) reject(new Error(`a subscription was answered with ${response.statusCode}`));
         let rest = "";
         response.setEncoding("utf8").on("data", (piece: string) => (rest = this.#takeLines(rest + piece, resolve)));
-        response.once("error", reject); // Once it is open, that is its end with the run: nobody waits for it any more.
+        // Once it is open, this is its end with the run: nobody waits for it any more.
+        response.once("error", reject).once("end", () => reject(new Error("a subscription ended")));
       });
       subscription.once("error", reject).end(JSON.stringify("SELECT id, updated_ms FROM machines"));
     });

@@ -202,18 +202,19 @@ describe("patina verify", { timeout: 60_000 }, () => {
     return { status, ...must((JSON.parse(stdout) as Verdict).clusters[0], "a cluster") };
   };
 
+  /** Runs in the midst of writes, as fast as they go. */
   const whileWriting = async <T>(run: () => Promise<T>): Promise<T> => {
     let [isOver, written] = [false, 0];
     const writing = (async () => {
       while (!isOver) {
-        await client(written % 2).transact([
-          ["INSERT OR REPLACE INTO machines (id, app) VALUES (?, 'busy')", [`busy-${written++}`]],
-        ]);
+        await client(written % 2).transact([["INSERT OR REPLACE INTO machines (id, app) VALUES (?, 'busy')", [`busy-${written++}`]]]); // prettier-ignore
       }
     })();
+    await until("writes go on", async () => written > 1);
+    const before = written;
     const result = await run().finally(() => (isOver = true));
     await writing;
-    expect(written).toBeGreaterThan(20);
+    expect(written).toBeGreaterThan(before + 1);
     return result;
   };
 
@@ -258,7 +259,9 @@ describe("patina verify", { timeout: 60_000 }, () => {
     const text = await running.patina("verify", "--region", "iad");
     expect(text.stdout).toContain(`machines, bucket ${bucket} differs: ${agent(0).name} `);
     const underWrites = await whileWriting(() => verify("--within", "1"));
-    expect(underWrites).toMatchObject({ status: 7, differences: { buckets: [{ table: "machines", bucket }] } });
+    expect(underWrites.status).toBe(7);
+    // A copy that is being written to may lag in others, too, for as long as was looked.
+    expect(underWrites.differences?.buckets).toContainEqual(expect.objectContaining({ table: "machines", bucket }));
     const report = await client(2).request<{ buckets: object }>("/v1/digest?buckets=machines");
     expect(Object.keys(report.buckets)).toContain(String(bucket));
     await expect(client(2).request("/v1/digest?buckets=nothing")).rejects.toMatchObject({ code: "table-unknown" });

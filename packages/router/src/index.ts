@@ -21,6 +21,8 @@ export {
   type RegionAnswer,
 } from "./merge.js";
 export {
+  type PageEnd,
+  type PlacementsPage,
   Rib,
   type RibOptions,
   type RibRows,

@@ -30,6 +30,9 @@ export function addSwitch(program: Command): void {
   }
 }
 
+/** A router answers once its map has followed, and that of a million apps takes it a while. */
+const TURN_TIMEOUT_MS = 120_000;
+
 async function list(options: CommonOptions): Promise<void> {
   show(options, await atEach(fleetOf(options).global, (client) => client.request<Switches>("/v1/switches")));
 }
@@ -39,7 +42,7 @@ async function turn(state: "on" | "off", kind: Kind, name: string, options: Comm
     const now = await client.request<Switches>("/v1/switches");
     const others = now[KINDS[kind]].filter((each) => each !== name);
     const body = { ...now, [KINDS[kind]]: state === "off" ? [...others, name] : others };
-    return client.request<Switches>("/v1/switches", { method: "PUT", body });
+    return client.request<Switches>("/v1/switches", { method: "PUT", body, timeoutMs: TURN_TIMEOUT_MS });
   });
   show(options, answers);
 }

@@ -3,6 +3,7 @@
  * versions may differ because something is under way: of them, only what lasts is told.
  */
 import { PatinaClient } from "@patina/api/client";
+import { must } from "@patina/base";
 import type { FleetAgent } from "./fleet-file.js";
 import { whatLasts } from "./lasting.js";
 
@@ -48,22 +49,27 @@ function nameOf({ table, bucket }: DifferingBucket): string {
 
 /** One look. */
 async function differencesOf(agents: readonly FleetAgent[]): Promise<Differences> {
-  const reports = await reportsOf(agents, "");
+  const reports = await Promise.all(agents.map((agent) => reportOf(agent, "")));
   let sameHoldings = haveSameHoldings(reports);
   const tables = new Set(reports.flatMap((report) => Object.keys(report.tables)));
   const differing = [...tables].filter((table) => new Set(reports.map((report) => report.tables[table])).size > 1);
   const buckets: DifferingBucket[] = [];
   for (const table of differing.toSorted()) {
-    const detailed = await reportsOf(agents, `?buckets=${encodeURIComponent(table)}`);
+    // While a schema is being adopted, an agent may not have the table yet: it has no buckets of it.
+    const detailed = await Promise.all(
+      reports.map(async (report, i) => {
+        const agent = must(agents[i], "an agent");
+        return report.tables[table] === undefined ? report : reportOf(agent, `?buckets=${encodeURIComponent(table)}`);
+      }),
+    );
     sameHoldings &&= haveSameHoldings(detailed);
     buckets.push(...differingBuckets(table, agents, detailed));
   }
   return { sameHoldings, buckets };
 }
-async function reportsOf(agents: readonly FleetAgent[], query: string): Promise<Report[]> {
-  return Promise.all(
-    agents.map(({ api }) => new PatinaClient(api, { timeoutMs: TIMEOUT_MS }).request<Report>(`/v1/digest${query}`)),
-  );
+
+async function reportOf({ api }: FleetAgent, query: string): Promise<Report> {
+  return new PatinaClient(api, { timeoutMs: TIMEOUT_MS }).request<Report>(`/v1/digest${query}`);
 }
 
 function haveSameHoldings(reports: readonly Report[]): boolean {

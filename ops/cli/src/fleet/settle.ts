@@ -36,6 +36,8 @@ export function isEqual(digests: readonly AgentDigest[]): boolean {
 
 export interface IndexCheck {
   readonly apps: number;
+  /** Regions that answered: of no other is anything said. */
+  readonly answered: readonly string[];
   /** `app@region` of the index that the region does not have, and the other way round. */
   readonly ghosts: readonly string[];
   readonly missing: readonly string[];
@@ -77,6 +79,7 @@ export async function checkIndex(fleet: Fleet, router: PatinaClient): Promise<In
   }
   return {
     apps,
+    answered: [...answered],
     ghosts: [...index].filter((entry) => !detail.has(entry)),
     missing: [...detail].filter((entry) => !index.has(entry)),
   };
@@ -93,12 +96,16 @@ export function isTrue({ ghosts, missing }: IndexCheck): boolean {
 }
 
 function errorsOfBoth(before: IndexCheck, now: IndexCheck): IndexCheck {
-  const [ghosts, missing] = [new Set(before.ghosts), new Set(before.missing)];
-  return {
-    ...now,
-    ghosts: now.ghosts.filter((entry) => ghosts.has(entry)),
-    missing: now.missing.filter((entry) => missing.has(entry)),
+  const bothOf = (was: readonly string[], is: readonly string[]): string[] => {
+    const found = new Set(is);
+    return was.filter((entry) => found.has(entry) || !now.answered.includes(regionOf(entry)));
   };
+  return { ...now, ghosts: bothOf(before.ghosts, now.ghosts), missing: bothOf(before.missing, now.missing) };
+}
+
+/** Of `app@region:class`. An app's name may have any of these signs, a region's none. */
+function regionOf(entry: string): string {
+  return entry.slice(entry.lastIndexOf("@") + 1, entry.lastIndexOf(":"));
 }
 
 const POLL_MS = 250;

@@ -15,6 +15,15 @@ test("a denial is kept like any other answer", () => {
   expect(answers.recall("web", "iad", 100, 100)).toEqual(denial);
 });
 
+test("an app that alone has more answers than there is room for has none kept", () => {
+  const answers = new Answers(testRouterConfig);
+  const regions = Array.from({ length: testRouterConfig.answersMax + 1 }, (_, i) => `r${i}`);
+  for (const region of regions) answers.keep("web", here(region, 1), 0);
+  expect(answers.size).toBe(0);
+  answers.keep("web", here("r0", 2), 0);
+  expect(answers.recall("web", "r0", 100, 0)).toBeDefined();
+});
+
 test("whatever was kept and forgotten, what is recalled is the last word and no older than asked for; all is bounded", () => {
   const name = fc.constantFrom("a", "b", "c", "d");
   /** No more of them than answers are kept: one app alone never fills the room. */

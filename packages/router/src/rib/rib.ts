@@ -22,12 +22,24 @@ export type StoredRegion = RegionRow & {
   readonly origin: SqlValue;
 };
 
+/** Where a page ended, for who made it alone: what a damaged row has for a name need not be text, nor its text be any. */
+export interface PageEnd {
+  readonly name: SqlValue;
+  readonly isText: boolean;
+}
+
+export interface PlacementsPage {
+  readonly rows: readonly StoredPlacement[];
+  /** Undefined after the last one. */
+  readonly next: PageEnd | undefined;
+}
+
 /** The tables of the global tier, as this agent has them. */
 export interface RibRows {
   /** Of one app, in the order of region. */
   placements(app: string): readonly StoredPlacement[];
-  /** Of the next apps after this one, each whole, in the order of app and region; of the first ones without it. */
-  placementsAfter(app: string | undefined, appsMax: number): readonly StoredPlacement[];
+  /** Of the next apps, each whole, in the order of app and region. `after` is the page before's `next`; without it, the first. */
+  placementsPage(after: PageEnd | undefined, appsMax: number): PlacementsPage;
   /** In the order of region; one when it is given. */
   regions(region?: string): readonly StoredRegion[];
 }
@@ -38,7 +50,7 @@ export interface TakingJournal {
   during(states: readonly string[], take: () => void): void;
 }
 
-/** Apps taken into the map at a time while it is loaded: all that a load holds beside the map. */
+/** Apps taken into the map at a time while it is loaded: all that a load holds beside the map, and a reload its names. */
 const LOAD_APPS = 500;
 
 export interface RibOptions {
@@ -87,17 +99,26 @@ export class Rib {
     for (const row of rows.regions()) this.#takeRegion(regionOf(row));
     const doubtful = this.#takeInterrupted();
     const gone = new Set(this.fib.apps());
-    for (let page = rows.placementsAfter(undefined, LOAD_APPS); page.length > 0;) {
-      const told = toldByApp(page);
+    for (let page = rows.placementsPage(undefined, LOAD_APPS); ; page = rows.placementsPage(page.next, LOAD_APPS)) {
+      const told = toldByApp(page.rows);
       for (const app of told.keys()) gone.delete(app);
       this.#takeApps([...told].filter(([app]) => !doubtful.has(app)));
+      if (page.next === undefined) break;
       yield;
-      page = rows.placementsAfter([...told.keys()].at(-1), LOAD_APPS);
     }
-    for (const app of gone) this.#takeApps([[app, rows.placements(app).map(placementOf)]]);
+    yield* this.#reloadingGone([...gone]);
   }
 
-  /** What was being taken when the process ended is taken first and alone: if it is the cause, the next start knows which. */
+  /** Apps without a row when their page was read. They are read again: between two pieces one may have come back. */
+  *#reloadingGone(gone: readonly string[]): Generator<void, void, undefined> {
+    for (let at = 0; at < gone.length; at += LOAD_APPS) {
+      yield;
+      const some = gone.slice(at, at + LOAD_APPS);
+      this.#takeApps(some.map((app) => [app, this.#options.rows.placements(app).map(placementOf)]));
+    }
+  }
+
+  /** What was being taken when the process ended is taken before other apps, and alone: if it is the cause, the next start knows which. */
   #takeInterrupted(): ReadonlySet<string> {
     const { rows, journal } = this.#options;
     const interrupted = new Set(journal.interrupted);

@@ -12,6 +12,6 @@ export function appOfState(state: string): string | undefined {
     const [table, app] = JSON.parse(state) as unknown[];
     return table === "placements" && typeof app === "string" ? app : undefined;
   } catch {
-    return undefined; // The journal's last line was cut: it says so in place of a name.
+    return undefined; // The journal's line was cut: it says so in place of a name.
   }
 }

@@ -22,7 +22,7 @@ const TLS = "TLS stream round trip";
 const RATES = [20, 200, 1000] as const;
 const BYTES_AT_RATE = 200;
 
-/** Deliveries before the first that counts: a process that has run for a minute is measured, not one that starts. */
+/** Warm-ups are deliveries before the first that counts: a process that runs is measured, not one that starts. */
 const FULL = { rounds: 5, seconds: 4, warmUps: 3000 };
 const QUICK = { rounds: 1, seconds: 0.5, warmUps: 50 };
 const WARM_UP_LANES = 8;

@@ -3,7 +3,7 @@
  * a stamp these are. A model of it, small enough for thousands of tiers.
  */
 import { type ChangedRow, compareStamps, type RowWrite, type SqlValue, type Stamp } from "@patina/base";
-import type { RibRows, StoredPlacement, StoredRegion } from "@patina/router";
+import type { PageEnd, PlacementsPage, RibRows, StoredPlacement, StoredRegion } from "@patina/router";
 
 export interface IndexState {
   readonly table: string;
@@ -66,10 +66,13 @@ export class IndexTable implements RibRows {
     });
   }
 
-  placementsAfter(app: string | undefined, appsMax: number): readonly StoredPlacement[] {
-    const rows = this.placements().filter((row) => app === undefined || String(row.app) > app);
-    const apps = [...new Set(rows.map((row) => row.app))].slice(0, appsMax);
-    return rows.filter((row) => apps.includes(row.app));
+  placementsPage(after: PageEnd | undefined, appsMax: number): PlacementsPage {
+    const rows = this.placements();
+    const names = [...new Set(rows.map(({ app }) => String(app)))].sort();
+    const next = names.filter((name) => after === undefined || name > String(after.name)).slice(0, appsMax);
+    const page = next.flatMap((name) => rows.filter(({ app }) => app === name));
+    const last = next.at(-1);
+    return { rows: page, next: last === undefined ? undefined : { name: last, isText: true } };
   }
 
   regions(region?: string): readonly StoredRegion[] {

@@ -190,7 +190,7 @@ export const PLANTED = [
     file: `${STORE}/database/transactions.ts`,
     from: "      for (const mirror of this.#mirrors) mirror.flush(this.#db);",
     to: '      this.#db.exec("COMMIT; BEGIN IMMEDIATE");\n      for (const mirror of this.#mirrors) mirror.flush(this.#db);',
-    test: `${STORE}/proof/crash.int.test.ts`,
+    test: `${STORE}/database/transactions.test.ts`,
   },
   {
     name: "owners: a row of another's may be written",
@@ -218,7 +218,7 @@ export const PLANTED = [
     file: `${STORE}/log/log-reader.ts`,
     from: "return row && mark ? { ...row, ...mark } : row;",
     to: "return row;",
-    test: OWNERS,
+    test: `${STORE}/owners/ownership.test.ts`,
   },
   {
     name: "owners: a tombstone forgets whose row it was",

@@ -27,8 +27,8 @@ test("work and mirrors are one commit; when either fails neither is there, and m
   work();
   expect([seenMeanwhile, seen(), reloads]).toEqual([[[], []], [[1], [1]], 0]);
   isBroken = true;
-  expect(work).toThrow();
-  expect(() => transactions.run("FULL", () => { throw new Error("no"); })).toThrow(); // prettier-ignore
+  expect(work).toThrow("broken");
+  expect(() => transactions.run("FULL", () => { throw new Error("no"); })).toThrow("no"); // prettier-ignore
   expect([seen(), reloads]).toEqual([[[1], [1]], 2]);
   for (const each of [db, other]) each.close();
 });

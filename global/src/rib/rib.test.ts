@@ -184,6 +184,20 @@ test("is taken anew in pieces, whole apps at a time, and what changes between tw
   ]);
 });
 
+test("a region's rows come a page at a time, each once, and no other's", () => {
+  for (const app of ["", "a", "b", "c", "d"]) write(undefined, placement(app, "standby", "iad"));
+  for (const app of ["b", "bb"]) write(undefined, placement(app, "standby", "fra"));
+  const rows = new StoreRows(store);
+  const pages = [];
+  for (let after: string | undefined; pages.length < 9;) {
+    const page = rows.placementsOf("iad", after, 2).map(({ app }) => String(app));
+    if (page.length === 0) break;
+    pages.push(page);
+    after = page.at(-1);
+  }
+  expect(pages).toEqual([["", "a"], ["b", "c"], ["d"]]);
+});
+
 test("apps that have lost their rows unnoticed are gone after a reload, however many", () => {
   const { rib } = start();
   for (let i = 0; i < 1200; i++) write(rib, placement(`app-${i}`));

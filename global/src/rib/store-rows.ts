@@ -46,9 +46,9 @@ export class StoreRows implements RibRows {
     return { rows: this.#store.read(page, [...from.params, ...to.params]).map(this.#placementOf), next };
   }
 
-  /** A region's rows of the next apps after this one, in the order of app. */
+  /** A region's rows of the next apps after this one, in the order of app; of the first ones without it. */
   placementsOf(region: string, after: string | undefined, rowsMax: number): readonly StoredPlacement[] {
-    const page = `WHERE region = ? AND app > ? ORDER BY app LIMIT ?`;
+    const page = `WHERE region = ? AND app ${after === undefined ? ">=" : ">"} ? ORDER BY app LIMIT ?`;
     return this.#store.read(`${PLACEMENTS} ${page}`, [region, after ?? "", BigInt(rowsMax)]).map(this.#placementOf);
   }
 

@@ -13,7 +13,7 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 
 const STATUS_HELP = `
 Exit status: 0 done · 1 failed · 2 usage · 3 not there · 4 unreachable · 6 conflict · 7 check found something wrong · 70 internal
-20–40 an object store or its key, a status each (README)`;
+20–40 an object store or its key, a status each (ops/guide/checkpoints.md)`;
 
 const program = new Command("patina")
   .description("A two-tier, regionalized cluster control plane: what runs where.")

@@ -33,14 +33,20 @@ function send(response: ServerResponse, { status, json, bytes }: DirectAnswer): 
   response.end(json, bytes === json.length ? "latin1" : "utf8");
 }
 
-/** A GET with nothing behind its head: limits on bodies are the framework's. */
-function isPlain({ method, httpVersion, headers }: IncomingMessage): boolean {
-  return (
-    method === "GET" &&
-    httpVersion === "1.1" &&
-    headers["content-length"] === undefined &&
-    headers["transfer-encoding"] === undefined
-  );
+/** What announces a body. */
+const OF_A_BODY = ["content-length", "transfer-encoding"];
+
+/**
+ * A GET with nothing behind its head: limits on bodies are the framework's. It reads the names as they came, since making
+ * an object of them is a tenth of an answer.
+ */
+function isPlain({ method, httpVersion, rawHeaders }: IncomingMessage): boolean {
+  if (method !== "GET" || httpVersion !== "1.1") return false;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? "";
+    if (OF_A_BODY.some((it) => it.length === name.length && it === name.toLowerCase())) return false;
+  }
+  return true;
 }
 
 function attempt(direct: DirectRoute, url: string): DirectAnswer | undefined {

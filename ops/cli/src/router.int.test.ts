@@ -264,8 +264,7 @@ describe("a row that makes no sense", { timeout: 60_000 }, () => {
         const { stdout } = await running.patina("quarantine", "list", ...where, "-o", "json");
         return (JSON.parse(stdout) as { rows?: KeptOut[] }[]).flatMap(({ rows = [] }) => rows);
       };
-      // One listing of each router's, and both at once: its region goes on putting the row right in between.
-      let listed: readonly KeptOut[] = [];
+      let listed: readonly KeptOut[] = []; // Once: its region goes on putting the row right in between.
       await until("it is listed", async () => (listed = await list("--global")).length === 2);
       expect(listed.map(({ region }) => region)).toEqual(["iad", "iad"]);
       for (const i of [0, 1]) {

@@ -260,12 +260,11 @@ describe("a row that makes no sense", { timeout: 60_000 }, () => {
     const doubtsOf = async (i: number) => (await client("fra", i).request<{ doubts: number }>("/v1/border")).doubts;
     const doubts = await Promise.all([0, 1, 2].map(doubtsOf));
     await whilePoisoned(async () => {
-      const list = async (...where: string[]): Promise<KeptOut[]> => {
-        const { stdout } = await running.patina("quarantine", "list", ...where, "-o", "json");
-        return (JSON.parse(stdout) as { rows?: KeptOut[] }[]).flatMap(({ rows = [] }) => rows);
-      };
       let listed: readonly KeptOut[] = []; // Once: its region goes on putting the row right in between.
-      await until("it is listed", async () => (listed = await list("--global")).length === 2);
+      await until("it is listed", async () => {
+        const { stdout } = await running.patina("quarantine", "list", "--global", "-o", "json");
+        return (listed = (JSON.parse(stdout) as { rows?: KeptOut[] }[]).flatMap(({ rows = [] }) => rows)).length === 2;
+      });
       expect(listed.map(({ region }) => region)).toEqual(["iad", "iad"]);
       for (const i of [0, 1]) {
         const placement = await resolve("sound", "", client("global", i));

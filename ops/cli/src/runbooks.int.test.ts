@@ -56,7 +56,8 @@ async function covered(region: string): Promise<string> {
     "a checkpoint has it",
     async () => {
       const { digest } = await client(region, 0).request<{ digest: string }>("/v1/digest");
-      const newest = must((await checkpoints(region)).at(-1), "a checkpoint");
+      const newest = (await checkpoints(region)).at(-1);
+      if (newest === undefined) return false; // None is taken before the first change is a while old.
       id = newest.id;
       return (await patina<{ digest: string }>("checkpoint", "show", id, "--region", region)).digest === digest;
     },

@@ -12,3 +12,4 @@ export { defaultWatchdogConfig, type WatchdogConfig } from "./membership/watchdo
 export { Copier } from "./copies/copier.js";
 export { Maintenance } from "./maintenance/maintenance.js";
 export { defaultReaderPoolConfig, type QueryResult, ReaderPool, type ReaderPoolConfig } from "./readers/pool.js";
+export { stepBack } from "./threads/step-back.js";

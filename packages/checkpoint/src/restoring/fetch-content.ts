@@ -2,13 +2,18 @@
 import { constants, type FileHandle, open } from "node:fs/promises";
 import { forEachBounded } from "../bounded.js";
 import { sha256Hex } from "../manifest/canonical-json.js";
-import { decodeChunk, hashFile } from "../taking/chunking.js";
+import { decodeChunk, hashFile, type Unpack } from "../taking/chunking.js";
 import { damaged, damageError, missing } from "../manifest/damage.js";
 import { manifestKey } from "../manifest/keys.js";
 import { DEFAULT_LIMITS } from "../limits.js";
 import { type ChunkDescription, chunkKeyOf, type Manifest } from "../manifest/manifest.js";
 import type { ObjectStore } from "../object-store.js";
 import { ignoreProgress, type OnProgress } from "../progress.js";
+
+export interface FetchOptions {
+  readonly onProgress?: OnProgress;
+  readonly unpack?: Unpack | undefined;
+}
 
 /**
  * Writes the content to `toPath` and flushes it. Chunks that are there already, of an attempt that was interrupted, are kept.
@@ -19,7 +24,7 @@ export async function fetchContent(
   objects: ObjectStore,
   manifest: Manifest,
   toPath: string,
-  onProgress: OnProgress = ignoreProgress,
+  { onProgress = ignoreProgress, unpack }: FetchOptions = {},
 ): Promise<void> {
   const { cluster, content } = manifest;
   const total = content.bytes;
@@ -30,7 +35,9 @@ export async function fetchContent(
     await forEachBounded(placed(content.chunks), DEFAULT_LIMITS.concurrency, async ({ chunk, position }) => {
       if (position + chunk.bytes > present || !(await isThere(file, chunk, position))) {
         const key = chunkKeyOf(objects, cluster, chunk);
-        await writeAll(file, await fetchChunk(objects, key, chunk), position);
+        await writeAll(file, await fetchChunk(objects, key, chunk, unpack), position);
+        // Left to the kernel, it all goes to the disk at once, and whoever waits for a write of his own stands behind it.
+        await file.datasync();
       }
       done += chunk.bytes;
       onProgress({ phase: "fetch", done, total });
@@ -51,10 +58,15 @@ async function isThere(file: FileHandle, { id, bytes }: ChunkDescription, positi
   return bytesRead === bytes && sha256Hex(buffer) === id;
 }
 
-async function fetchChunk(objects: ObjectStore, key: string, chunk: ChunkDescription): Promise<Uint8Array> {
+async function fetchChunk(
+  objects: ObjectStore,
+  key: string,
+  chunk: ChunkDescription,
+  unpack: Unpack | undefined,
+): Promise<Uint8Array> {
   const stored = await objects.get(key);
   if (stored === undefined) throw damageError(missing(key, `${chunk.stored} bytes`));
-  const plain = await decodeChunk(key, chunk, stored);
+  const plain = await decodeChunk(key, chunk, stored, unpack);
   if (plain instanceof Uint8Array) return plain;
   throw damageError(plain);
 }

@@ -15,6 +15,7 @@ import { AppError, asAppError, messageOf, must } from "@patina/base";
 import { whilePinned } from "../collection/pin.js";
 import { exists, isErrno, makeDirectory, removeTree, syncPath, syncTree, unlessAbsent } from "./durable-file.js";
 import { fetchContent } from "./fetch-content.js";
+import type { Unpack } from "../taking/chunking.js";
 import { isManifestId } from "../manifest/keys.js";
 import type { Manifest } from "../manifest/manifest.js";
 import type { ObjectStore } from "../object-store.js";
@@ -46,6 +47,8 @@ export interface RestoreDataDir {
   /** What the old directory is called from then on: `<dataDir>.<quarantineName>`. */
   readonly quarantineName: string;
   readonly onProgress?: OnProgress;
+  /** Unpacks somewhere else than in Node's own pool of threads. */
+  readonly unpack?: Unpack;
 }
 
 export interface FetchedDelta {
@@ -138,14 +141,14 @@ async function build(
   building: string,
   tell: (phase: "prepare" | "sync") => void,
 ): Promise<void> {
-  const { objects, chain, prepare, onProgress = ignoreProgress } = restore;
+  const { prepare } = restore;
   const image = join(building, DATABASE_FILE);
   if (await exists(join(building, ALTERED))) {
     await removeTree(building);
     await makeDirectory(building);
   }
   try {
-    const deltas = await fetchChain(objects, chain, building, onProgress);
+    const deltas = await fetchChain(restore, building);
     tell("prepare");
     await writeFile(join(building, ALTERED), "");
     await prepare(image, deltas);
@@ -162,19 +165,16 @@ async function build(
 }
 
 /** Writes the base in the database's place and the deltas beside it. */
-async function fetchChain(
-  objects: ObjectStore,
-  chain: readonly Manifest[],
-  building: string,
-  onProgress: OnProgress,
-): Promise<FetchedDelta[]> {
+async function fetchChain(restore: RestoreDataDir, building: string): Promise<FetchedDelta[]> {
+  const { objects, chain, unpack, onProgress: tell = ignoreProgress } = restore;
   const total = bytesOf(chain);
   const deltas: FetchedDelta[] = [];
   let before = 0;
   for (const [index, manifest] of chain.entries()) {
     const path = join(building, index === 0 ? DATABASE_FILE : `delta-${index}`);
     const done = before;
-    await fetchContent(objects, manifest, path, (at) => onProgress({ phase: at.phase, done: done + at.done, total }));
+    const onProgress: OnProgress = (at) => tell({ phase: at.phase, done: done + at.done, total });
+    await fetchContent(objects, manifest, path, { onProgress, unpack });
     if (index > 0) deltas.push({ path, manifest });
     before += manifest.content.bytes;
   }

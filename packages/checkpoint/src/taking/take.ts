@@ -6,7 +6,7 @@
 import { AppError } from "@patina/base";
 import { UPLOAD_MS_MAX } from "../collection/grace.js";
 import { manifestKey } from "../manifest/keys.js";
-import type { Pack } from "./chunking.js";
+import type { ReadChunks } from "./chunking.js";
 import { checkLimits, type CheckpointLimits, DEFAULT_LIMITS } from "../limits.js";
 import { buildManifest, type CheckpointFacts, type Manifest, manifestBytes } from "../manifest/manifest.js";
 import type { ObjectStore } from "../object-store.js";
@@ -23,8 +23,8 @@ export interface TakeCheckpoint {
   readonly path: string;
   readonly facts: CheckpointFacts;
   readonly limits?: Partial<CheckpointLimits>;
-  /** Packs bytes with brotli somewhere else than in Node's own pool of threads, which all I/O shares. */
-  readonly pack?: Pack;
+  /** Reads, hashes and packs somewhere else than in this thread and in Node's own pool, which all I/O shares. */
+  readonly read?: ReadChunks;
   readonly onProgress?: OnProgress;
 }
 
@@ -33,7 +33,7 @@ export async function takeCheckpoint(take: TakeCheckpoint): Promise<Manifest> {
   const limits = { ...DEFAULT_LIMITS, ...take.limits };
   checkLimits(limits);
   const beganMs = await objects.now();
-  const content = await uploadContent({ objects, cluster, path, limits, pack: take.pack, onProgress });
+  const content = await uploadContent({ objects, cluster, path, limits, read: take.read, onProgress });
   const manifest = buildManifest(cluster, facts, content);
   await refuseLate(objects, beganMs);
   onProgress({ phase: "publish", done: content.bytes, total: content.bytes });

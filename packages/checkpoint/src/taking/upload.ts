@@ -1,9 +1,8 @@
 /** Puts the chunks of an image or a delta into the store, each once, and describes it by them. */
-import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { AppError } from "@patina/base";
 import { forEachBounded } from "../bounded.js";
-import { decodeChunk, encodeChunk, type EncodedChunk, type Pack, type PlainChunk, readChunks } from "./chunking.js";
+import { type Chunk, decodeChunk, type PackedChunk, readChunks, type ReadChunks } from "./chunking.js";
 import { condemnedObjects } from "../collection/trash.js";
 import { chunkKey } from "../manifest/keys.js";
 import type { CheckpointLimits } from "../limits.js";
@@ -16,7 +15,7 @@ export interface Upload {
   readonly cluster: string;
   readonly path: string;
   readonly limits: CheckpointLimits;
-  readonly pack?: Pack | undefined;
+  readonly read?: ReadChunks | undefined;
   readonly onProgress: OnProgress;
 }
 
@@ -25,17 +24,16 @@ export interface Upload {
  * into an object of another name, because under its own it may be deleted at any moment.
  */
 export async function uploadContent(upload: Upload): Promise<ContentDescription> {
-  const { objects, cluster, path, limits, onProgress } = upload;
+  const { objects, cluster, path, limits, read = readChunks, onProgress } = upload;
   const total = (await stat(path)).size;
-  const whole = createHash("sha256");
+  const reader = read(path, limits.chunkBytes);
   const chunks: ChunkDescription[] = [];
   const condemned = await condemnedObjects(objects, cluster);
   const placeOf = (id: string): Place => placeFor(objects, cluster, id, condemned);
   let done = 0;
-  await forEachBounded(readChunks(path, limits.chunkBytes, whole), limits.concurrency, async (plain) => {
-    const encoded = await encodeChunk(plain.bytes, upload.pack);
-    chunks[plain.index] = await putChunk(objects, placeOf(plain.id), plain, encoded);
-    done += plain.bytes.length;
+  await forEachBounded(reader, limits.concurrency, async (chunk) => {
+    chunks[chunk.index] = await putChunk(objects, placeOf(chunk.id), chunk, await chunk.pack());
+    done += chunk.bytes;
     onProgress({ phase: "upload", done, total });
   });
   if (done !== total) {
@@ -43,7 +41,7 @@ export async function uploadContent(upload: Upload): Promise<ContentDescription>
       hint: "Checkpoint a finished copy (VACUUM INTO), never a database in use.",
     });
   }
-  return { bytes: total, sha256: whole.digest("hex"), chunks };
+  return { bytes: total, sha256: reader.sha256(), chunks };
 }
 
 interface Place {
@@ -67,25 +65,18 @@ function placeFor(objects: ObjectStore, cluster: string, id: string, condemned: 
 async function putChunk(
   objects: ObjectStore,
   { key, copy }: Place,
-  plain: PlainChunk,
-  encoded: EncodedChunk,
+  { id, bytes }: Chunk,
+  { stored, codec }: PackedChunk,
 ): Promise<ChunkDescription> {
-  const { stored, codec } = encoded;
-  const described = {
-    id: plain.id,
-    bytes: plain.bytes.length,
-    stored: stored.length,
-    codec,
-    ...(copy === 0 ? {} : { copy }),
-  };
+  const described = { id, bytes, stored: stored.length, codec, ...(copy === 0 ? {} : { copy }) };
   const present = await objects.head(key);
-  if (present?.bytes === encoded.stored.length) return described;
+  if (present?.bytes === stored.length) return described;
   if (present !== undefined) {
     const other = await describeStored(objects, key, described);
     if (other !== undefined) return other;
     await objects.delete(key);
   }
-  if ((await objects.putIfAbsent(key, encoded.stored)) === "created") return described;
+  if ((await objects.putIfAbsent(key, stored)) === "created") return described;
   // Another taker was faster. Its bytes may come from another compressor.
   return (await describeStored(objects, key, described)) ?? described;
 }

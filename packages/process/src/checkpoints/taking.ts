@@ -12,10 +12,12 @@ import {
   type ObjectStore,
   parseManifest,
   partsOfId,
+  type ReadChunks,
   takeCheckpoint,
 } from "@patina/checkpoint";
 import type { Copier } from "@patina/runtime";
 import type { ImageFacts, SqliteStore } from "@patina/store";
+import { removeGently } from "./remove-gently.js";
 
 export interface TakingOptions {
   readonly objects: ObjectStore;
@@ -128,8 +130,8 @@ export class Taking {
       digest: facts.digest,
       tables: facts.tables,
     };
-    const pack = (plain: Uint8Array): Promise<Uint8Array> => copier.pack(plain);
-    return takeCheckpoint({ objects, cluster: store.cluster.name, path, facts: full, pack });
+    const read: ReadChunks = (filePath, chunkBytes) => copier.readChunks(filePath, chunkBytes);
+    return takeCheckpoint({ objects, cluster: store.cluster.name, path, facts: full, read });
   }
 
   async #alone<T>(name: string, work: (path: string) => Promise<T>): Promise<T> {
@@ -144,7 +146,7 @@ export class Taking {
       await rm(path, { force: true }); // A killed process may have left one.
       return await work(path);
     } finally {
-      await rm(path, { force: true });
+      await removeGently(path);
       this.#isTaking = false;
     }
   }

@@ -1,15 +1,26 @@
-/** The thread of an agent that makes copies of its database: images, deltas, and the packing of both. One thing at a time. */
+/** The thread of an agent that makes copies of its database: images, deltas, and the chunks of both. One thing at a time. */
 import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Delta, ImageFacts } from "@patina/store";
 import { AskedThread } from "../threads/asked-thread.js";
-import type { CopyRequest } from "./protocol.js";
+import type { CopyRequest, ReadChunk } from "./protocol.js";
 
 /**
  * What has been copied goes to the disk this often. Left to the kernel, it would go all at once, and a write that is waited
  * for would stand behind it.
  */
-const FLUSH_EVERY_MS = 50;
+const FLUSH_EVERY_MS = 10;
+
+export interface CopiedChunk {
+  readonly index: number;
+  readonly id: string;
+  readonly bytes: number;
+  readonly pack: () => Promise<ReadChunk>;
+}
+
+export interface CopiedChunks extends AsyncIterable<CopiedChunk> {
+  readonly sha256: () => string;
+}
 
 export class Copier {
   readonly #thread: AskedThread<CopyRequest>;
@@ -36,13 +47,31 @@ export class Copier {
     return (await this.#thread.ask({ kind: "count-beyond", since })) as Record<string, number>;
   }
 
-  /** The bytes as brotli packs them. */
-  async pack(plain: Uint8Array): Promise<Uint8Array> {
-    return (await this.#thread.ask({ kind: "pack", plain })) as Uint8Array;
+  /** The chunks of a file, in order, each hashed and packed. `sha256` is of all that has been read. */
+  readChunks(filePath: string, chunkBytes: number): CopiedChunks {
+    let sha256 = "";
+    const next = async (index: number): Promise<ReadChunk> => {
+      const chunk = (await this.#thread.ask({ kind: "read-chunk", filePath, index, chunkBytes })) as ReadChunk;
+      ({ sha256 } = chunk);
+      return chunk;
+    };
+    return { [Symbol.asyncIterator]: () => eachChunk(next, chunkBytes), sha256: () => sha256 };
   }
 
   async close(): Promise<void> {
     await this.#thread.close();
+  }
+}
+
+async function* eachChunk(
+  next: (index: number) => Promise<ReadChunk>,
+  chunkBytes: number,
+): AsyncGenerator<CopiedChunk> {
+  for (let index = 0; ; index++) {
+    const chunk = await next(index);
+    const { id, bytes } = chunk;
+    if (bytes > 0) yield { index, id, bytes, pack: async () => chunk };
+    if (bytes < chunkBytes) return;
   }
 }
 

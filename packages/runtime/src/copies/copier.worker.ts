@@ -1,26 +1,14 @@
-/**
- * Copies of the database for checkpoints, in a thread of its own that steps back for all others: a gigabyte takes seconds of a
- * core, and those who write meanwhile must not feel it.
- */
-import { readlinkSync } from "node:fs";
-import { setPriority } from "node:os";
+/** Copies of the database for checkpoints, in a thread of its own that steps back for all others. */
 import { workerData } from "node:worker_threads";
-import { brotliCompressSync, constants } from "node:zlib";
 import { parseHoldings } from "@patina/base";
 import { countBeyond, takeDelta, takeImage } from "@patina/store";
 import { answer } from "../threads/answering.js";
-import type { CopyRequest } from "./protocol.js";
+import { stepBack } from "../threads/step-back.js";
+import { ChunkFile } from "./chunk-file.js";
+import type { CopyRequest, ReadChunk } from "./protocol.js";
 
 const { path } = workerData as { path: string };
-
-/** As `nice` has it: every other thread that has something to do goes first. */
-const NICE = 15;
-
-/** On Linux a thread has a priority of its own; elsewhere this one is as good as any. */
-if (process.platform === "linux") {
-  const thread = readlinkSync("/proc/thread-self").split("/").at(-1);
-  setPriority(Number(thread), NICE);
-}
+let file: ChunkFile | undefined;
 
 function perform(request: CopyRequest): unknown {
   switch (request.kind) {
@@ -30,14 +18,25 @@ function perform(request: CopyRequest): unknown {
       return takeDelta(path, parseHoldings(request.since), request.deltaPath);
     case "count-beyond":
       return countBeyond(path, parseHoldings(request.since));
-    case "pack":
-      return brotliCompressSync(request.plain, {
-        params: {
-          [constants.BROTLI_PARAM_QUALITY]: 1,
-          [constants.BROTLI_PARAM_SIZE_HINT]: request.plain.length,
-        },
-      });
+    case "read-chunk":
+      return readChunk(request.filePath, request.index, request.chunkBytes);
   }
 }
 
+/** The first chunk begins a file, whatever was read before it; the last ends it. */
+function readChunk(filePath: string, index: number, chunkBytes: number): ReadChunk {
+  if (index === 0) {
+    file?.close();
+    file = new ChunkFile(filePath, chunkBytes);
+  }
+  if (file?.path !== filePath || !file.isNext(index, chunkBytes))
+    throw new Error(`chunk ${index} of ${filePath} is out of turn`);
+  const chunk = file.read();
+  if (chunk.bytes === chunkBytes) return chunk;
+  file.close();
+  file = undefined;
+  return chunk;
+}
+
+stepBack();
 answer(perform);

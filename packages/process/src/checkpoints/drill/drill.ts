@@ -13,9 +13,11 @@ import {
   readChain,
   recordProof,
   restoreDataDir,
+  unpackHere,
 } from "@patina/checkpoint";
 import { compareSample } from "@patina/store";
 import { adoptChain } from "../adopt-chain.js";
+import { removeGently } from "../remove-gently.js";
 
 export interface Drill {
   readonly objects: ObjectStore;
@@ -39,14 +41,15 @@ export async function drill(what: Drill): Promise<Proof> {
   const beganMs = monotonicMs();
   const chain = await readChain(objects, cluster, what.which);
   const aside = await mkdtemp(`${nodeDir}.drill-`);
+  const restored = join(aside, "node");
   try {
-    const restored = join(aside, "node");
     await restoreDataDir({
       objects,
       chain,
       dataDir: restored,
       replace: false,
       quarantineName: "old",
+      unpack: unpackHere,
       prepare: async (image, deltas) => adoptChain(image, chain, deltas, undefined),
     });
     const tookMs = Math.round(monotonicMs() - beganMs);
@@ -55,6 +58,7 @@ export async function drill(what: Drill): Promise<Proof> {
     await recordProof(objects, proof);
     return proof;
   } finally {
+    await removeGently(join(restored, DATABASE_FILE));
     await rm(aside, { recursive: true, force: true });
   }
 }

@@ -3,10 +3,15 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { brotliDecompressSync } from "node:zlib";
 import { Rng } from "@patina/base";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Copier } from "@patina/runtime";
+import type { Copier } from "./copier.js";
+
+/** A thread runs compiled code, which it finds beside its owner's. */
+const compiled = pathToFileURL(join(import.meta.dirname, "../../dist/copies/copier.js")).href;
+const { Copier: Built } = (await import(compiled)) as { Copier: typeof Copier };
 
 const CHUNK_BYTES = 4096;
 let dir: string;
@@ -14,7 +19,7 @@ let copier: Copier;
 
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "patina-copier-"));
-  copier = new Copier(join(dir, "no.db"));
+  copier = new Built(join(dir, "no.db"));
 });
 
 afterAll(async () => {

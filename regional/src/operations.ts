@@ -1,5 +1,5 @@
 /** The routes of a regional agent, described. */
-import type { Operations } from "@patina/api";
+import { type Operations, placementDocument } from "@patina/api";
 
 const PLACE = { 404: "It is not here, or nowhere.", 503: "Nobody knows at the moment." };
 
@@ -12,6 +12,7 @@ export const regionalOperations: Operations = {
       everywhere: "true: elsewhere, too.",
       regions: "Only these, by commas.",
     },
+    answer: placementDocument,
     answers: PLACE,
   },
   "GET /v1/apps/:app/watch": {

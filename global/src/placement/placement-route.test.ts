@@ -1,7 +1,7 @@
 /** The direct route against the ordinary one: the same resolver, the same moment, and so the same bytes. */
 import { once } from "node:events";
 import { connect } from "node:net";
-import { problemResponse, serveApi } from "@patina/api";
+import { placementDocument, problemResponse, serveApi } from "@patina/api";
 import { AppError } from "@patina/base";
 import {
   Fib,
@@ -17,7 +17,6 @@ import fc from "fast-check";
 import { Hono } from "hono";
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
-import { placementDocument } from "./placement-document.js";
 import { addPlacementRoute, directPlacement } from "./placement-route.js";
 import { Resolver } from "./resolver.js";
 

@@ -1,6 +1,5 @@
 /** The routes of a global agent, described. */
-import type { Operations } from "@patina/api";
-import { placementDocument } from "../placement/placement-document.js";
+import { type Operations, placementDocument } from "@patina/api";
 import { switchesSchema } from "../rib/rib-files.js";
 
 const NDJSON = "application/x-ndjson";

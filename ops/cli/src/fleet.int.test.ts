@@ -1,7 +1,7 @@
 /** The three jobs on real processes: a fleet of two regions and a global tier, hurt in the ways that fleets are. */
 import { rmSync } from "node:fs";
 import { must } from "@patina/base";
-import { PatinaClient } from "@patina/api";
+import { PatinaClient, placementDocument } from "@patina/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkIndex, digestsOf, isEqual, settle } from "./fleet/settle.js";
 import { anyRouter } from "./fleet/reach.js";
@@ -83,15 +83,10 @@ describe("operate regional clusters", { timeout: 60_000 }, () => {
   });
 });
 
-interface Placement {
-  readonly result: string;
-  readonly complete: boolean;
-  readonly regions: { readonly region: string; readonly grade: string; readonly instances: unknown[] }[];
-}
-
-async function resolve(app: string): Promise<Placement> {
-  const router = await anyRouter(file());
-  return router.request<Placement>(`/v1/apps/${app}/placement`, { accept: [404, 503] });
+/** What its description in `/v1/openapi.json` does not allow is no answer. */
+async function resolve(app: string, query = "", of?: PatinaClient) {
+  const asked = of ?? (await anyRouter(file()));
+  return placementDocument.parse(await asked.request(`/v1/apps/${app}/placement${query}`, { accept: [404, 503] }));
 }
 
 describe("resolve an app through the global index", { timeout: 60_000 }, () => {
@@ -104,6 +99,15 @@ describe("resolve an app through the global index", { timeout: 60_000 }, () => {
     const said = placement.regions.map(({ region, grade, instances }) => `${region} ${grade} ${instances.length}`);
     expect(said.toSorted()).toEqual(["fra live 2", "iad live 1"]);
     await until("nobody is absent", async () => (await resolve("nobody")).result === "absent");
+  });
+
+  test("a region's agent answers for its own region, and asks a router for the others", async () => {
+    const iad = client("iad", 2);
+    await until("it is here", async () => (await resolve("pair", "", iad)).regions.length === 1);
+    expect(await resolve("pair", "", iad)).toMatchObject({ result: "found", complete: false, missing: [] });
+    const everywhere = await resolve("pair", "?everywhere=true", iad);
+    expect(everywhere.regions.map(({ region }) => region)).toEqual(["iad", "fra"]);
+    expect((await resolve("nobody", "", iad)).result).toBe("absent");
   });
 
   test("updates without a transition write no row to the index; the last machine's end withdraws it", async () => {

@@ -1,6 +1,7 @@
 /** HTTP: routes, errors on the wire, the server and the client. */
 export { agentRoutes, type AgentRoutes, type ApiLimits, defaultApiLimits } from "./agent-routes.js";
 export type { Operation, Operations } from "./openapi/document.js";
+export { placementDocument } from "./openapi/placement-document.js";
 export { jsonBody } from "./json-body.js";
 export { type Line, linesOf } from "./ndjson-lines.js";
 export { type LoadResult, PatinaClient, type RequestOptions, type Sign, type TransactionResult } from "./client.js";

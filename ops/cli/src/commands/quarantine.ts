@@ -4,9 +4,9 @@
  */
 import type { Command } from "commander";
 import pc from "picocolors";
-import { PatinaClient } from "@patina/api/client";
-import { messageOf } from "@patina/base";
+import type { PatinaClient } from "@patina/api/client";
 import { EXIT } from "../exit-status.js";
+import { askEach } from "../fleet/ask-each.js";
 import { agentsOf, type Fleet, type FleetAgent } from "../fleet/fleet-file.js";
 import { note, print, renderTable } from "../output.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
@@ -49,11 +49,11 @@ export function addQuarantine(program: Command): void {
 }
 
 async function list(options: QuarantineFlags): Promise<void> {
-  const answers = await askAll(agentsIn(fleetOf(options), options), async (client) => {
+  const answers = await askEach(agentsIn(fleetOf(options), options), async (client) => {
     const path = `/v1/quarantine?limit=${LISTED_MAX}`;
     return client.request<{ changes: QuarantinedChange[]; next: string | null }>(path);
   });
-  const kept = await askAll(routersIn(fleetOf(options), options), async (client) => {
+  const kept = await askEach(routersIn(fleetOf(options), options), async (client) => {
     return client.request<{ rows: QuarantinedRow[] }>("/v1/map/quarantine");
   });
   print(options.output, [...answers, ...kept], () => {
@@ -88,8 +88,8 @@ async function retry(options: QuarantineFlags): Promise<void> {
   };
   const fleet = fleetOf(options);
   const answers = [
-    ...(await askAll(agentsIn(fleet, options), retryAt("/v1/quarantine/retry"))),
-    ...(await askAll(routersIn(fleet, options), retryAt("/v1/map/quarantine/retry"))).map((answer) => {
+    ...(await askEach(agentsIn(fleet, options), retryAt("/v1/quarantine/retry"))),
+    ...(await askEach(routersIn(fleet, options), retryAt("/v1/map/quarantine/retry"))).map((answer) => {
       return { ...answer, agent: `${answer.agent} (map)` };
     }),
   ];
@@ -98,21 +98,6 @@ async function retry(options: QuarantineFlags): Promise<void> {
     return renderTable(["agent", "applied", "still aside"], rows);
   });
   if (answers.some(({ remaining }) => remaining > 0)) process.exitCode = EXIT.findings;
-}
-
-/** What each agent says. One that does not answer is named and left out. */
-async function askAll<T extends object>(
-  agents: readonly FleetAgent[],
-  ask: (client: PatinaClient) => Promise<T>,
-): Promise<(T & { agent: string })[]> {
-  const results = await Promise.allSettled(agents.map(async ({ api }) => ask(new PatinaClient(api))));
-  return results.flatMap((result, i) => {
-    const agent = agents[i]?.name ?? "";
-    if (result.status === "fulfilled") return [{ agent, ...result.value }];
-    note(`${agent}: ${messageOf(result.reason)}`);
-    process.exitCode = EXIT.unreachable;
-    return [];
-  });
 }
 
 function agentsIn(fleet: Fleet, { region, global }: QuarantineFlags): readonly FleetAgent[] {

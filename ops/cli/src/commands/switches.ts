@@ -3,11 +3,8 @@
  * they do. It goes to each global agent itself, so that it needs neither gossip nor a restart.
  */
 import { type Command, Argument } from "commander";
-import { PatinaClient } from "@patina/api/client";
-import { messageOf } from "@patina/base";
-import { EXIT } from "../exit-status.js";
-import type { FleetAgent } from "../fleet/fleet-file.js";
-import { note, print, renderTable } from "../output.js";
+import { askEach } from "../fleet/ask-each.js";
+import { print, renderTable } from "../output.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
 
 interface Switches {
@@ -34,11 +31,11 @@ export function addSwitch(program: Command): void {
 const TURN_TIMEOUT_MS = 120_000;
 
 async function list(options: CommonOptions): Promise<void> {
-  show(options, await atEach(fleetOf(options).global, (client) => client.request<Switches>("/v1/switches")));
+  show(options, await askEach(fleetOf(options).global, (client) => client.request<Switches>("/v1/switches")));
 }
 
 async function turn(state: "on" | "off", kind: Kind, name: string, options: CommonOptions): Promise<void> {
-  const answers = await atEach(fleetOf(options).global, async (client) => {
+  const answers = await askEach(fleetOf(options).global, async (client) => {
     const now = await client.request<Switches>("/v1/switches");
     const others = now[KINDS[kind]].filter((each) => each !== name);
     const body = { ...now, [KINDS[kind]]: state === "off" ? [...others, name] : others };
@@ -53,20 +50,5 @@ function show(options: CommonOptions, answers: readonly (Switches & { agent: str
       return [agent, ...[tables, origins, features].map((names) => names.join(" ") || "-")];
     });
     return renderTable(["agent", "tables off", "origins off", "features off"], rows);
-  });
-}
-
-/** One that does not answer is named, and left out: the others are switched all the same. */
-async function atEach<T extends object>(
-  agents: readonly FleetAgent[],
-  ask: (client: PatinaClient) => Promise<T>,
-): Promise<(T & { agent: string })[]> {
-  const results = await Promise.allSettled(agents.map(async ({ api }) => ask(new PatinaClient(api))));
-  return results.flatMap((result, i) => {
-    const agent = agents[i]?.name ?? "";
-    if (result.status === "fulfilled") return [{ agent, ...result.value }];
-    note(`${agent}: ${messageOf(result.reason)}`);
-    process.exitCode = EXIT.unreachable;
-    return [];
   });
 }

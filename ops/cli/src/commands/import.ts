@@ -96,7 +96,9 @@ function report({ output }: ImportFlags, state: LoadState, beganMs: number, end:
     process.stdout.write(`${JSON.stringify(document)}\n`);
   } else {
     const rate = Math.round((read * 1000) / elapsedMs);
-    process.stdout.write(`${read} rows read, ${changed} changed, in ${seconds(elapsedMs)} (${rate}/s)\n`);
+    process.stdout.write(
+      `${read} ${read === 1 ? "row" : "rows"} read, ${changed} changed, in ${seconds(elapsedMs)} (${rate}/s)\n`,
+    );
   }
   if (end !== "done" && line > 0) note(`rows up to line ${line} are in: go on with --skip ${line}`);
 }

@@ -87,7 +87,7 @@ async function showPlan(cluster: string, options: RestoreFlags): Promise<void> {
       [
         ["checkpoint", plan.checkpoint],
         ["taken at", `${plan.takenAt}: the last ${plan.lostSeconds} s are lost`],
-        ["made of", `${plan.checkpoints} checkpoints, a base and the deltas after it`],
+        ["made of", `a base; deltas after it: ${plan.checkpoints - 1}`],
         ["bytes", `${plan.bytes}, of which each agent fetches ${plan.storedBytes}`],
         [
           "rows of its base",

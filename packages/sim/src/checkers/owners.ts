@@ -20,7 +20,7 @@ export function checkOwners({ chronicle, core }: World): string[] {
     const isDoubted = core.some((machine) =>
       machine.store?.owners.conflicts().doubtful.some((row) => row.key[0] === key && row.epoch === epoch),
     );
-    if (owners.size > 1 && !isDoubted)
+    if (owners.size > 1 && !isDoubted && !chronicle.lostDoubts.has(`${key}@${epoch}`))
       findings.push(`O1: lease ${key} has ${owners.size} owners in epoch ${epoch}, and no doubt`);
   }
   return findings;

@@ -1,4 +1,4 @@
-/** Which acknowledged writes may be lost, because their only durable copies are. */
+/** What may be lost with a disk: acknowledged writes that it alone held for good, and doubts that it alone had on record. */
 import { holds } from "@patina/base";
 import type { Machine } from "../machine/machine.js";
 import type { World } from "./world.js";
@@ -10,6 +10,9 @@ import type { World } from "./world.js";
 export function excuseLost(world: World, machine: Machine): void {
   const { store } = machine;
   if (store === undefined) return;
+  for (const { key, epoch } of store.owners.conflicts().doubtful) {
+    world.chronicle.lostDoubts.add(`${String(key[0])}@${epoch}`);
+  }
   const keepers = world.machines.flatMap(({ index, store: other }) =>
     index !== machine.index && other?.isDurable === true && !other.members.isSelfEvicted ? [other.holdings()] : [],
   );

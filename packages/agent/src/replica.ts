@@ -13,6 +13,7 @@ import {
   holds,
   type NodeId,
   type Now,
+  originNode,
   type Rng,
   type RowWrite,
 } from "@patina/base";
@@ -71,6 +72,15 @@ export class Replica {
     return [this.#reconciliation.wakeForRound(), ...this.#writeOwn(this.#store.members.enlistment(), now)];
   }
 
+  /**
+   * It enlisted by a clock that was behind, before it heard that its last database was given up: that row has won, and nobody
+   * takes anything from it. Only then, or two that go by one name would write this row in turn for ever.
+   */
+  #enlistAgain(now: Now): ReplicaEffect[] {
+    const { members, origin } = this.#store;
+    return members.isNodeEvicted(originNode(origin)) ? this.#writeOwn(members.enlistment(), now) : [];
+  }
+
   /** Gives up enlisted nodes that have been gone for too long. */
   evictGone(up: readonly NodeId[], self: NodeId, now: Now): ReplicaEffect[] {
     const overdue = this.#collection.overdue(up, self, now);
@@ -124,7 +134,7 @@ export class Replica {
         this.#early.onDue();
         return this.#applyReady(now);
       case "sync":
-        return [...this.#collect(now), ...this.#reconciliation.onRoundDue(servers, now)];
+        return [...this.#collect(now), ...this.#enlistAgain(now), ...this.#reconciliation.onRoundDue(servers, now)];
     }
   }
 

@@ -2,7 +2,7 @@
  * The invariants, by letter. Some are looked at while faults are on, wherever they are cheap at every event and otherwise
  * now and then; the others once the core is healed and quiet.
  *
- *   M  members     members.ts     M1 M2 M5 always, M3 M4 in the end
+ *   M  members     members.ts     M1 M2 M5 always, M3 M4 M6 in the end
  *   B  broadcast   bounds.ts      B2 always; B1 at every apply, by the witness
  *   C  data        data.ts        C2 C3 C5 always, C1 C4 in the end
  *   O  owners      owners.ts      in the end
@@ -12,7 +12,7 @@
 import type { World } from "../world/world.js";
 import { checkBounds } from "./bounds.js";
 import { checkConverged, checkDigests, checkHoldings, checkRows } from "./data.js";
-import { checkFalseDeaths, checkMember, checkMembers } from "./members.js";
+import { checkEnlisted, checkFalseDeaths, checkMember, checkMembers } from "./members.js";
 import { checkOwners } from "./owners.js";
 
 /** At any time, of one node that runs; digests of all. What is wrong goes into the chronicle. */
@@ -34,5 +34,6 @@ export function checkQuiet(world: World): string[] {
   const members = checkMembers(world);
   if (members.length > 0) return members; // The rest follows.
   const data = checkConverged(world);
-  return [...data, ...(data.length === 0 ? [...checkOwners(world), ...checkFalseDeaths(world)] : [])];
+  if (data.length > 0) return data;
+  return [...checkOwners(world), ...checkEnlisted(world), ...checkFalseDeaths(world)];
 }

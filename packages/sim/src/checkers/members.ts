@@ -73,6 +73,14 @@ export function checkMembers(world: World): string[] {
   });
 }
 
+/** M6, in the end: nobody in the core takes another for given up, or it would take nothing from it any more. */
+export function checkEnlisted({ core }: World): string[] {
+  return core.flatMap(({ index, store }) => {
+    const given = core.find(({ nodeId }) => store?.members.isNodeEvicted(nodeId) === true);
+    return given === undefined ? [] : [`M6: node ${index} has node ${given.index} for given up`];
+  });
+}
+
 /** M4: in fair weather no running process is ever found dead. */
 export function checkFalseDeaths({ plan, watch }: World): string[] {
   if (plan.classes.some((name) => FOUL_WEATHER.includes(name))) return [];

@@ -36,3 +36,21 @@ test.each([4, 5])("two sides of %i, parted until one gives up the other, become 
   expect(problems).toEqual([]);
   expect(paths).toContain("a member was given up");
 });
+
+/** It enlists with a stamp that is older than that of its own eviction, and hears of this afterwards. */
+function returnsBehind(nodes: number, behindMs: number): Plan {
+  return {
+    ...parted(nodes),
+    faults: [
+      { atMs: 1500, fault: { kind: "leave", node: 1 } },
+      { atMs: 3500, fault: { kind: "restart", node: 1 } },
+    ],
+    clockOffsetsMs: Array.from({ length: nodes }, (_, node) => (node === 1 ? -behindMs : 0)),
+  };
+}
+
+test.each([0, 2000])("a member that was given up is one again, its clock %i ms behind", (behindMs) => {
+  const { problems, paths } = runSeed(1, { plan: returnsBehind(4, behindMs) });
+  expect(problems).toEqual([]);
+  expect(paths).toContain("a member was given up");
+});

@@ -73,11 +73,14 @@ export function checkMembers(world: World): string[] {
   });
 }
 
-/** M6, in the end: nobody in the core takes another for given up, or it would take nothing from it any more. */
+/**
+ * M6, in the end: nobody in the core takes another for given up, or it would take nothing from it any more. One that waits for
+ * what a lost node alone held may have that node's word for it, and nobody can tell it otherwise: as with the data.
+ */
 export function checkEnlisted({ core }: World): string[] {
   return core.flatMap(({ index, store }) => {
-    const given = core.find(({ nodeId }) => store?.members.isNodeEvicted(nodeId) === true);
-    return given === undefined ? [] : [`M6: node ${index} has node ${given.index} for given up`];
+    const given = store?.isWhole === true && core.find(({ nodeId }) => store.members.isNodeEvicted(nodeId));
+    return given ? [`M6: node ${index} has node ${given.index} for given up`] : [];
   });
 }
 

@@ -66,6 +66,13 @@ export const PLANTED_IN_CLUSTERS = [
     test: SEEDS,
   },
   {
+    name: "agent: a member whose clock is behind enlists once, and its eviction wins",
+    file: `${AGENT}/replica.ts`,
+    from: "return members.isNodeEvicted(originNode(origin)) ?",
+    to: "return members.isSelfEvicted ?",
+    test: SEEDS,
+  },
+  {
     name: "agent: an old copy of a disk goes on as if nothing had happened",
     file: `${AGENT}/reconciliation.ts`,
     from: "if ((theirs.get(own)?.head ?? 0) > (mine.get(own)?.head ?? 0)) {",

@@ -39,6 +39,6 @@ export { DEFAULT_SCHEDULE, type Due, dueAt, type Newest, type ScheduleConfig } f
 export { turnOf } from "./schedule/turn.js";
 export { type KeyRing, newKeyRing, readKeyRing, withNewKey } from "./sealing/key-ring.js";
 export { isRotated, retireOldKeys, rewrapStoreKey } from "./sealing/store-key.js";
-export { type ReadChunks, unpackHere } from "./taking/chunking.js";
+export { type Chunk, type ReadChunks, unpackHere } from "./taking/chunking.js";
 export { takeCheckpoint, type TakeCheckpoint } from "./taking/take.js";
 export { verifyCheckpoint, type VerifyOptions, type VerifyReport } from "./restoring/verify.js";

@@ -12,7 +12,7 @@ import { anyIn, anyRouter } from "../fleet/reach.js";
 import { loadTable, type LoadState } from "../import/load-table.js";
 import { type ImportFormat, objectsIn } from "../import/object-source.js";
 import { importProgress } from "../import/progress.js";
-import { note, seconds } from "../output.js";
+import { counted, note, seconds } from "../output.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
 
 interface ImportFlags extends CommonOptions {
@@ -96,9 +96,7 @@ function report({ output }: ImportFlags, state: LoadState, beganMs: number, end:
     process.stdout.write(`${JSON.stringify(document)}\n`);
   } else {
     const rate = Math.round((read * 1000) / elapsedMs);
-    process.stdout.write(
-      `${read} ${read === 1 ? "row" : "rows"} read, ${changed} changed, in ${seconds(elapsedMs)} (${rate}/s)\n`,
-    );
+    process.stdout.write(`${counted(read, "row")} read, ${changed} changed, in ${seconds(elapsedMs)} (${rate}/s)\n`);
   }
   if (end !== "done" && line > 0) note(`rows up to line ${line} are in: go on with --skip ${line}`);
 }

@@ -5,7 +5,7 @@ import type { PatinaClient } from "@patina/api/client";
 import { EXIT } from "../exit-status.js";
 import { agentsOf, type Fleet } from "../fleet/fleet-file.js";
 import { anyIn, anyOf, anyRouter } from "../fleet/reach.js";
-import { note, print, renderTable, seconds } from "../output.js";
+import { counted, note, print, renderTable, seconds } from "../output.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
 
 interface QueryFlags extends CommonOptions {
@@ -99,7 +99,7 @@ async function exec(
   print(options.output, result, () => {
     const version = result.version === null ? "nothing changed, so no version was made" : `version ${result.version}`;
     const rows = first?.rows_affected ?? 0;
-    return `${rows} ${rows === 1 ? "row" : "rows"} affected in ${seconds((first?.time ?? 0) * 1000)}; ${version}\n`;
+    return `${counted(rows, "row")} affected in ${seconds((first?.time ?? 0) * 1000)}; ${version}\n`;
   });
 }
 

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { rm, stat, truncate } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 
-const STEP_BYTES = 16 << 20;
+export const STEP_BYTES = 16 << 20;
 const PAUSE_MS = 20;
 
 /** Does nothing when there is no such file. */

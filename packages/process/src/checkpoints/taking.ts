@@ -12,11 +12,11 @@ import {
   type ObjectStore,
   parseManifest,
   partsOfId,
-  type ReadChunks,
   takeCheckpoint,
 } from "@patina/checkpoint";
 import type { Copier } from "@patina/runtime";
 import type { ImageFacts, SqliteStore } from "@patina/store";
+import { readAside } from "./read-aside.js";
 import { removeGently } from "./remove-gently.js";
 
 export interface TakingOptions {
@@ -130,8 +130,7 @@ export class Taking {
       digest: facts.digest,
       tables: facts.tables,
     };
-    const read: ReadChunks = (filePath, chunkBytes) => copier.readChunks(filePath, chunkBytes);
-    return takeCheckpoint({ objects, cluster: store.cluster.name, path, facts: full, read });
+    return takeCheckpoint({ objects, cluster: store.cluster.name, path, facts: full, read: readAside(copier) });
   }
 
   async #alone<T>(name: string, work: (path: string) => Promise<T>): Promise<T> {
@@ -141,13 +140,20 @@ export class Taking {
       });
     }
     this.#isTaking = true;
-    const path = join(this.#options.nodeDir, name);
     try {
-      await rm(path, { force: true }); // A killed process may have left one.
-      return await work(path);
+      return await withoutTrace(join(this.#options.nodeDir, name), work);
     } finally {
-      await removeGently(path);
-      this.#isTaking = false;
+      this.#isTaking = false; // Also when the file could not be removed: the next one tries again.
     }
+  }
+}
+
+/** Nothing is at the path when it begins, though a killed process may have left something, and nothing afterwards. */
+async function withoutTrace<T>(path: string, work: (path: string) => Promise<T>): Promise<T> {
+  await removeGently(path);
+  try {
+    return await work(path);
+  } finally {
+    await removeGently(path);
   }
 }

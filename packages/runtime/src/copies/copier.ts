@@ -1,6 +1,6 @@
 /** The thread of an agent that makes copies of its database: images, deltas, and the chunks of both. One thing at a time. */
 import { existsSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import type { Delta, ImageFacts } from "@patina/store";
 import { AskedThread } from "../threads/asked-thread.js";
 import type { CopyRequest, ReadChunk } from "./protocol.js";
@@ -10,17 +10,6 @@ import type { CopyRequest, ReadChunk } from "./protocol.js";
  * for would stand behind it.
  */
 const FLUSH_EVERY_MS = 10;
-
-export interface CopiedChunk {
-  readonly index: number;
-  readonly id: string;
-  readonly bytes: number;
-  readonly pack: () => Promise<ReadChunk>;
-}
-
-export interface CopiedChunks extends AsyncIterable<CopiedChunk> {
-  readonly sha256: () => string;
-}
 
 export class Copier {
   readonly #thread: AskedThread<CopyRequest>;
@@ -47,15 +36,9 @@ export class Copier {
     return (await this.#thread.ask({ kind: "count-beyond", since })) as Record<string, number>;
   }
 
-  /** The chunks of a file, in order, each hashed and packed. `sha256` is of all that has been read. */
-  readChunks(filePath: string, chunkBytes: number): CopiedChunks {
-    let sha256 = "";
-    const next = async (index: number): Promise<ReadChunk> => {
-      const chunk = (await this.#thread.ask({ kind: "read-chunk", filePath, index, chunkBytes })) as ReadChunk;
-      ({ sha256 } = chunk);
-      return chunk;
-    };
-    return { [Symbol.asyncIterator]: () => eachChunk(next, chunkBytes), sha256: () => sha256 };
+  /** A chunk of a file, hashed and packed. Asked for in order, from the first to the one that is not full: it ends the file. */
+  async readChunk(filePath: string, index: number, chunkBytes: number): Promise<ReadChunk> {
+    return (await this.#thread.ask({ kind: "read-chunk", filePath, index, chunkBytes })) as ReadChunk;
   }
 
   async close(): Promise<void> {
@@ -63,30 +46,15 @@ export class Copier {
   }
 }
 
-async function* eachChunk(
-  next: (index: number) => Promise<ReadChunk>,
-  chunkBytes: number,
-): AsyncGenerator<CopiedChunk> {
-  for (let index = 0; ; index++) {
-    const chunk = await next(index);
-    const { id, bytes } = chunk;
-    if (bytes > 0) yield { index, id, bytes, pack: async () => chunk };
-    if (bytes < chunkBytes) return;
-  }
-}
-
 async function flushing(path: string, isDone: () => boolean): Promise<void> {
-  while (!isDone()) {
-    await new Promise((resolve) => setTimeout(resolve, FLUSH_EVERY_MS));
-    if (existsSync(path)) await flush(path);
-  }
-}
-
-async function flush(path: string): Promise<void> {
-  const file = await open(path, "r+");
+  let file: FileHandle | undefined;
   try {
-    await file.datasync();
+    while (!isDone()) {
+      await new Promise((resolve) => setTimeout(resolve, FLUSH_EVERY_MS));
+      if (file === undefined && existsSync(path)) file = await open(path, "r+");
+      await file?.datasync();
+    }
   } finally {
-    await file.close();
+    await file?.close();
   }
 }

@@ -1,6 +1,6 @@
 /** Copies of the database for checkpoints, in a thread of its own that steps back for all others. */
 import { workerData } from "node:worker_threads";
-import { parseHoldings } from "@patina/base";
+import { assert, parseHoldings } from "@patina/base";
 import { countBeyond, takeDelta, takeImage } from "@patina/store";
 import { answer } from "../threads/answering.js";
 import { stepBack } from "../threads/step-back.js";
@@ -29,8 +29,10 @@ function readChunk(filePath: string, index: number, chunkBytes: number): ReadChu
     file?.close();
     file = new ChunkFile(filePath, chunkBytes);
   }
-  if (file?.path !== filePath || !file.isNext(index, chunkBytes))
-    throw new Error(`chunk ${index} of ${filePath} is out of turn`);
+  assert(
+    file?.path === filePath && file.isNext(index, chunkBytes),
+    `chunk ${index} of ${filePath} is asked for in turn`,
+  );
   const chunk = file.read();
   if (chunk.bytes === chunkBytes) return chunk;
   file.close();

@@ -10,7 +10,7 @@ export type CopyRequest =
 /** One chunk of a file, hashed and packed. */
 export interface ReadChunk {
   readonly id: string;
-  /** Before it was packed; 0 after the last. */
+  /** Before it was packed; fewer than a chunk's, or none at all, at the end of the file. */
   readonly bytes: number;
   readonly codec: "brotli" | "none";
   readonly stored: Uint8Array;

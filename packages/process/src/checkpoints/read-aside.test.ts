@@ -3,23 +3,22 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { brotliDecompressSync } from "node:zlib";
 import { Rng } from "@patina/base";
+import type { ReadChunks } from "@patina/checkpoint";
+import { Copier } from "@patina/runtime";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Copier } from "./copier.js";
-
-/** A thread runs compiled code, which it finds beside its owner's. */
-const compiled = pathToFileURL(join(import.meta.dirname, "../../dist/copies/copier.js")).href;
-const { Copier: Built } = (await import(compiled)) as { Copier: typeof Copier };
+import { readAside } from "./read-aside.js";
 
 const CHUNK_BYTES = 4096;
 let dir: string;
 let copier: Copier;
+let readChunks: ReadChunks;
 
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "patina-copier-"));
-  copier = new Built(join(dir, "no.db"));
+  copier = new Copier(join(dir, "no.db"));
+  readChunks = readAside(copier);
 });
 
 afterAll(async () => {
@@ -31,7 +30,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** What packs well where the byte is even, what does not where it is odd. */
+/** In turns a page that packs well and one that does not. */
 function fileOf(bytes: number): [path: string, content: Buffer] {
   const rng = new Rng(bytes);
   const content = Buffer.from(Array.from({ length: bytes }, (_, i) => ((i >> 12) % 2 === 0 ? 7 : rng.below(256))));
@@ -44,7 +43,7 @@ test.each([0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 5 * CHUNK_BYTES 
   "a file of %i bytes",
   async (bytes) => {
     const [path, content] = fileOf(bytes);
-    const reader = copier.readChunks(path, CHUNK_BYTES);
+    const reader = readChunks(path, CHUNK_BYTES);
     const back: Uint8Array[] = [];
     for await (const chunk of reader) {
       expect(chunk.index).toBe(back.length);
@@ -61,15 +60,15 @@ test.each([0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 5 * CHUNK_BYTES 
 
 test("a file that is given up halfway does not spoil the next", async () => {
   const [first] = fileOf(3 * CHUNK_BYTES);
-  for await (const chunk of copier.readChunks(first, CHUNK_BYTES)) if (chunk.index === 1) break;
+  for await (const chunk of readChunks(first, CHUNK_BYTES)) if (chunk.index === 1) break;
   const [path, content] = fileOf(2 * CHUNK_BYTES + 1);
-  const reader = copier.readChunks(path, CHUNK_BYTES);
+  const reader = readChunks(path, CHUNK_BYTES);
   let bytes = 0;
   for await (const chunk of reader) bytes += chunk.bytes;
   expect([bytes, reader.sha256()]).toEqual([content.length, sha256(content)]);
 });
 
 test("a file that is not there", async () => {
-  const reader = copier.readChunks(join(dir, "none"), CHUNK_BYTES);
+  const reader = readChunks(join(dir, "none"), CHUNK_BYTES);
   await expect(reader[Symbol.asyncIterator]().next()).rejects.toThrow("ENOENT");
 });

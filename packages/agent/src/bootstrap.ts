@@ -21,7 +21,7 @@ import {
   Ranges,
   type Rng,
 } from "@patina/base";
-import type { Frame, SnapshotPiece } from "@patina/gossip";
+import { type Frame, isSameCursor, type SnapshotPiece } from "@patina/gossip";
 import type { AgentConfig } from "./config.js";
 import type { EarlyChanges } from "./early-changes.js";
 import type { StorePort } from "./ports.js";
@@ -96,7 +96,8 @@ export class Bootstrap {
   /** A piece came. The next is asked for before it is joined, so that it is on its way meanwhile. */
   onPiece(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
     const progress = this.#progress;
-    if (progress?.peer !== from || this.#store.members.isNodeEvicted(from)) return [];
+    if (progress?.peer !== from || !isSameCursor(piece.after, progress.after)) return [];
+    if (this.#store.members.isNodeEvicted(from)) return [];
     try {
       // What is stamped ahead of this clock comes by itself, later, and waits for its time as it always does.
       const latest = this.#early.latestAccepted(now, this.#store.highWater());
@@ -130,7 +131,14 @@ export class Bootstrap {
         after.length === 0 ? undefined : after,
         this.#config.snapshotBytes,
       );
-      const frame = { kind: "snapshot", holdings, basis: this.#store.basis(), changes, next: next ?? START } as const;
+      const frame = {
+        kind: "snapshot",
+        holdings,
+        basis: this.#store.basis(),
+        changes,
+        after,
+        next: next ?? START,
+      } as const;
       return [{ kind: "frame", to, frame }];
     } catch (thrown) {
       return storeEvents(asAppError(thrown, "store-failed")); // Nothing is said: the peer asks another, or again.

@@ -27,6 +27,8 @@ export interface AgentConfig {
   readonly collectAfterMs: number;
   /** Members dead or gone for so long are evicted: what they held up, their copy, no longer counts. */
   readonly evictAfterMs: number;
+  /** What a lost origin left owing is made up for at most this often, and by one member after the other. */
+  readonly restitutionEveryMs: number;
   /** A stream whose other end has not greeted by then is closed, and redialed if it was ours. */
   readonly greetingTimeoutMs: number;
   /** Redials back off from the first to the last, doubling. */
@@ -46,6 +48,7 @@ export const defaultAgentConfig: AgentConfig = {
   syncEveryMs: 10_000,
   collectAfterMs: 2 * 3_600_000,
   evictAfterMs: 24 * 3_600_000,
+  restitutionEveryMs: 10_000,
   greetingTimeoutMs: 5000,
   redialMinMs: 100,
   redialMaxMs: 5000,
@@ -62,5 +65,6 @@ export const testAgentConfig: AgentConfig = {
   laneBytesMax: { control: 16 << 10, urgent: 256, own: 256, relayed: 256, repair: 8 << 10 },
   syncEveryMs: 300,
   collectAfterMs: 200,
+  restitutionEveryMs: 500,
   greetingTimeoutMs: 1000,
 };

@@ -31,6 +31,14 @@ export interface MembersPort {
   eviction(node: NodeId): RowWrite | undefined;
 }
 
+/** What is owed of origins that were given up before they sent it: no version can pay it any more. */
+export interface DebtsPort {
+  /** Of each such origin, the versions that are not held, and whose rows, or some of them, were joined all the same. */
+  list(): { readonly origin: OriginId; readonly joined: Ranges }[];
+  /** The debts end, and these versions count as held. Throws `store-failed`. */
+  settle(settled: readonly { readonly origin: OriginId; readonly versions: Ranges }[]): void;
+}
+
 /** Synchronous, so that a step runs to completion. Whatever a method returns is committed. */
 export interface StorePort {
   readonly origin: OriginId;
@@ -76,6 +84,7 @@ export interface StorePort {
    */
   comparableDigest(): string | undefined;
   readonly members: MembersPort;
+  readonly debts: DebtsPort;
   /** Would all that is held survive a loss of power? */
   readonly isDurable: boolean;
   /** Makes what is held survive a loss of power, before others are told of it. Throws `store-failed`. */

@@ -108,6 +108,8 @@ export type AgentEvent =
   | { readonly kind: "synced"; readonly peer: NodeId }
   /** So far behind that it takes a peer's rows one by one, and when that is done. */
   | { readonly kind: "bootstrap"; readonly state: "begun" | "done"; readonly peer: NodeId }
+  /** What lost origins left owing has been made up for: the state is whole again. */
+  | { readonly kind: "restituted"; readonly origins: readonly OriginId[] }
   /** This database must not be used any more, for this reason: the driver must start over with an empty one. */
   | { readonly kind: "evicted"; readonly reason: string }
   /** More waits for this peer than may: it gets heads only, until it has caught up. */

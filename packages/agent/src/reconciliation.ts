@@ -10,6 +10,7 @@ import {
   type NodeId,
   type Now,
   type OriginId,
+  originNode,
   Ranges,
   type Rng,
   VERSION_MAX,
@@ -29,6 +30,7 @@ import type { Collection } from "./collection.js";
 import type { AgentConfig } from "./config.js";
 import type { EarlyChanges } from "./early-changes.js";
 import type { StorePort } from "./ports.js";
+import type { Restitution } from "./restitution.js";
 import { event, type ReplicaEffect, storeEvents } from "./replica-effect.js";
 
 /** It would issue its versions a second time, and they would say something else. */
@@ -41,6 +43,7 @@ export interface ReconciliationParts {
   readonly collection: Collection;
   readonly early: EarlyChanges;
   readonly bootstrap: Bootstrap;
+  readonly restitution: Restitution;
   readonly rng: Rng;
 }
 
@@ -51,14 +54,16 @@ export class Reconciliation {
   readonly #collection: Collection;
   readonly #early: EarlyChanges;
   readonly #bootstrap: Bootstrap;
+  readonly #restitution: Restitution;
   readonly #antiEntropy: AntiEntropy;
   /** The basis of what is being read back from peers' rows, until the store has noted it. */
   #owed = new Map<OriginId, number>();
   /** Fingerprint of the holdings when a peer was last asked for all it can give. */
   #heldWhenAsked = "";
 
-  constructor({ store, config, inbox, collection, early, bootstrap, rng }: ReconciliationParts) {
+  constructor({ store, config, inbox, collection, early, bootstrap, restitution, rng }: ReconciliationParts) {
     this.#bootstrap = bootstrap;
+    this.#restitution = restitution;
     this.#store = store;
     this.#config = config;
     this.#inbox = inbox;
@@ -73,8 +78,11 @@ export class Reconciliation {
 
   /** A round is due: one of these peers is compared with, unless a round is under way. */
   onRoundDue(servers: readonly NodeId[], now: Now): ReplicaEffect[] {
+    this.#forgetGivenUp(now);
     const peer = this.#antiEntropy.pickPeer(servers, now);
-    const pieces = this.#bootstrap.onRoundDue(servers, now);
+    const pieces = this.#bootstrap.isUnderWay
+      ? this.#bootstrap.onRoundDue(servers, now)
+      : this.#restitution.onRoundDue(servers, now);
     return [this.wakeForRound(), ...pieces, ...(peer === undefined ? [] : [this.#sum(peer, false)])];
   }
 
@@ -86,6 +94,7 @@ export class Reconciliation {
 
   forgetPeer(peer: NodeId): void {
     this.#antiEntropy.forgetPeer(peer);
+    this.#restitution.forgetPeer(peer);
   }
 
   /** What the changes about to be applied depend on besides, for the store to note with them. */
@@ -100,6 +109,7 @@ export class Reconciliation {
 
   onSum(from: NodeId, theirs: Extract<Frame, { kind: "sum" }>, now: Now): ReplicaEffect[] {
     const holdings = this.#store.holdings();
+    this.#restitution.noteComparable(from, theirs.digest !== NOT_COMPARABLE);
     if (holdingsHash(holdings) !== theirs.holdingsHash) {
       if (!theirs.isReply) return [this.#tellHoldings(from, false)];
       this.#antiEntropy.onAnswer(from, now);
@@ -123,7 +133,7 @@ export class Reconciliation {
   ): ReplicaEffect[] {
     this.#antiEntropy.onAnswer(from, now);
     if (isDurable) this.#collection.noteHeld(from, theirs);
-    const snapshot = this.#bootstrap.consider(from, theirs, now);
+    const snapshot = this.#restitution.isUnderWay ? [] : this.#bootstrap.consider(from, theirs, now);
     if (this.#bootstrap.isUnderWay) return snapshot;
     const mine = this.#store.holdings();
     const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
@@ -163,7 +173,7 @@ export class Reconciliation {
     now: Now,
     timeoutMs = this.#config.gossip.wantTimeoutMs,
   ): ReplicaEffect[] {
-    if (this.#bootstrap.isUnderWay) return [];
+    if (this.#bootstrap.isUnderWay || this.#restitution.isUnderWay) return [];
     const wants: OriginRanges[] = [];
     let left = this.#config.gossip.wantVersionsMax;
     for (const { origin, versions } of gaps) {
@@ -211,6 +221,22 @@ export class Reconciliation {
   /** Did what was asked for last change anything? If not, asking again at once would only turn in a circle. */
   #hasAdvanced(): boolean {
     return holdingsHash(this.#store.holdings()) !== this.#heldWhenAsked;
+  }
+
+  /** Of an origin that was given up, only what was asked for is taken: others may have counted what there is of it. */
+  isTaken(origin: OriginId, version: number, now: Now): boolean {
+    return !this.#isGivenUp(origin) || this.#antiEntropy.asked(origin, now).has(version);
+  }
+
+  #forgetGivenUp(now: Now): void {
+    this.#inbox.forget(
+      (origin) => this.#isGivenUp(origin),
+      (origin) => this.#antiEntropy.asked(origin, now),
+    );
+  }
+
+  #isGivenUp(origin: OriginId): boolean {
+    return this.#store.members.isEvicted(originNode(origin), origin);
   }
 
   #onItsWay(origin: OriginId, now: Now): Ranges {

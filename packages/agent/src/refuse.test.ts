@@ -75,6 +75,7 @@ class CountingStore implements StorePort {
   }
 
   readonly members = new ModelStore(1).members;
+  readonly debts = new ModelStore(1).debts;
   readonly isDurable = true;
   makeDurable(): void {}
   noteStable(): void {}

@@ -25,6 +25,7 @@ import { EarlyChanges } from "./early-changes.js";
 import type { StorePort } from "./ports.js";
 import type { AgentTimer, Ticketed } from "./protocol.js";
 import { Reconciliation } from "./reconciliation.js";
+import { Restitution } from "./restitution.js";
 import { event, type ReplicaEffect, storeEvents } from "./replica-effect.js";
 import { type OwnChange, Spread } from "./spread.js";
 
@@ -43,6 +44,7 @@ export class Replica {
   readonly #collection: Collection;
   readonly #early: EarlyChanges;
   readonly #bootstrap: Bootstrap;
+  readonly #restitution: Restitution;
   #isApplyScheduled = false;
   #syncedMs = -Infinity;
 
@@ -54,8 +56,10 @@ export class Replica {
     this.#collection = new Collection(store, config);
     this.#early = new EarlyChanges(config);
     this.#bootstrap = new Bootstrap(store, config, this.#early, rng.fork());
-    const [inbox, collection, early, bootstrap] = [this.#inbox, this.#collection, this.#early, this.#bootstrap];
-    this.#reconciliation = new Reconciliation({ store, config, inbox, collection, early, bootstrap, rng });
+    this.#restitution = new Restitution(store, config, this.#early);
+    const [inbox, collection, early] = [this.#inbox, this.#collection, this.#early];
+    const [bootstrap, restitution] = [this.#bootstrap, this.#restitution];
+    this.#reconciliation = new Reconciliation({ store, config, inbox, collection, early, bootstrap, restitution, rng });
   }
 
   get parkedBytes(): number {
@@ -183,6 +187,7 @@ export class Replica {
     for (const change of changes) {
       if (change.origin === this.#store.origin) continue; // Nobody else writes our versions; what comes back is old.
       if (this.#collection.isRefused(from, change.origin)) continue;
+      if (!this.#reconciliation.isTaken(change.origin, change.version, now)) continue;
       if (!holds(holdings.get(change.origin), change.version)) this.#inbox.offer(change, holdings);
     }
     const applied = this.#applyReady(now);
@@ -196,7 +201,8 @@ export class Replica {
 
   /** After the last piece, what came meanwhile follows on from it, and the rest is compared. */
   #onSnapshot(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
-    const effects = [...this.#bootstrap.onPiece(from, piece, now), ...this.#whetherEvicted()];
+    const pieces = [...this.#bootstrap.onPiece(from, piece, now), ...this.#restitution.onPiece(from, piece, now)];
+    const effects = [...pieces, ...this.#whetherEvicted()];
     if (!effects.some((it) => it.kind === "event" && it.event.kind === "bootstrap")) return effects;
     return [...effects, ...this.#applyReady(now), ...this.compareWith(from, now)];
   }
@@ -236,7 +242,9 @@ export class Replica {
 
   #apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ReplicaEffect[] {
     try {
-      const { rows, quarantined, forked, conflicts } = this.#store.apply(changes, empties, this.#reconciliation.owed);
+      const { owed } = this.#reconciliation;
+      const { rows, quarantined, forked, conflicts } = this.#store.apply(changes, empties, owed);
+      this.#restitution.onRepaired(owed);
       this.#reconciliation.settleOwed();
       return [
         ...quarantined.map(({ change, reason }) => event({ kind: "quarantined", change, reason })),

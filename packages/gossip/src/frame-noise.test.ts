@@ -28,6 +28,7 @@ const FRAMES: readonly Frame[] = [
     holdings: new Map([[origin, { head: 400, gaps: versions }]]),
     basis: new Map([[origin, 401]]),
     changes: [{ origin, version: 3, hlc: 5n, body: new Uint8Array(9) }],
+    after: new Uint8Array(9),
     next: new Uint8Array(30),
   },
   {

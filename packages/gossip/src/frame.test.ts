@@ -68,7 +68,17 @@ describe("frames", () => {
     [{ kind: "relay", interval: { low: 0, high: 2 ** 32 }, changes: [] }, "080000" + "0000ffffffff00"],
     [{ kind: "heads", heads: new Map([[origin, 7]]) }, `0901${origin}07`],
     [{ kind: "snapshot-want", after: new Uint8Array([1, 2]) }, "0a020102"],
-    [{ kind: "snapshot", holdings: new Map(), basis: new Map(), changes: [], next: new Uint8Array() }, "0b00000000"],
+    [
+      {
+        kind: "snapshot",
+        holdings: new Map(),
+        basis: new Map(),
+        changes: [],
+        after: new Uint8Array([3]),
+        next: new Uint8Array(),
+      },
+      "0b000000010300",
+    ],
   ];
 
   test.each(golden.map(([it, bytes]) => ({ kind: it.kind, it, bytes })))(

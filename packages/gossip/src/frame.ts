@@ -60,6 +60,8 @@ interface Report {
 
 /** Some of a member's rows, and what they may depend on. */
 export interface SnapshotPiece {
+  /** Where it begins, as it was asked for: an answer that comes late must not be taken for another. */
+  readonly after: Uint8Array;
   /** What the member holds and has applied, now. */
   readonly holdings: Holdings;
   readonly basis: Heads;
@@ -148,12 +150,17 @@ export function encodeFrame(frame: Frame): Uint8Array {
     case "snapshot":
       writeHoldings(writer, frame.holdings);
       writeHeads(writer, frame.basis);
-      return writeChanges(writer, frame.changes).bytes(frame.next).done();
+      return writeChanges(writer, frame.changes).bytes(frame.after).bytes(frame.next).done();
     case "repaired":
       return writer.u8(frame.isComplete ? 1 : 0).done();
     default:
       return unreachable(frame);
   }
+}
+
+/** Do two pieces of a snapshot begin at one place? */
+export function isSameCursor(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
 
 /** What a frame says it is, without reading the rest of it; undefined for what is no frame. */
@@ -189,7 +196,9 @@ function readBody(kind: (typeof KINDS)[number] | undefined, reader: ByteReader, 
     case "snapshot": {
       const holdings = readHoldings(reader, config.originsMax, config.spansMax);
       const basis = readHeads(reader, config.originsMax);
-      return { kind, holdings, basis, changes: readChanges(reader), next: reader.bytes(CURSOR_BYTES_MAX) };
+      const changes = readChanges(reader);
+      const after = reader.bytes(CURSOR_BYTES_MAX);
+      return { kind, holdings, basis, changes, after, next: reader.bytes(CURSOR_BYTES_MAX) };
     }
     case "sum":
       return { kind, holdingsHash: reader.hex(HASH_HEX), digest: reader.hex(DIGEST_HEX), ...readReport(reader) };

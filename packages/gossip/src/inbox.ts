@@ -89,6 +89,13 @@ export class Inbox {
     return this.#byOrigin.get(origin)?.versions ?? Ranges.empty;
   }
 
+  /** Drops what waits of origins that nobody should take anything of, but for these versions. */
+  forget(isGone: (origin: OriginId) => boolean, except: (origin: OriginId) => Ranges): void {
+    for (const [origin, parked] of this.#byOrigin) {
+      if (isGone(origin)) this.#alter(parked, origin, () => parked.keep(except(origin)));
+    }
+  }
+
   /**
    * Takes out what can be applied now, each origin's in order, up to about `bytesMax` and nothing stamped after `latest`:
    * an origin whose next change is stamped later waits, the others do not.

@@ -8,6 +8,7 @@ export {
   encodeFrame,
   type Frame,
   frameKind,
+  isSameCursor,
   NOT_COMPARABLE,
   type OriginRanges,
   PROTOCOL_VERSION,

@@ -69,6 +69,13 @@ export class Parked {
     this.#empties = empties;
   }
 
+  /** Drops everything but these versions. */
+  keep(versions: Ranges): void {
+    for (const version of this.#changes.keys()) if (!versions.has(version)) this.#drop(version);
+    this.#versions = this.#versions.intersect(versions);
+    this.#empties = this.#empties.intersect(versions);
+  }
+
   /** Everything before `version` is held by now. */
   forgetBelow(version: number): void {
     if (version <= 1) return;

@@ -33,6 +33,7 @@ import { Aside } from "./rows/aside.js";
 import { ClosedOrigins } from "./log/closed-origins.js";
 import { CheckpointNotes } from "./log/checkpoint-notes.js";
 import { Collector } from "./log/collector.js";
+import { Debts } from "./log/debts.js";
 import { Digest } from "./check/digest.js";
 import { Engine, type EngineParts, forgetTemporary } from "./engine.js";
 import type { Extract } from "./log/extract.js";
@@ -91,6 +92,8 @@ export class SqliteStore {
   readonly owners: Owners;
   /** The schema there is, and the writes that change it. */
   readonly schemas: Schemas;
+  /** What is owed of origins that have ended. */
+  readonly debts: Debts;
   /** Putting right what is wrong in this copy. */
   readonly repairs: Repairs;
   /** Rows that belong to apps. */
@@ -132,15 +135,15 @@ export class SqliteStore {
       clock.observe(closed.floor);
       const quarantine = new Quarantine(plain, origins);
       const digest = new Digest(sql);
-      const worker = { node: options.node, worker: options.worker ?? options.node };
-      this.owners = new Owners(plain, worker, origins, limits.contestsMax);
-      const { onRow = () => undefined } = options;
+      const { worker = options.node, onRow = () => undefined } = options;
+      this.owners = new Owners(plain, { node: options.node, worker }, origins, limits.contestsMax);
       const shared = { waiting, origins, closed, quarantine, digest, clock, sync, owners: this.owners, limits, onRow };
       this.#parts = { sql, plain, ...shared, self: this.origin };
       this.#engine = new Engine(schema, droppedIn(sql), this.#parts);
       this.schemas = new Schemas(plain, originNode(this.origin), () => this.#engine.schema);
       this.apps = new Apps({ tables: () => this.#engine.tables, read: (text, params) => this.read(text, params) });
       this.repairs = new Repairs(this.#parts, this.#guard, () => this.#engine);
+      this.debts = new Debts(this.#parts, this.#members, this.#guard, () => this.#engine);
       if (before !== schema.sql) this.#retryAll();
     } catch (thrown) {
       this.close();
@@ -167,12 +170,15 @@ export class SqliteStore {
   apply(changes: readonly Change[], empties: readonly EmptyVersions[] = [], owed: Heads = new Map()): ApplyOutcome {
     const outcome = this.#guard.write(() => this.#engine.applier.apply(changes, empties, owed));
     for (const change of changes) this.#recent.add(change);
-    return this.#followed(outcome);
+    return this.#followed(outcome, owed);
   }
 
   /** Joins a piece of a peer's snapshot; nothing of it counts as held. Throws like `commit`. */
   join(changes: readonly Change[], owed: Heads): ApplyOutcome {
-    return this.#followed(this.#guard.write(() => this.#engine.applier.join(changes, owed)));
+    return this.#followed(
+      this.#guard.write(() => this.#engine.applier.join(changes, owed)),
+      owed,
+    );
   }
 
   /** A piece of all rows, from `after` on, about `bytesMax` of it. Throws `store-failed`, and `MalformedError` for no cursor. */
@@ -233,10 +239,7 @@ export class SqliteStore {
       : undefined;
   }
 
-  /**
-   * Is everything held that the rows depend on? Between a repair and what overwrote its rows elsewhere it is not, and a
-   * row may be missing that was never deleted.
-   */
+  /** Is everything held that the rows depend on? If not, a row may be missing that was never deleted. */
   get isWhole(): boolean {
     return this.#parts.origins.isWhole;
   }
@@ -289,7 +292,7 @@ export class SqliteStore {
 
   /** Follows what the engine's own replicated tables say. Rows that this made visible are returned. */
   #onSystemRows(rows: readonly ChangedRow[]): readonly ChangedRow[] {
-    if (rows.some(({ table }) => table === MEMBERS_TABLE.name)) this.#members.reload();
+    if (rows.some(({ table }) => table === MEMBERS_TABLE.name)) this.debts.onMembersChanged();
     return rows.some(({ table }) => table === SCHEMAS_TABLE.name) ? this.#adoptSchema() : [];
   }
 
@@ -374,7 +377,8 @@ export class SqliteStore {
   }
 
   /** The outcome of what was applied, with the rows that a schema among it made visible. */
-  #followed(outcome: ApplyOutcome): ApplyOutcome {
+  #followed(outcome: ApplyOutcome, owed: Heads = new Map()): ApplyOutcome {
+    if (owed.size > 0) this.debts.condemn();
     const shown = this.#onSystemRows(outcome.rows);
     const conflicts = [...outcome.conflicts, ...this.owners.untold.splice(0)];
     return { ...outcome, rows: shown.length === 0 ? outcome.rows : [...outcome.rows, ...shown], conflicts };

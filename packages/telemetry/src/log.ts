@@ -54,6 +54,9 @@ export function logEvent(log: Logger, event: AgentEvent): void {
     case "bootstrap":
       log.info({ peer: event.peer }, `catching up by snapshot: ${event.state}`);
       return;
+    case "restituted":
+      log.info({ origins: event.origins }, "what lost nodes left owing was made up for from the others' rows");
+      return;
     case "peer-lagging":
     case "refused":
       log.debug(event, event.kind);

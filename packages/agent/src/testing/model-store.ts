@@ -30,7 +30,7 @@ import {
   type Write,
   type WriteOutcome,
 } from "@patina/base";
-import type { MembersPort, StorePort } from "../ports.js";
+import type { DebtsPort, MembersPort, StorePort } from "../ports.js";
 
 const NOBODY: MembersPort = {
   roster: () => [],
@@ -57,6 +57,8 @@ interface Said {
 export class ModelStore implements StorePort {
   /** Nobody is enlisted, unless a test says so. */
   members: MembersPort = NOBODY;
+  /** Nothing is owed for good, unless a test says so. */
+  debts: DebtsPort = { list: () => [], settle: () => undefined };
   isDurable = false;
   readonly stable: { heads: Heads; before: Hlc }[] = [];
   readonly origin: OriginId;

@@ -25,6 +25,8 @@ export class Chronicle {
   readonly lostDoubts = new Set<string>();
   /** Origins that issued a version twice, or on two machines: a disk was put back or copied. What they say is not one history. */
   readonly forked = new Set<OriginId>();
+  /** What a lost node left owing was made up for: its versions count as held, and say less than they once did. */
+  hasLostRows = false;
   /** Rules that did not hold, each with its letter. */
   readonly findings: string[] = [];
   readonly #lastStamp = new Map<OriginId, { node: number; version: number; hlc: bigint }>();

@@ -31,7 +31,7 @@ export function checkHoldings({ chronicle }: World, { index, store }: Machine): 
 
 /** C5, at any time: once nothing is owed, the rows are the greatest states of the versions held. */
 export function checkRows({ chronicle }: World, { index, store }: Machine): void {
-  if (store?.isWhole !== true || chronicle.forked.size > 0) return;
+  if (store?.isWhole !== true || chronicle.forked.size > 0 || chronicle.hasLostRows) return;
   const holdings = store.holdings();
   for (const table of ["machines", "ledger", "leases"]) {
     const expected = chronicle.expectedRows(table, holdings);
@@ -86,10 +86,10 @@ function isForkHidden(stores: readonly SqliteStore[]): boolean {
 
 /**
  * A member that answers from its rows leaves out what its own later versions overwrote, and sends those next. When it is
- * lost in between, for good, its peers know that they wait for versions which nobody has: until the rows are repaired from
- * one another they may differ, and say so by not comparing themselves.
+ * lost in between, for good, its peers know that they wait for versions which nobody has. Until the others have given it up,
+ * and each other one that does not run, they may differ, and say so by not comparing themselves.
  */
-function awaitsTheLost({ coverage }: World, stores: readonly SqliteStore[]): boolean {
+function awaitsTheLost({ coverage, core }: World, stores: readonly SqliteStore[]): boolean {
   const held = new Map<string, number>();
   for (const store of stores) {
     for (const [origin, { head }] of store.holdings()) held.set(origin, Math.max(head, held.get(origin) ?? 0));
@@ -98,7 +98,8 @@ function awaitsTheLost({ coverage }: World, stores: readonly SqliteStore[]): boo
   const isAwaited = ([origin, head]: readonly [string, number]): boolean => head > (held.get(origin) ?? 0);
   const awaits = stores.some((store) => [...store.basis()].some((it) => isAwaited(it) && !running.has(it[0])));
   if (awaits) coverage.seen.add("rows waited for what a lost node alone held");
-  return awaits;
+  const nodes = new Set(core.map(({ nodeId }) => nodeId));
+  return awaits && stores.some(({ members }) => members.roster().some((node) => !nodes.has(node)));
 }
 
 /** The chain of an origin's versions, where two members know it up to the same version. */

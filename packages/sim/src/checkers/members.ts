@@ -73,13 +73,10 @@ export function checkMembers(world: World): string[] {
   });
 }
 
-/**
- * M6, in the end: nobody in the core takes another for given up, or it would take nothing from it any more. One that waits for
- * what a lost node alone held may have that node's word for it, and nobody can tell it otherwise: as with the data.
- */
+/** M6, in the end: nobody in the core takes another for given up, or it would take nothing from it any more. */
 export function checkEnlisted({ core }: World): string[] {
   return core.flatMap(({ index, store }) => {
-    const given = store?.isWhole === true && core.find(({ nodeId }) => store.members.isNodeEvicted(nodeId));
+    const given = store && core.find(({ nodeId }) => store.members.isNodeEvicted(nodeId));
     return given ? [`M6: node ${index} has node ${given.index} for given up`] : [];
   });
 }

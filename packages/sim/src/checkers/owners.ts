@@ -5,7 +5,7 @@ import type { World } from "../world/world.js";
 /** O1 and O2, in the end: the row shows its latest epoch, and two owners of one epoch are on record. */
 export function checkOwners({ chronicle, core }: World): string[] {
   const store = must(core[0]?.store, "a running node's store");
-  if (chronicle.forked.size > 0 || !store.isWhole) return [];
+  if (chronicle.forked.size > 0 || chronicle.hasLostRows || !store.isWhole) return [];
   const holdings = store.holdings();
   const findings: string[] = [];
   for (const states of chronicle.states("leases")) {

@@ -34,6 +34,8 @@ export const PATHS = [
   "an old disk was found out",
   "a node started over with an empty database",
   "rows waited for what a lost node alone held",
+  "what a lost node left owing was made up for",
+  "versions that a lost node alone held were declared void",
   "two histories under one name were found",
   "a write was refused to a worker that is no owner",
   "a late write was fenced off",

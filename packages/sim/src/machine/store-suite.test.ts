@@ -155,6 +155,10 @@ class Restless implements StorePort {
     return this.fresh.comparableDigest();
   }
 
+  get debts(): StorePort["debts"] {
+    return this.fresh.debts;
+  }
+
   get members(): StorePort["members"] {
     return this.fresh.members;
   }

@@ -72,6 +72,21 @@ export class Witness implements StorePort {
     return this.#store.cluster;
   }
 
+  get debts(): StorePort["debts"] {
+    const { debts } = this.#store;
+    return {
+      list: () => debts.list(),
+      settle: (settled) => {
+        this.#hasWritten = true;
+        debts.settle(settled);
+        this.#report.passed("what a lost node left owing was made up for");
+        if (settled.some(({ versions }) => !versions.isEmpty)) {
+          this.#report.passed("versions that a lost node alone held were declared void");
+        }
+      },
+    };
+  }
+
   get members(): StorePort["members"] {
     return this.#store.members;
   }

@@ -10,6 +10,12 @@ test("the first seeds pass", { timeout: 120_000 }, () => {
   for (let seed = 1; seed <= SEEDS; seed++) expect(runSeed(seed).problems).toEqual([]);
 });
 
+test.each([3407, 5374])("what a lost node left owing is made up for (seed %i)", (seed) => {
+  const { problems, paths } = runSeed(seed);
+  expect(problems).toEqual([]);
+  expect(paths).toContain("what a lost node left owing was made up for");
+});
+
 const isLeft = (node: number): boolean => node < 2;
 
 /** Two on one side, the rest on the other, for much longer than the dead keep their place. */

@@ -38,6 +38,7 @@ function withBug(store: StorePort, bug: Partial<StorePort>): StorePort {
     quarantinedIn: bug.quarantinedIn ?? ((origin) => store.quarantinedIn(origin)),
     comparableDigest: bug.comparableDigest ?? (() => store.comparableDigest()),
     members: store.members,
+    debts: store.debts,
     get isDurable() {
       return store.isDurable;
     },

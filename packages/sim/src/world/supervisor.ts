@@ -45,6 +45,8 @@ export class Supervisor {
     } else if (event.kind === "divergence") {
       if (chronicle.forked.size > 0) coverage.seen.add("two histories under one name were found");
       else chronicle.broken("C2", `node ${node} and ${event.peer} hold the same and differ`);
+    } else if (event.kind === "restituted") {
+      chronicle.hasLostRows = true;
     } else if (event.kind === "store-failed") {
       if (!isOn(plan.classes, "full-disk")) chronicle.broken("B2", `node ${node}: ${event.error.message}`);
       this.#stop(machine);

@@ -3,7 +3,7 @@
  * What all of these hold may be forgotten. A node that is gone for good is evicted, so that it holds up nobody; should it
  * come back, it finds itself evicted and starts over with an empty database under a new id.
  */
-import { type DbId, must, type NodeId, type OriginId, originId, type RowWrite } from "@patina/base";
+import { type DbId, type Hlc, must, type NodeId, type OriginId, originId, type RowWrite } from "@patina/base";
 import type Database from "better-sqlite3";
 import { rowsTable } from "../database/layout.js";
 import { parseSchema, type TableSchema } from "../schema/schema.js";
@@ -23,6 +23,8 @@ export const MEMBERS_TABLE: TableSchema = must(
 interface Enlisted {
   readonly db: DbId;
   readonly isEvicted: boolean;
+  /** When this was written. */
+  readonly hlc: Hlc;
 }
 
 export class Members {
@@ -31,20 +33,27 @@ export class Members {
   #byNode: ReadonlyMap<NodeId, Enlisted> = new Map();
 
   constructor(db: Database.Database, self: { readonly node: NodeId; readonly db: DbId }) {
-    this.#read = db.prepare(`SELECT node, db, evicted FROM ${rowsTable(MEMBERS_TABLE.name)} ORDER BY node`);
+    this.#read = db
+      .prepare(`SELECT node, db, evicted, _patina_hlc AS hlc FROM ${rowsTable(MEMBERS_TABLE.name)} ORDER BY node`)
+      .safeIntegers(true);
     this.#self = self;
     this.reload();
   }
 
   /** Call it when rows of the table have changed. */
   reload(): void {
-    const rows = this.#read.all() as { node: NodeId; db: DbId; evicted: number }[];
-    this.#byNode = new Map(rows.map(({ node, db, evicted }) => [node, { db, isEvicted: evicted !== 0 }]));
+    const rows = this.#read.all() as { node: NodeId; db: DbId; evicted: bigint; hlc: Hlc }[];
+    this.#byNode = new Map(rows.map(({ node, db, evicted, hlc }) => [node, { db, isEvicted: evicted !== 0n, hlc }]));
   }
 
   /** Every node whose copy counts, whether it is up or not. */
   roster(): NodeId[] {
     return [...this.#byNode].flatMap(([node, { isEvicted }]) => (isEvicted ? [] : [node]));
+  }
+
+  /** What is on record of a node. */
+  enlisted(node: NodeId): Enlisted | undefined {
+    return this.#byNode.get(node);
   }
 
   /** This database was given up by the others: it must not be used any more. */

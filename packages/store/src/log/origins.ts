@@ -2,7 +2,17 @@
  * Every origin this database ever heard of: a dense number for its rows' clocks, and what is held of its versions.
  * Memory mirrors the table; a holding changes in the transaction that applied the version, or not at all.
  */
-import { type Hlc, holdAlso, type Holding, type Holdings, must, NO_HOLDING, type OriginId, Ranges } from "@patina/base";
+import {
+  type Hlc,
+  holdAlso,
+  type Holding,
+  type Holdings,
+  must,
+  NO_HOLDING,
+  type OriginId,
+  Ranges,
+  VERSION_MAX,
+} from "@patina/base";
 import type Database from "better-sqlite3";
 import { FIRST_LINK, type Link } from "../apply/chain.js";
 import { SharedStatement } from "../database/shared-statement.js";
@@ -27,6 +37,9 @@ interface Known {
   /** The latest HLC seen of it: with it, a restart never stamps below what was already out. */
   hlc: Hlc;
 }
+
+/** Owed for good: no version will ever pay it, and whoever reads these rows owes it, too. */
+const FOR_GOOD = VERSION_MAX;
 
 export class Origins {
   readonly #db: Database.Database;
@@ -131,6 +144,28 @@ export class Origins {
     return true;
   }
 
+  /** Origins of which something is owed; for good when no version can pay it any more. */
+  owing(): { readonly origin: OriginId; readonly index: number; readonly isForGood: boolean }[] {
+    return [...this.#byOrigin.values()]
+      .filter(({ holding, owed }) => !isMet(holding, owed))
+      .map(({ origin, index, owed }) => ({ origin, index, isForGood: owed === FOR_GOOD }));
+  }
+
+  /** What is owed of the origin is lost. Durable like `hold`. */
+  oweForGood(origin: OriginId): void {
+    this.#setOwed(origin, FOR_GOOD);
+  }
+
+  /** Nothing is owed of the origin any more. Durable like `hold`. */
+  forgive(origin: OriginId): void {
+    this.#setOwed(origin, 0);
+  }
+
+  /** The latest stamp seen of the origin; 0 before the first. */
+  lastStamp(origin: OriginId): Hlc {
+    return this.#byOrigin.get(origin)?.hlc ?? 0n;
+  }
+
   /** By origin, what is held or owed, whichever is more. */
   basis(): Map<OriginId, number> {
     return new Map([...this.#byOrigin.values()].map((it) => [it.origin, Math.max(it.holding.head, it.owed)]));
@@ -144,6 +179,12 @@ export class Origins {
       statement.run(holding.head, holding.gaps.toString(), owed, hlc, link?.version ?? null, chain, index);
     }
     this.#changed.clear();
+  }
+
+  #setOwed(origin: OriginId, owed: number): void {
+    const known = must(this.#byOrigin.get(origin), "an origin that something is owed of");
+    known.owed = owed;
+    this.#changed.add(known);
   }
 
   #remember(known: Known): Known {

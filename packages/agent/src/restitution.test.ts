@@ -1,0 +1,141 @@
+/** Whose rows make up for what a lost node left owing, and when that is over. */
+import { type Holding, must, type NodeId, type Now, type OriginId, Ranges, VERSION_MAX } from "@patina/base";
+import type { SnapshotPiece } from "@patina/gossip";
+import { expect, test } from "vitest";
+import { testAgentConfig as config } from "./config.js";
+import { EarlyChanges } from "./early-changes.js";
+import type { ReplicaEffect } from "./replica-effect.js";
+import { Restitution } from "./restitution.js";
+import { idOf, ModelStore, originOf } from "./testing/model-store.js";
+
+const LOST = originOf(9);
+const SELF = 2;
+const START = new Uint8Array();
+const at = (monotonicMs: number): Now => ({ wallMs: 1_790_000_000_000, monotonicMs });
+const upTo = (head: number, gaps = Ranges.empty): Holding => ({ head, gaps });
+
+/** A member that owes the lost node's versions, and holds 5 of them and 3 of another's. */
+function debtor(enlisted: readonly number[], joined = Ranges.empty) {
+  const store = new ModelStore(SELF);
+  const settled: string[] = [];
+  const held = new Map<OriginId, Holding>([[originOf(1), upTo(3)], [LOST, upTo(5)]]); // prettier-ignore
+  store.holdings = () => held;
+  store.basis = () => new Map([[originOf(1), 3], [LOST, VERSION_MAX]]); // prettier-ignore
+  store.members = { ...store.members, roster: () => enlisted.map(idOf) };
+  store.debts = {
+    list: () => (settled.length > 0 ? [] : [{ origin: LOST, joined }]),
+    settle: (all) => void settled.push(...all.map(({ versions }) => `settled ${versions.toString()}`)),
+  };
+  const restitution = new Restitution(store, config, new EarlyChanges(config));
+  return { store, settled, held, restitution };
+}
+
+/** What a peer answers: it holds so much of the lost node's, and owes more if it is a debtor, too. */
+function piece(lost: Holding, isDebtor = false, more: Partial<SnapshotPiece> = {}): SnapshotPiece {
+  const holdings = new Map([[originOf(1), upTo(3)], [LOST, lost]]); // prettier-ignore
+  const basis = new Map([[originOf(1), 3], [LOST, isDebtor ? VERSION_MAX : lost.head]]); // prettier-ignore
+  return { holdings, basis, changes: [], after: START, next: START, ...more };
+}
+
+const asked = (effects: readonly ReplicaEffect[]): NodeId[] =>
+  effects.flatMap((it) => (it.kind === "frame" && it.frame.kind === "snapshot-want" ? [it.to] : []));
+const isOver = (effects: readonly ReplicaEffect[]): boolean =>
+  effects.some((it) => it.kind === "event" && it.event.kind === "restituted");
+
+test("the rows of one that owes nothing and holds all that is held here are enough", () => {
+  const { restitution, settled } = debtor([1, 2, 3, 4]);
+  restitution.noteComparable(idOf(3), true);
+  expect(asked(restitution.onRoundDue([1, 3, 4].map(idOf), at(0)))).toEqual([idOf(3)]);
+  expect(restitution.isUnderWay).toBe(true);
+  expect(isOver(restitution.onPiece(idOf(3), piece(upTo(6)), at(1)))).toBe(true);
+  expect(settled).toEqual(["settled "]);
+  expect(restitution.isUnderWay).toBe(false);
+});
+
+test.each([
+  ["owes something, too,", piece(upTo(6), true), "settled 7"],
+  ["has a gap", piece(upTo(6, Ranges.of(2, 2))), "settled 2,7"],
+])("those of one that %s are not, and those of every member enlisted are", (_, first, expected) => {
+  const { restitution, settled, held } = debtor([1, 2, 3]);
+  held.set(LOST, upTo(5, Ranges.of(2, 2)));
+  const peers = [1, 3].map(idOf);
+  const later = config.restitutionEveryMs;
+  restitution.onRoundDue(peers, at(0));
+  const [one] = asked(restitution.onRoundDue(peers, at(later)));
+  expect(isOver(restitution.onPiece(must(one, "a peer"), first, at(later)))).toBe(false);
+  const [other] = asked(restitution.onRoundDue(peers, at(later)));
+  expect([one, other].sort()).toEqual(peers);
+  const last = piece(upTo(8, Ranges.parse("2,7")), true);
+  expect(isOver(restitution.onPiece(must(other, "a peer"), last, at(later)))).toBe(true);
+  expect(settled).toEqual([expected]);
+});
+
+test("what was joined of versions not held is held then, and what nobody has below it is void", () => {
+  const { restitution, settled } = debtor([1, 2], Ranges.of(8, 8));
+  restitution.noteComparable(idOf(1), true);
+  restitution.onRoundDue([idOf(1)], at(0));
+  expect(isOver(restitution.onPiece(idOf(1), piece(upTo(6)), at(1)))).toBe(true);
+  expect(settled).toEqual(["settled 7-8"]);
+});
+
+test("the rows of one that does not hold what was held here count for nothing", () => {
+  const { restitution, settled } = debtor([1, 2]);
+  restitution.noteComparable(idOf(1), true);
+  restitution.onRoundDue([idOf(1)], at(0));
+  const behind = piece(upTo(6), false, { holdings: new Map([[LOST, upTo(6)]]) });
+  expect(restitution.onPiece(idOf(1), behind, at(1))).toEqual([]);
+  expect(asked(restitution.onRoundDue([idOf(1)], at(2)))).toEqual([]);
+  expect(asked(restitution.onRoundDue([idOf(1)], at(1 + config.restitutionEveryMs)))).toEqual([idOf(1)]);
+  restitution.onPiece(idOf(1), piece(upTo(4)), at(2 + config.restitutionEveryMs));
+  expect(settled).toEqual([]);
+});
+
+test("what was read back from a debtor's rows meanwhile makes it begin anew", () => {
+  const { restitution, settled } = debtor([1, 2]);
+  restitution.noteComparable(idOf(1), true);
+  restitution.onRoundDue([idOf(1)], at(0));
+  restitution.onRepaired(new Map([[LOST, VERSION_MAX]]));
+  expect(restitution.onPiece(idOf(1), piece(upTo(6)), at(1))).toEqual([]);
+  expect(settled).toEqual([]);
+});
+
+test("a piece that was not asked for is not taken for the one that was", () => {
+  const { restitution, settled } = debtor([1, 2]);
+  restitution.noteComparable(idOf(1), true);
+  restitution.onRoundDue([idOf(1)], at(0));
+  const cursor = new Uint8Array([7]);
+  expect(restitution.onPiece(idOf(1), piece(upTo(6), false, { after: cursor }), at(1))).toEqual([]);
+  expect(asked(restitution.onPiece(idOf(1), piece(upTo(6), false, { next: cursor }), at(1)))).toEqual([idOf(1)]);
+  expect(restitution.onPiece(idOf(1), piece(upTo(6)), at(2))).toEqual([]);
+  expect(settled).toEqual([]);
+  expect(isOver(restitution.onPiece(idOf(1), piece(upTo(6), false, { after: cursor }), at(3)))).toBe(true);
+});
+
+test("where nobody is known to be whole, the first member begins, and the next wait for it", () => {
+  const { restitution } = debtor([1, 2, 3, 4]);
+  const peers = [0, 1, 3].map(idOf);
+  expect(asked(restitution.onRoundDue(peers, at(0)))).toEqual([]);
+  expect(asked(restitution.onRoundDue(peers, at(2 * config.restitutionEveryMs - 1)))).toEqual([]);
+  expect(asked(restitution.onRoundDue(peers, at(2 * config.restitutionEveryMs)))).toHaveLength(1);
+});
+
+test("nothing begins while something else is owed that may still come", () => {
+  const { store, restitution } = debtor([1, 2]);
+  restitution.noteComparable(idOf(1), true);
+  store.basis = () => new Map([[originOf(1), 4], [LOST, VERSION_MAX]]); // prettier-ignore
+  expect(restitution.onRoundDue([idOf(1)], at(0))).toEqual([]);
+  store.basis = () => new Map([[originOf(1), 3], [LOST, VERSION_MAX]]); // prettier-ignore
+  expect(asked(restitution.onRoundDue([idOf(1)], at(1)))).toEqual([idOf(1)]);
+});
+
+test("a peer that falls silent is asked again, or another", () => {
+  const { restitution } = debtor([1, 2, 3]);
+  for (const n of [1, 3]) restitution.noteComparable(idOf(n), true);
+  const peers = [1, 3].map(idOf);
+  const [one] = asked(restitution.onRoundDue(peers, at(0)));
+  expect(restitution.onRoundDue(peers, at(1))).toEqual([]);
+  restitution.forgetPeer(must(one, "a peer"));
+  const [other] = asked(restitution.onRoundDue(peers.filter((it) => it !== one), at(2))); // prettier-ignore
+  expect(other).not.toBe(one);
+  expect(asked(restitution.onRoundDue(peers, at(2 + config.gossip.wantTimeoutMs)))).toHaveLength(1);
+});

@@ -73,6 +73,13 @@ export const PLANTED_IN_CLUSTERS = [
     test: SEEDS,
   },
   {
+    name: "membership: a start that is numbered below one that is gone goes on, unheard",
+    file: `${MEMBERSHIP}/judge.ts`,
+    from: "if (isGone(member)) this.#outbox.outlived(member.boot);",
+    to: "",
+    test: `${MEMBERSHIP}/membership.test.ts`,
+  },
+  {
     name: "agent: the rows of any one member make up for what a lost node left owing",
     file: `${AGENT}/restitution.ts`,
     from: "if (!(isProof === true && isGapless) && !areAll) return [];",

@@ -112,6 +112,8 @@ export type AgentEvent =
   | { readonly kind: "restituted"; readonly origins: readonly OriginId[] }
   /** This database must not be used any more, for this reason: the driver must start over with an empty one. */
   | { readonly kind: "evicted"; readonly reason: string }
+  /** The others hold this start of the node for older than one that is gone: the driver must start it above that number. */
+  | { readonly kind: "outlived"; readonly boot: number }
   /** More waits for this peer than may: it gets heads only, until it has caught up. */
   | { readonly kind: "peer-lagging"; readonly peer: NodeId }
   /** This member writes more than it may push. It is heard of all the same, later, and with what was overwritten left out. */

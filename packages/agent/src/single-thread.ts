@@ -99,6 +99,7 @@ export class SingleThread {
         case "wake":
           return [{ ...effect, timer: { kind: "membership", timer: effect.timer } }];
         case "refused":
+        case "outlived":
           return [{ kind: "event", event: effect }];
         default:
           return this.#ofAgent(this.#agent.handle(effect, now), now);

@@ -33,6 +33,7 @@ const STATUS: Record<ErrorCode, number> = {
   "schema-invalid": 400,
   "schema-conflict": 409,
   "member-evicted": 500,
+  "member-outlived": 500,
   "generation-over": 409,
   "member-unknown": 404,
   "schema-destructive": 409,

@@ -46,6 +46,7 @@ export type ErrorCode =
   | "data-dir-in-use"
   | "data-dir-not-empty"
   | "member-evicted"
+  | "member-outlived"
   | "generation-over"
   | "member-unknown"
   | "not-ready"

@@ -134,7 +134,10 @@ export class Judge {
 
   #hearAboutSelf(member: Member, teller: Member, now: Now): boolean {
     const self = this.#roster.self;
-    if (member.boot > self.boot) return false; // A copy of our identity runs: nothing we say could outbid it.
+    if (member.boot > self.boot) {
+      if (isGone(member)) this.#outbox.outlived(member.boot);
+      return isGone(member); // Else a copy of our identity runs: nothing we say could outbid it.
+    }
     if (compareMembers(member, self) <= 0 || member.boot < self.boot) return true;
     this.#health.worsen();
     this.#roster.refute(member.incarnation);

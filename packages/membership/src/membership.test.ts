@@ -96,6 +96,20 @@ describe("an accused node", () => {
     expect(talk.membership.self().incarnation).toBe(0);
   });
 
+  test.each(["dead", "left"] as const)("that hears of a later start of itself, %s, says that it must end", (state) => {
+    const talk = new Conversation();
+    const later: Member = { ...talk.membership.self(), boot: 9, state };
+    expect(talk.hear(peer, { kind: "rumour", member: later })).toContainEqual({ kind: "outlived", boot: 9 });
+  });
+
+  test("that hears of a later start of itself, alive, takes it for another's, and goes on", () => {
+    const talk = new Conversation();
+    const later: Member = { ...talk.membership.self(), boot: 9 };
+    const kinds = talk.hear(peer, { kind: "rumour", member: later }).map(({ kind }) => kind);
+    expect(kinds).toContain("refused");
+    expect(kinds).not.toContain("outlived");
+  });
+
   test("is not driven out of reach by an incarnation that nobody could refute", () => {
     const talk = new Conversation();
     const member: Member = { ...talk.membership.self(), incarnation: 2 ** 40, state: "dead" };

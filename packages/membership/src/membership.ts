@@ -276,10 +276,13 @@ export class Membership {
     this.#outbox.arm("join", this.#contacts.delayMs(), now);
   }
 
-  /** Calls one of the dead: it may only have been unreachable, and nobody else speaks to it. */
+  /**
+   * Calls one of the gone, and nobody else speaks to it: the dead may only have been unreachable, and who left may be back,
+   * numbered below that start by an old disk, and not be believed.
+   */
   #reconnect(now: Now): void {
-    const dead = this.#rng.pick(this.#roster.dead());
-    const known = dead === undefined ? undefined : this.#roster.get(dead.nodeId);
+    const gone = this.#rng.pick(this.#roster.gone());
+    const known = gone === undefined ? undefined : this.#roster.get(gone.nodeId);
     if (known !== undefined) {
       const accusation = this.#roster.rumourOf(known, now);
       this.#outbox.send(known.member.address, [accusation, { kind: "roster-request" }], now);

@@ -27,7 +27,12 @@ export type MembershipEffect =
   | { readonly kind: "forgotten"; readonly node: NodeId }
   /** May work for others be put on this member? Everybody is fit until told otherwise. */
   | { readonly kind: "fitness"; readonly node: NodeId; readonly isFit: boolean }
-  | { readonly kind: "refused"; readonly from: string; readonly reason: RefusedReason };
+  | { readonly kind: "refused"; readonly from: string; readonly reason: RefusedReason }
+  /**
+   * The others hold a later start of this node for gone, and so believe nothing that this one says: its boot number came from
+   * an old copy of its disk and a clock that was set back. The driver must end it, and start it above that number.
+   */
+  | { readonly kind: "outlived"; readonly boot: number };
 
 export class Outbox {
   readonly #config: MembershipConfig;
@@ -71,6 +76,10 @@ export class Outbox {
 
   refused(from: string, reason: RefusedReason): void {
     this.#effects.push({ kind: "refused", from, reason });
+  }
+
+  outlived(boot: number): void {
+    this.#effects.push({ kind: "outlived", boot });
   }
 
   wake(timer: MembershipTimer, now: Now): void {

@@ -78,8 +78,8 @@ export class Roster {
     return this.#present;
   }
 
-  dead(): Member[] {
-    return this.all().filter(({ state }) => state === "dead");
+  gone(): Member[] {
+    return this.all().filter(isGone);
   }
 
   /** Takes the record if it wins and may be believed. `firstHand`: the node itself says it, or we do. */

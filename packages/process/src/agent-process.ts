@@ -219,6 +219,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     }
     if (event.kind === "store-failed") onFatal(event.error);
     if (event.kind === "evicted") onFatal(abandon(dataDir, event.reason));
+    if (event.kind === "outlived") onFatal(startAbove(dataDir, event.boot));
   });
   const lag = new Lag(store, () => systemNow().monotonicMs);
   closing.push(() => lag.close());
@@ -300,6 +301,18 @@ function abandon(dataDir: DataDir, reason: string): AppError {
   return new AppError("member-evicted", `the database ${dataDir.databasePath} must not be used any more: ${reason}`, {
     hint: "Start the agent again: it begins with an empty database, gets everything from the others, and keeps the old one.",
   });
+}
+
+/** The next start is believed, whatever its clock says. */
+function startAbove(dataDir: DataDir, boot: number): AppError {
+  dataDir.startAbove(boot);
+  return new AppError(
+    "member-outlived",
+    `this start is number ${dataDir.identity.boot}, and the others hold number ${boot} for gone: they believe nothing that it says`,
+    {
+      hint: "Start the agent again, and see to the machine's clock: an old copy of its disk ran with the time set back.",
+    },
+  );
 }
 
 function openStore(parts: {

@@ -53,6 +53,12 @@ export class DataDir {
     writeDurably(this.#abandonedPath, `${reason}\n`);
   }
 
+  /** The next start is numbered above `boot`: the others hold that one for gone. */
+  startAbove(boot: number): void {
+    const { nodeId } = this.identity;
+    writeDurably(join(this.path, IDENTITY_FILE), JSON.stringify({ nodeId, boot: Math.max(boot, this.identity.boot) }));
+  }
+
   get #abandonedPath(): string {
     return join(this.path, "abandoned");
   }

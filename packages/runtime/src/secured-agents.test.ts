@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,6 +53,7 @@ const CONFIG: AgentConfig = {
     directTimeoutMaxMs: 250,
     relayTimeoutMaxMs: 240,
     joinBackoffMinMs: 100,
+    reconnectIntervalMs: 500,
   },
 };
 
@@ -109,6 +110,11 @@ class Member {
     return this.store.read("SELECT 1 FROM notes WHERE id = ?", [id]).length === 1;
   }
 
+  /** What a process does before it ends, when it is told that it was outlived. */
+  startAbove(boot: number): void {
+    this.#dataDir.startAbove(boot);
+  }
+
   async stop(): Promise<void> {
     await this.runtime.stop();
     this.store.close();
@@ -136,9 +142,14 @@ const securityOf = async (n: number, forMs = HOUR_MS): Promise<Security> => {
   return { keyring: ONE, credentials: await issuer.credentials(iad, { node: idOf(n), forMs }) };
 };
 
-async function start(n: number, seeds = [1, 2, 3].map(addressOf), cluster = CLUSTER): Promise<Member> {
+async function start(
+  n: number,
+  seeds = [1, 2, 3].map(addressOf),
+  cluster = CLUSTER,
+  wallMs = systemNow().wallMs,
+): Promise<Member> {
   const security = await securityOf(n);
-  const dataDir = new DataDir(join(dir, String(n)), systemNow().wallMs, security.credentials.self.node);
+  const dataDir = new DataDir(join(dir, String(n)), wallMs, security.credentials.self.node);
   const node = dataDir.identity.nodeId;
   const store = new SqliteStore({ path: dataDir.databasePath, cluster, node, newDbId, schemaSql: SCHEMA });
   const gossip = { address: addressOf(n), advertise: addressOf(n), seeds };
@@ -146,6 +157,11 @@ async function start(n: number, seeds = [1, 2, 3].map(addressOf), cluster = CLUS
   const member = new Member(runtime, store, dataDir);
   running.add(member);
   return member;
+}
+
+async function stop(member: Member): Promise<void> {
+  running.delete(member);
+  await member.stop();
 }
 
 async function startThree(): Promise<[Member, Member, Member]> {
@@ -168,6 +184,28 @@ test("members know each other by their certificates, and what one writes the oth
   await all[0].write("a");
   await eventually(() => expect(all.map((member) => member.has("a"))).toEqual([true, true, true]));
   expect(all.flatMap((member) => member.refusals())).toEqual([]);
+});
+
+test("one whose disk and clock were put back is told, and is believed once it starts above the number that is gone", async () => {
+  const [one, two] = [await start(1), await start(2)];
+  const identity = join(dir, "3", "node.json");
+  const first = await start(3);
+  const before = readFileSync(identity);
+  await stop(first);
+  const later = await start(3, undefined, undefined, systemNow().wallMs + 40_000);
+  await eventually(() => expect(one.runtime.members().map(({ boot }) => boot)).toContain(later.boot));
+  await stop(later);
+  const isGone = ({ boot, state }: { boot: number; state: string }): boolean =>
+    boot === later.boot && state !== "alive";
+  await eventually(() => expect([one, two].every(({ runtime }) => runtime.members().some(isGone))).toBe(true));
+  writeFileSync(identity, before);
+  const behind = await start(3);
+  await eventually(() => expect(behind.events).toContainEqual({ kind: "outlived", boot: later.boot }));
+  expect(two.runtime.agent.reachable()).toEqual([idOf(1)]);
+  behind.startAbove(later.boot);
+  await stop(behind);
+  await start(3);
+  await eventually(() => expect(two.runtime.agent.reachable().sort()).toEqual([idOf(1), idOf(3)]));
 });
 
 /** Waits until datagrams have gone on arriving at every member. */

@@ -42,6 +42,12 @@ export function logEvent(log: Logger, event: AgentEvent): void {
     case "evicted":
       log.fatal({ reason: event.reason }, "the database must not be used any more");
       return;
+    case "outlived":
+      log.fatal(
+        { boot: event.boot },
+        "the others know of a later start of this node, and believe nothing that this one says",
+      );
+      return;
     case "store-failed":
       log.fatal({ err: event.error }, "the database cannot take writes");
       return;

@@ -52,6 +52,7 @@ function perform(effects: readonly MembershipEffect[]): void {
         setTimeout(() => whenDry(() => step({ kind: "wake", timer: effect.timer })), effect.afterMs);
         break;
       case "refused":
+      case "outlived":
         tell({ kind: "event", event: effect });
         break;
       default:

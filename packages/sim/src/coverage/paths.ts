@@ -33,6 +33,7 @@ export const PATHS = [
   "a member was given up",
   "an old disk was found out",
   "a node started over with an empty database",
+  "a start was numbered below one that was gone",
   "rows waited for what a lost node alone held",
   "what a lost node left owing was made up for",
   "versions that a lost node alone held were declared void",

@@ -227,6 +227,7 @@ export class Crowd {
       case "member":
         return this.#note(from, effect.member);
       case "refused":
+      case "outlived":
       case "forgotten":
       case "fitness":
         return;

@@ -51,6 +51,11 @@ export class Supervisor {
       if (!isOn(plan.classes, "full-disk")) chronicle.broken("B2", `node ${node}: ${event.error.message}`);
       this.#stop(machine);
       this.startLater(machine); // Again and again, until there is room.
+    } else if (event.kind === "outlived") {
+      coverage.seen.add("a start was numbered below one that was gone");
+      machine.disk.boot = Math.max(machine.disk.boot, event.boot);
+      this.#stop(machine);
+      this.startLater(machine);
     } else if (event.kind === "evicted") this.#startOver(machine, event.reason);
   }
 

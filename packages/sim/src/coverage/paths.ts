@@ -33,10 +33,8 @@ export const PATHS = [
   "a member was given up",
   "an old disk was found out",
   "a node started over with an empty database",
-  "a start was numbered below one that was gone",
   "rows waited for what a lost node alone held",
   "what a lost node left owing was made up for",
-  "versions that a lost node alone held were declared void",
   "two histories under one name were found",
   "a write was refused to a worker that is no owner",
   "a late write was fenced off",
@@ -44,4 +42,10 @@ export const PATHS = [
   "a schema was adopted",
 ] as const;
 
-export type PathName = (typeof PATHS)[number];
+/** Too rare for every few hundred seeds: `few-seeds.test.ts` goes down them by seeds and plans of its own. */
+export const RARER_PATHS = [
+  "versions that a lost node alone held were declared void",
+  "a start was numbered below one that was gone",
+] as const;
+
+export type PathName = (typeof PATHS | typeof RARER_PATHS)[number];

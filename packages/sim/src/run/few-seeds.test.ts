@@ -45,6 +45,28 @@ test.each([4, 5])("two sides of %i, parted until one gives up the other, become 
   expect(paths).toContain("a member was given up");
 });
 
+/** A start, and the disk of before it with a clock of before it. */
+function putBack(nodes: number): Plan {
+  return {
+    ...parted(nodes),
+    classes: ["old-disk", "clock-step"],
+    faults: [
+      { atMs: 1000, fault: { kind: "copy-disk", node: 1 } },
+      { atMs: 2000, fault: { kind: "leave", node: 1 } },
+      { atMs: 2100, fault: { kind: "restart", node: 1 } },
+      { atMs: 4000, fault: { kind: "restore-disk", node: 1 } },
+      { atMs: 4000, fault: { kind: "step-clock", node: 1, byMs: -5000 } },
+      { atMs: 6000, fault: { kind: "restart", node: 1 } },
+    ],
+  };
+}
+
+test("a member whose disk and clock were put back starts above the number that is gone", () => {
+  const { problems, paths } = runSeed(1, { plan: putBack(4) });
+  expect(problems).toEqual([]);
+  expect(paths).toContain("a start was numbered below one that was gone");
+});
+
 /** It enlists with a stamp that is older than that of its own eviction, and hears of this afterwards. */
 function returnsBehind(nodes: number, behindMs: number): Plan {
   return {

@@ -1,5 +1,5 @@
 /** What can be simulated from a seed, as the command and its threads see it: one cluster, or the two tiers of a fleet. */
-import { PATHS } from "../coverage/paths.js";
+import { PATHS, RARER_PATHS } from "../coverage/paths.js";
 import { parsePlan, planText } from "../plan/plan-text.js";
 import { TIER_PATHS } from "../tiers/checkers/findings.js";
 import { parseTierPlan, tierPlanText } from "../tiers/plan/tier-plan-text.js";
@@ -31,7 +31,7 @@ export interface Simulation {
 
 export const SIMULATIONS: Readonly<Record<"cluster" | "tiers", Simulation>> = {
   cluster: {
-    paths: PATHS,
+    paths: [...PATHS, ...RARER_PATHS],
     run: (seed, text) => {
       const result = runSeed(seed, text === undefined ? {} : { plan: parsePlan(text) });
       const { plan, steps, acknowledged, convergedAfterMs, traceHash } = result;

@@ -62,6 +62,8 @@ export class Restitution {
   #reading: Reading | undefined;
   #owingSinceMs: number | undefined;
   #nextMs = -Infinity;
+  /** Peers that proved nothing, so far: the next is another. */
+  #failures = 0;
 
   constructor(store: StorePort, config: AgentConfig, early: EarlyChanges) {
     this.#store = store;
@@ -102,9 +104,8 @@ export class Restitution {
       return [];
     }
     this.#owingSinceMs ??= now.monotonicMs;
-    if (this.#reading !== undefined && this.#reading.untilMs > now.monotonicMs) return [];
-    this.#reading = undefined;
-    if (now.monotonicMs < this.#nextMs) return [];
+    if (this.#reading !== undefined && this.#reading.untilMs <= now.monotonicMs) this.#giveUp(now);
+    if (this.#reading !== undefined || now.monotonicMs < this.#nextMs) return [];
     const claim = this.#claimFor(new Set(debts.map(({ origin }) => origin)));
     const peer = claim && this.#pick(peers, claim, now.monotonicMs - this.#owingSinceMs);
     if (peer === undefined) return [];
@@ -131,7 +132,6 @@ export class Restitution {
   onPiece(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
     const [reading, claim] = [this.#reading, this.#claim];
     if (reading?.peer !== from || claim === undefined || !isSameCursor(piece.after, reading.after)) return [];
-    if (this.#store.members.isNodeEvicted(from)) return [];
     reading.isProof ??= this.#judge(claim, piece);
     const latest = this.#early.latestAccepted(now, this.#store.highWater());
     if (reading.isProof === undefined || piece.changes.some(({ hlc }) => hlc > latest)) return this.#giveUp(now);
@@ -151,10 +151,11 @@ export class Restitution {
   #pick(peers: readonly NodeId[], { joined }: Claim, owingMs: number): NodeId | undefined {
     const self = originNode(this.#store.origin);
     const rank = peers.filter((peer) => peer < self).length;
-    const left = peers.filter((peer) => !joined.has(peer)).sort();
+    const left = peers.filter((peer) => !joined.has(peer) && !this.#store.members.isNodeEvicted(peer)).sort();
     const comparable = left.filter((peer) => this.#comparable.has(peer));
-    if (comparable.length > 0 && joined.size === 0) return comparable[rank % comparable.length];
-    return owingMs < rank * this.#config.restitutionEveryMs ? undefined : left[rank % left.length];
+    const turn = rank + this.#failures;
+    if (comparable.length > 0 && joined.size === 0) return comparable[turn % comparable.length];
+    return owingMs < rank * this.#config.restitutionEveryMs ? undefined : left[turn % left.length];
   }
 
   /**
@@ -212,9 +213,10 @@ export class Restitution {
     return { kind: "frame", to: reading.peer, frame: { kind: "snapshot-want", after: reading.after } };
   }
 
-  /** This peer proves nothing now. Later, it or another may. */
+  /** This peer proves nothing now. Another may, or it later: until then, what is missing is asked for as ever. */
   #giveUp(now: Now): ReplicaEffect[] {
     this.#reading = undefined;
+    this.#failures++;
     this.#nextMs = now.monotonicMs + this.#config.restitutionEveryMs;
     return [];
   }

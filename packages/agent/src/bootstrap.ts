@@ -103,7 +103,7 @@ export class Bootstrap {
       const latest = this.#early.latestAccepted(now, this.#store.highWater());
       const { rows, quarantined, conflicts } = this.#store.join(
         piece.changes.filter(({ hlc }) => hlc <= latest),
-        piece.basis,
+        new Map([...piece.basis].filter(([origin]) => origin !== this.#store.origin)),
       );
       const early = piece.changes.filter(({ hlc }) => hlc > latest);
       const unjoined = [...early, ...quarantined.map(({ change }) => change)];
@@ -122,6 +122,8 @@ export class Bootstrap {
   /** A peer wants a piece of what is here. */
   answer(to: NodeId, { after }: Extract<Frame, { kind: "snapshot-want" }>): ReplicaEffect[] {
     try {
+      // That something is lost must not be forgotten once others have counted on it.
+      if (this.#store.debts.list().length > 0 && !this.#store.isDurable) this.#store.makeDurable();
       const holdings = new Map<OriginId, Holding>();
       for (const [origin, holding] of this.#store.holdings()) {
         const applied = heldVersions(holding).subtract(this.#store.quarantinedIn(origin));

@@ -48,7 +48,7 @@ export const defaultAgentConfig: AgentConfig = {
   syncEveryMs: 10_000,
   collectAfterMs: 2 * 3_600_000,
   evictAfterMs: 24 * 3_600_000,
-  restitutionEveryMs: 10_000,
+  restitutionEveryMs: 30_000,
   greetingTimeoutMs: 5000,
   redialMinMs: 100,
   redialMaxMs: 5000,

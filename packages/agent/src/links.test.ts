@@ -142,7 +142,7 @@ describe("a stream that comes in", () => {
   });
 
   test.each<[string, Hello]>([
-    ["protocol 2, not 1", hello(PEER, { protocol: 2 })],
+    [`protocol 99, not ${PROTOCOL_VERSION}`, hello(PEER, { protocol: 99 })],
     ["cluster fra generation 3 is not ours", hello(PEER, { cluster: { name: "fra", generation: 3 } })],
     ["cluster iad generation 2 is not ours", hello(PEER, { cluster: { name: "iad", generation: 2 } })],
     ["it is myself", hello(SELF)],

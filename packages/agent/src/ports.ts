@@ -33,8 +33,12 @@ export interface MembersPort {
 
 /** What is owed of origins that were given up before they sent it: no version can pay it any more. */
 export interface DebtsPort {
-  /** Of each such origin, the versions that are not held, and whose rows, or some of them, were joined all the same. */
-  list(): { readonly origin: OriginId; readonly joined: Ranges }[];
+  /** Those origins. */
+  list(): OriginId[];
+  /** Of one, the versions that are not held, and whose rows, or some of them, were joined all the same. */
+  joined(origin: OriginId): Ranges;
+  /** The origin writes nothing more: its node was given up with it, or has another database by now. */
+  hasEnded(origin: OriginId): boolean;
   /** The debts end, and these versions count as held. Throws `store-failed`. */
   settle(settled: readonly { readonly origin: OriginId; readonly versions: Ranges }[]): void;
 }
@@ -51,6 +55,8 @@ export interface StorePort {
    * state is whole again only once those are held, too.
    */
   apply(changes: readonly Change[], empties: readonly EmptyVersions[], owed: Heads): ApplyOutcome;
+  /** Is everything held that the rows here depend on? */
+  readonly isWhole: boolean;
   /** What is held, and what is owed: the basis of anything read back from these rows. */
   basis(): Heads;
   holdings(): Holdings;

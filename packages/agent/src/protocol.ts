@@ -108,8 +108,8 @@ export type AgentEvent =
   | { readonly kind: "synced"; readonly peer: NodeId }
   /** So far behind that it takes a peer's rows one by one, and when that is done. */
   | { readonly kind: "bootstrap"; readonly state: "begun" | "done"; readonly peer: NodeId }
-  /** What lost origins left owing has been made up for: the state is whole again. */
-  | { readonly kind: "restituted"; readonly origins: readonly OriginId[] }
+  /** What lost origins left owing was made up for, from the rows of one member that owed nothing, or of all. */
+  | { readonly kind: "restituted"; readonly origins: readonly OriginId[]; readonly from: "one" | "all" }
   /** This database must not be used any more, for this reason: the driver must start over with an empty one. */
   | { readonly kind: "evicted"; readonly reason: string }
   /** The others hold this start of the node for older than one that is gone: the driver must start it above that number. */

@@ -10,7 +10,6 @@ import {
   type NodeId,
   type Now,
   type OriginId,
-  originNode,
   Ranges,
   type Rng,
   VERSION_MAX,
@@ -78,7 +77,7 @@ export class Reconciliation {
 
   /** A round is due: one of these peers is compared with, unless a round is under way. */
   onRoundDue(servers: readonly NodeId[], now: Now): ReplicaEffect[] {
-    this.#forgetGivenUp(now);
+    this.forgetEnded(now);
     const peer = this.#antiEntropy.pickPeer(servers, now);
     const pieces = this.#bootstrap.isUnderWay
       ? this.#bootstrap.onRoundDue(servers, now)
@@ -134,6 +133,7 @@ export class Reconciliation {
     this.#antiEntropy.onAnswer(from, now);
     if (isDurable) this.#collection.noteHeld(from, theirs);
     const snapshot = this.#restitution.isUnderWay ? [] : this.#bootstrap.consider(from, theirs, now);
+    if (snapshot.length > 0) this.#restitution.abandon(now);
     if (this.#bootstrap.isUnderWay) return snapshot;
     const mine = this.#store.holdings();
     const wants = needFrom(mine, theirs, this.#config.gossip.wantVersionsMax, (origin) => this.#onItsWay(origin, now));
@@ -173,7 +173,7 @@ export class Reconciliation {
     now: Now,
     timeoutMs = this.#config.gossip.wantTimeoutMs,
   ): ReplicaEffect[] {
-    if (this.#bootstrap.isUnderWay || this.#restitution.isUnderWay) return [];
+    if (this.#bootstrap.isUnderWay || !this.#restitution.isAskable(from)) return [];
     const wants: OriginRanges[] = [];
     let left = this.#config.gossip.wantVersionsMax;
     for (const { origin, versions } of gaps) {
@@ -193,11 +193,12 @@ export class Reconciliation {
   #onWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
     const { repairBytesMax, frameBytesMax, wantVersionsMax } = this.#config.gossip;
     const basis = this.#store.basis();
-    const effects: ReplicaEffect[] = [{ kind: "frame", to: from, frame: { kind: "repairing", basis } }];
+    const effects: ReplicaEffect[] = [];
     const empties: EmptyVersions[] = [];
     let budget = repairBytesMax;
     let versionsLeft = wantVersionsMax; // Looking for versions that say nothing costs time, too, and no bytes.
     let isComplete = true;
+    let isExact = true;
     for (const { origin, versions: wanted } of wants) {
       const versions = wanted.take(versionsLeft);
       if (versions.size < wanted.size) isComplete = false;
@@ -208,6 +209,7 @@ export class Reconciliation {
       versionsLeft -= versions.size;
       const { changes, empty } = this.#store.extract(origin, versions, budget);
       if (!empty.isEmpty) empties.push({ origin, versions: empty });
+      isExact &&= empty.isEmpty && changes.every(({ chain }) => chain !== undefined);
       if (changes.length + empty.size < versions.size) isComplete = false;
       for (const batch of packChanges(changes, frameBytesMax)) {
         effects.push({ kind: "frame", to: from, frame: { kind: "changes", changes: batch } });
@@ -215,6 +217,8 @@ export class Reconciliation {
       for (const change of changes) budget -= change.body.length;
     }
     if (empties.length > 0) effects.push({ kind: "frame", to: from, frame: { kind: "empty", empties } });
+    // With nothing but versions as they were made, no row of these comes into it.
+    if (!isExact) effects.unshift({ kind: "frame", to: from, frame: { kind: "repairing", basis } });
     return [...effects, { kind: "frame", to: from, frame: { kind: "repaired", isComplete } }];
   }
 
@@ -224,19 +228,16 @@ export class Reconciliation {
   }
 
   /** Of an origin that was given up, only what was asked for is taken: others may have counted what there is of it. */
-  isTaken(origin: OriginId, version: number, now: Now): boolean {
-    return !this.#isGivenUp(origin) || this.#antiEntropy.asked(origin, now).has(version);
+  taken(origin: OriginId, versions: Ranges, now: Now): Ranges {
+    return this.#store.debts.hasEnded(origin) ? versions.intersect(this.#antiEntropy.asked(origin, now)) : versions;
   }
 
-  #forgetGivenUp(now: Now): void {
+  /** What waits of origins that have ended is not taken any more, before others hear what is here. */
+  forgetEnded(now: Now): void {
     this.#inbox.forget(
-      (origin) => this.#isGivenUp(origin),
+      (origin) => this.#store.debts.hasEnded(origin),
       (origin) => this.#antiEntropy.asked(origin, now),
     );
-  }
-
-  #isGivenUp(origin: OriginId): boolean {
-    return this.#store.members.isEvicted(originNode(origin), origin);
   }
 
   #onItsWay(origin: OriginId, now: Now): Ranges {
@@ -245,8 +246,13 @@ export class Reconciliation {
   }
 
   #tellHoldings(to: NodeId, isReply: boolean): ReplicaEffect {
-    const { isDurable } = this.#store;
+    const isDurable = this.#isKept();
     return { kind: "frame", to, frame: { kind: "holdings", holdings: this.#store.holdings(), isReply, isDurable } };
+  }
+
+  /** What is held is kept for good, and the rows are what it says: others may forget what they need it for no more. */
+  #isKept(): boolean {
+    return this.#store.isDurable && this.#store.isWhole;
   }
 
   #sum(to: NodeId, isReply: boolean): ReplicaEffect {
@@ -255,7 +261,7 @@ export class Reconciliation {
       holdingsHash: holdingsHash(this.#store.holdings()),
       digest: this.#store.comparableDigest() ?? NOT_COMPARABLE,
       isReply,
-      isDurable: this.#store.isDurable,
+      isDurable: this.#isKept(),
     } as const;
     return { kind: "frame", to, frame };
   }

@@ -76,6 +76,7 @@ class CountingStore implements StorePort {
 
   readonly members = new ModelStore(1).members;
   readonly debts = new ModelStore(1).debts;
+  readonly isWhole = true;
   readonly isDurable = true;
   makeDurable(): void {}
   noteStable(): void {}
@@ -126,7 +127,7 @@ describe("what is refused changes nothing", () => {
       { ...hello, cluster: { name: "iad", generation: 2 } },
       "cluster iad generation 2 is not ours",
     ],
-    ["another protocol", { ...hello, protocol: 99 }, "protocol 99, not 1"],
+    ["another protocol", { ...hello, protocol: 99 }, `protocol 99, not ${PROTOCOL_VERSION}`],
     ["a frame before any greeting", changes, "a changes frame before any greeting"],
     ["garbage", new Uint8Array([120, 1, 2]), "malformed: unknown frame type"],
   ])("%s: the stream is closed, it is counted, and nothing after it is taken", (_, frame, reason) => {

@@ -14,6 +14,7 @@ import {
   type NodeId,
   type Now,
   originNode,
+  Ranges,
   type Rng,
   type RowWrite,
 } from "@patina/base";
@@ -174,6 +175,7 @@ export class Replica {
       case "repaired":
         return this.#reconciliation.onRepaired(from, frame, now);
       case "snapshot-want":
+        this.#reconciliation.forgetEnded(now);
         return this.#bootstrap.answer(from, frame);
       case "snapshot":
         return this.#onSnapshot(from, frame, now);
@@ -187,7 +189,8 @@ export class Replica {
     for (const change of changes) {
       if (change.origin === this.#store.origin) continue; // Nobody else writes our versions; what comes back is old.
       if (this.#collection.isRefused(from, change.origin)) continue;
-      if (!this.#reconciliation.isTaken(change.origin, change.version, now)) continue;
+      const { origin, version } = change;
+      if (this.#reconciliation.taken(origin, Ranges.of(version, version), now).isEmpty) continue;
       if (!holds(holdings.get(change.origin), change.version)) this.#inbox.offer(change, holdings);
     }
     const applied = this.#applyReady(now);
@@ -218,7 +221,9 @@ export class Replica {
     const holdings = this.#store.holdings();
     for (const empty of empties) {
       const isOwn = empty.origin === this.#store.origin; // As with changes.
-      if (!isOwn && !this.#collection.isRefused(from, empty.origin)) this.#inbox.offerEmpty(empty, holdings);
+      if (isOwn || this.#collection.isRefused(from, empty.origin)) continue;
+      const versions = this.#reconciliation.taken(empty.origin, empty.versions, now);
+      if (!versions.isEmpty) this.#inbox.offerEmpty({ origin: empty.origin, versions }, holdings);
     }
     return this.#applyReady(now);
   }
@@ -231,7 +236,7 @@ export class Replica {
     if (arrivals.length > 0) {
       const changes = arrivals.flatMap((it) => (it.kind === "change" ? [it.change] : []));
       const empties = arrivals.flatMap((it) => (it.kind === "empty" ? [it.empty] : []));
-      effects.push(...this.#apply(changes, empties));
+      effects.push(...this.#apply(changes, empties, now));
     }
     if (more && !this.#isApplyScheduled) {
       this.#isApplyScheduled = true;
@@ -240,11 +245,11 @@ export class Replica {
     return [...effects, ...this.#early.await(early, now)];
   }
 
-  #apply(changes: readonly Change[], empties: readonly EmptyVersions[]): ReplicaEffect[] {
+  #apply(changes: readonly Change[], empties: readonly EmptyVersions[], now: Now): ReplicaEffect[] {
     try {
       const { owed } = this.#reconciliation;
       const { rows, quarantined, forked, conflicts } = this.#store.apply(changes, empties, owed);
-      this.#restitution.onRepaired(owed);
+      this.#restitution.onRepaired(owed, now);
       this.#reconciliation.settleOwed();
       return [
         ...quarantined.map(({ change, reason }) => event({ kind: "quarantined", change, reason })),
@@ -266,7 +271,7 @@ export class Replica {
         this.#store.makeDurable();
         this.#syncedMs = now.monotonicMs;
       }
-      if (this.#store.isDurable) this.#collection.collect(now);
+      if (this.#store.isDurable && this.#store.isWhole) this.#collection.collect(now);
       return [];
     } catch (thrown) {
       return storeEvents(asAppError(thrown, "store-failed"));

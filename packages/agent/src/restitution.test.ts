@@ -23,7 +23,9 @@ function debtor(enlisted: readonly number[], joined = Ranges.empty) {
   store.basis = () => new Map([[originOf(1), 3], [LOST, VERSION_MAX]]); // prettier-ignore
   store.members = { ...store.members, roster: () => enlisted.map(idOf) };
   store.debts = {
-    list: () => (settled.length > 0 ? [] : [{ origin: LOST, joined }]),
+    list: () => (settled.length > 0 ? [] : [LOST]),
+    joined: () => joined,
+    hasEnded: (origin) => origin === LOST,
     settle: (all) => void settled.push(...all.map(({ versions }) => `settled ${versions.toString()}`)),
   };
   const restitution = new Restitution(store, config, new EarlyChanges(config));
@@ -48,34 +50,77 @@ test("the rows of one that owes nothing and holds all that is held here are enou
   expect(asked(restitution.onRoundDue([1, 3, 4].map(idOf), at(0)))).toEqual([idOf(3)]);
   expect(restitution.isUnderWay).toBe(true);
   expect(isOver(restitution.onPiece(idOf(3), piece(upTo(6)), at(1)))).toBe(true);
-  expect(settled).toEqual(["settled "]);
+  expect(settled).toEqual(["settled 6"]);
   expect(restitution.isUnderWay).toBe(false);
 });
 
 test.each([
-  ["owes something, too,", piece(upTo(6), true), "settled 7"],
-  ["has a gap", piece(upTo(6, Ranges.of(2, 2))), "settled 2,7"],
-])("those of one that %s are not, and those of every member enlisted are", (_, first, expected) => {
+  ["owes something, too,", piece(upTo(6), true)],
+  ["has a gap, too,", piece(upTo(6, Ranges.of(2, 2)), true)],
+])("those of one that %s are not, and those of every member enlisted are", (_, first) => {
   const { restitution, settled, held } = debtor([1, 2, 3]);
   held.set(LOST, upTo(5, Ranges.of(2, 2)));
   const peers = [1, 3].map(idOf);
   const later = config.restitutionEveryMs;
   restitution.onRoundDue(peers, at(0));
   const [one] = asked(restitution.onRoundDue(peers, at(later)));
-  expect(isOver(restitution.onPiece(must(one, "a peer"), first, at(later)))).toBe(false);
-  const [other] = asked(restitution.onRoundDue(peers, at(later)));
+  const [other] = asked(restitution.onPiece(must(one, "a peer"), first, at(later)));
+  expect(settled).toEqual([]);
   expect([one, other].sort()).toEqual(peers);
   const last = piece(upTo(8, Ranges.parse("2,7")), true);
   expect(isOver(restitution.onPiece(must(other, "a peer"), last, at(later)))).toBe(true);
-  expect(settled).toEqual([expected]);
+  expect(settled).toEqual(["settled 2,6-8"]);
 });
 
-test("what was joined of versions not held is held then, and what nobody has below it is void", () => {
-  const { restitution, settled } = debtor([1, 2], Ranges.of(8, 8));
+test("rows that were joined of a version which one that owes nothing lacks are no matter of that one alone", () => {
+  const { restitution, settled } = debtor([1, 2, 3], Ranges.of(8, 8));
+  restitution.noteComparable(idOf(1), true);
+  const peers = [1, 3].map(idOf);
+  restitution.onRoundDue(peers, at(0));
+  expect(restitution.onPiece(idOf(1), piece(upTo(6)), at(1))).toEqual([]);
+  expect(asked(restitution.onRoundDue(peers, at(config.restitutionEveryMs)))).toEqual([idOf(3)]);
+  expect(isOver(restitution.onPiece(idOf(3), piece(upTo(6)), at(config.restitutionEveryMs)))).toBe(true);
+  expect(settled).toEqual(["settled 6-8"]);
+});
+
+test("one that owes nothing and lacks what is held here is read as one of all", () => {
+  const { restitution, settled, held } = debtor([1, 2]);
+  held.set(LOST, upTo(8, Ranges.of(6, 7)));
   restitution.noteComparable(idOf(1), true);
   restitution.onRoundDue([idOf(1)], at(0));
-  expect(isOver(restitution.onPiece(idOf(1), piece(upTo(6)), at(1)))).toBe(true);
-  expect(settled).toEqual(["settled 7-8"]);
+  expect(restitution.onPiece(idOf(1), piece(upTo(5)), at(1))).toEqual([]);
+  const later = 1 + config.restitutionEveryMs;
+  expect(asked(restitution.onRoundDue([idOf(1)], at(later)))).toEqual([idOf(1)]);
+  expect(isOver(restitution.onPiece(idOf(1), piece(upTo(5)), at(later)))).toBe(true);
+  expect(settled).toEqual(["settled 6-7"]);
+});
+
+test("the rows of one that waits yet for what is lost count for nothing", () => {
+  const { restitution, settled } = debtor([1, 2]);
+  restitution.onRoundDue([idOf(1)], at(config.restitutionEveryMs));
+  const unaware = piece(upTo(6), false, { basis: new Map([[LOST, 9]]) });
+  expect(restitution.onPiece(idOf(1), unaware, at(config.restitutionEveryMs))).toEqual([]);
+  expect([settled, restitution.isUnderWay]).toEqual([[], false]);
+});
+
+test("with another roster, what was joined counts no more", () => {
+  const { store, restitution, settled } = debtor([1, 2, 3]);
+  const later = 2 * config.restitutionEveryMs;
+  const peers = [1, 3].map(idOf);
+  restitution.onRoundDue(peers, at(0));
+  const [one] = asked(restitution.onRoundDue(peers, at(later)));
+  restitution.onPiece(must(one, "a peer"), piece(upTo(6), true), at(later));
+  store.members = { ...store.members, roster: () => [must(one, "a peer"), idOf(SELF)] };
+  expect(restitution.onRoundDue([must(one, "a peer")], at(later))).toEqual([]);
+  expect([settled, restitution.isUnderWay]).toEqual([[], false]);
+});
+
+test("all of those enlisted have to be there before the first of them is read", () => {
+  const { restitution } = debtor([1, 2, 3]);
+  const later = config.restitutionEveryMs;
+  restitution.onRoundDue([idOf(1)], at(0));
+  expect(restitution.onRoundDue([idOf(1)], at(later))).toEqual([]);
+  expect(asked(restitution.onRoundDue([1, 3].map(idOf), at(later)))).toHaveLength(1);
 });
 
 test("the rows of one that does not hold what was held here count for nothing", () => {
@@ -94,7 +139,9 @@ test("what was read back from a debtor's rows meanwhile makes it begin anew", ()
   const { restitution, settled } = debtor([1, 2]);
   restitution.noteComparable(idOf(1), true);
   restitution.onRoundDue([idOf(1)], at(0));
-  restitution.onRepaired(new Map([[LOST, VERSION_MAX]]));
+  restitution.onRepaired(new Map([[LOST, 5]]), at(1));
+  expect(restitution.isUnderWay).toBe(true);
+  restitution.onRepaired(new Map([[LOST, VERSION_MAX]]), at(1));
   expect(restitution.onPiece(idOf(1), piece(upTo(6)), at(1))).toEqual([]);
   expect(settled).toEqual([]);
 });
@@ -113,7 +160,7 @@ test("a piece that was not asked for is not taken for the one that was", () => {
 
 test("where nobody is known to be whole, the first member begins, and the next wait for it", () => {
   const { restitution } = debtor([1, 2, 3, 4]);
-  const peers = [0, 1, 3].map(idOf);
+  const peers = [0, 1, 3, 4].map(idOf);
   expect(asked(restitution.onRoundDue(peers, at(0)))).toEqual([]);
   expect(asked(restitution.onRoundDue(peers, at(2 * config.restitutionEveryMs - 1)))).toEqual([]);
   expect(asked(restitution.onRoundDue(peers, at(2 * config.restitutionEveryMs)))).toHaveLength(1);
@@ -134,10 +181,13 @@ test("a peer that falls silent holds up nothing, and the next that is asked is a
   const peers = [1, 3].map(idOf);
   const [one] = asked(restitution.onRoundDue(peers, at(0)));
   expect(restitution.onRoundDue(peers, at(1))).toEqual([]);
-  expect(restitution.onRoundDue(peers, at(config.gossip.wantTimeoutMs))).toEqual([]);
+  let nowMs = config.gossip.wantTimeoutMs;
+  for (; asked(restitution.onRoundDue(peers, at(nowMs))).length > 0; nowMs += config.gossip.wantTimeoutMs);
   expect(restitution.isUnderWay).toBe(false);
-  const [other] = asked(restitution.onRoundDue(peers, at(config.gossip.wantTimeoutMs + config.restitutionEveryMs)));
+  expect(restitution.isAskable(idOf(9))).toBe(true);
+  const [other] = asked(restitution.onRoundDue(peers, at(nowMs + config.restitutionEveryMs)));
   expect([one, other].sort()).toEqual(peers);
+  expect([restitution.isAskable(idOf(9)), restitution.isAskable(must(one, "a peer"))]).toEqual([false, true]);
   restitution.forgetPeer(must(other, "a peer"));
   expect(restitution.isUnderWay).toBe(false);
 });

@@ -23,6 +23,7 @@ import {
   type OriginId,
   originNode,
   Ranges,
+  VERSION_MAX,
 } from "@patina/base";
 import { isSameCursor, type SnapshotPiece } from "@patina/gossip";
 import type { AgentConfig } from "./config.js";
@@ -30,27 +31,35 @@ import type { EarlyChanges } from "./early-changes.js";
 import type { StorePort } from "./ports.js";
 import { event, type ReplicaEffect, storeEvents } from "./replica-effect.js";
 
-/** What has been joined so far, and for which debts. */
+/** What has been joined so far, for which debts, and of whom it has to be. */
 interface Claim {
   readonly origins: ReadonlySet<OriginId>;
-  /** What was held here when it began. */
+  readonly roster: readonly NodeId[];
+  /** What was held here and applied when it began. */
   readonly held: Holdings;
   readonly joined: Set<NodeId>;
+  /** They owe nothing, and lack something all the same that is held here. */
+  readonly unproved: Set<NodeId>;
   /** By origin of the debts, what any of those holds of it. */
   readonly told: Map<OriginId, Ranges>;
 }
 
 interface Reading {
   readonly peer: NodeId;
+  /** It is read to prove that nothing is owed; else as one of all. */
+  readonly isForProof: boolean;
   /** Where the piece begins that it was asked for. */
   after: Uint8Array;
-  /** Silent for so long, it is given up. */
   untilMs: number;
-  /** It owed nothing and held all that was held here, when its first piece was read. Undefined before. */
-  isProof: boolean | undefined;
+  /** How often it has let that time pass. */
+  silences: number;
+  /** What it held when its first piece was read. Undefined before. */
+  held: Holdings | undefined;
+  isProof: boolean;
 }
 
 const START = new Uint8Array();
+const SILENCES_MAX = 3;
 
 export class Restitution {
   readonly #store: StorePort;
@@ -64,6 +73,7 @@ export class Restitution {
   #nextMs = -Infinity;
   /** Peers that proved nothing, so far: the next is another. */
   #failures = 0;
+  #peers: readonly NodeId[] = [];
 
   constructor(store: StorePort, config: AgentConfig, early: EarlyChanges) {
     this.#store = store;
@@ -71,9 +81,13 @@ export class Restitution {
     this.#early = early;
   }
 
-  /** Single versions are not asked for meanwhile: what is read back from a debtor's rows would leave out the same. */
   get isUnderWay(): boolean {
     return this.#reading !== undefined;
+  }
+
+  /** Meanwhile, single versions are asked only of those that owe nothing: a debtor's rows would leave out the same again. */
+  isAskable(peer: NodeId): boolean {
+    return this.#reading === undefined || this.#comparable.has(peer);
   }
 
   noteComparable(peer: NodeId, isComparable: boolean): void {
@@ -87,29 +101,74 @@ export class Restitution {
   }
 
   /** What was applied may depend on what is owed: rows joined before it do not make up for that. */
-  onRepaired(owed: Heads): void {
+  onRepaired(owed: Heads, now: Now): void {
     if (this.#claim === undefined) return;
-    const holdings = this.#store.holdings();
     for (const origin of this.#claim.origins) {
-      if ((owed.get(origin) ?? 0) > (holdings.get(origin)?.head ?? 0)) this.#abandon();
+      if (!isMet(owed.get(origin) ?? 0, this.#holding(origin))) this.abandon(now);
     }
+  }
+
+  /** What was joined counts no more. */
+  abandon(now: Now): void {
+    this.#claim = undefined;
+    this.#reading = undefined;
+    this.#nextMs = now.monotonicMs + this.#config.restitutionEveryMs;
   }
 
   /** Now and then: the next peer is asked for its rows, when something is owed for good. */
   onRoundDue(peers: readonly NodeId[], now: Now): ReplicaEffect[] {
-    const debts = this.#store.debts.list();
-    if (debts.length === 0) {
-      this.#abandon();
+    this.#peers = peers;
+    const owing = this.#store.debts.list();
+    if (owing.length === 0) {
+      if (this.#claim !== undefined) this.abandon(now);
       this.#owingSinceMs = undefined;
       return [];
     }
     this.#owingSinceMs ??= now.monotonicMs;
-    if (this.#reading !== undefined && this.#reading.untilMs <= now.monotonicMs) this.#giveUp(now);
-    if (this.#reading !== undefined || now.monotonicMs < this.#nextMs) return [];
-    const claim = this.#claimFor(new Set(debts.map(({ origin }) => origin)));
-    const peer = claim && this.#pick(peers, claim, now.monotonicMs - this.#owingSinceMs);
-    if (peer === undefined) return [];
-    this.#reading = { peer, after: START, untilMs: 0, isProof: undefined };
+    if (this.#claim !== undefined && !isSame(this.#claim.roster, this.#store.members.roster())) this.abandon(now);
+    if (this.#reading !== undefined && this.#reading.untilMs > now.monotonicMs) return [];
+    if (this.#reading !== undefined && this.#reading.silences++ < SILENCES_MAX) return [this.#want(this.#reading, now)];
+    if (this.#reading !== undefined) return this.#giveUp(now);
+    return now.monotonicMs < this.#nextMs ? [] : this.#readNext(new Set(owing), now);
+  }
+
+  onPiece(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
+    const [reading, claim] = [this.#reading, this.#claim];
+    if (reading?.peer !== from || claim === undefined || !isSameCursor(piece.after, reading.after)) return [];
+    if (!isSame(claim.roster, this.#store.members.roster())) this.abandon(now);
+    if (this.#claim === undefined) return [];
+    if (reading.held === undefined) {
+      const isProof = judge(claim, piece);
+      if (isProof === false && reading.isForProof) claim.unproved.add(from);
+      if (isProof === undefined || (reading.isForProof && !isProof)) return this.#giveUp(now);
+      Object.assign(reading, { held: piece.holdings, isProof });
+    }
+    try {
+      return this.#join(reading, claim, piece, now);
+    } catch (thrown) {
+      return storeEvents(asAppError(thrown, "store-failed")); // The peer's time runs out, and it is asked again.
+    }
+  }
+
+  /** What is stamped ahead of this clock, or cannot be applied, comes again as a version; but nothing more of a lost origin. */
+  #join(reading: Reading, claim: Claim, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
+    const latest = this.#early.latestAccepted(now, this.#store.highWater());
+    const due = piece.changes.filter(({ hlc }) => hlc <= latest);
+    const owed = new Map([...piece.basis].filter(([origin]) => origin !== this.#store.origin));
+    const { rows, quarantined, conflicts } = this.#store.join(due, owed);
+    const effects = conflicts.map(event);
+    if (rows.length > 0) effects.push(event({ kind: "changed", source: "remote", rows }));
+    const unjoined = [...piece.changes.filter(({ hlc }) => hlc > latest), ...quarantined.map(({ change }) => change)];
+    if (unjoined.some(({ origin }) => claim.origins.has(origin))) return [...effects, ...this.#giveUp(now)];
+    Object.assign(reading, { after: piece.next, silences: 0 });
+    return [...effects, ...(piece.next.length > 0 ? [this.#want(reading, now)] : this.#finish(reading, claim, now))];
+  }
+
+  #readNext(origins: ReadonlySet<OriginId>, now: Now): ReplicaEffect[] {
+    const claim = this.#claimFor(origins);
+    const next = claim && this.#pick(claim, now.monotonicMs - (this.#owingSinceMs ?? now.monotonicMs));
+    if (next === undefined) return [];
+    this.#reading = { ...next, after: START, untilMs: 0, silences: 0, held: undefined, isProof: false };
     return [this.#want(this.#reading, now)];
   }
 
@@ -118,90 +177,63 @@ export class Restitution {
    * came whatever those knew whose rows these are: that an origin has ended, for one.
    */
   #claimFor(origins: ReadonlySet<OriginId>): Claim | undefined {
-    const before = this.#claim;
-    if (before?.origins.size === origins.size && [...origins].every((it) => before.origins.has(it))) return before;
-    const held = this.#store.holdings();
-    const isPaid = [...this.#store.basis()].every(([origin, head]) => {
-      const { head: mine, gaps } = held.get(origin) ?? NO_HOLDING;
-      return origins.has(origin) || (head <= mine && gaps.isEmpty);
-    });
-    this.#claim = isPaid ? { origins, held, joined: new Set(), told: new Map() } : undefined;
+    if (this.#claim !== undefined && isSame([...this.#claim.origins], [...origins])) return this.#claim;
+    const isPaid = [...this.#store.basis()].every(
+      ([origin, head]) => origins.has(origin) || isMet(head, this.#holding(origin)),
+    );
+    const roster = this.#store.members.roster();
+    const held = appliedIn(this.#store);
+    const nothing = { joined: new Set<NodeId>(), unproved: new Set<NodeId>(), told: new Map<OriginId, Ranges>() };
+    this.#claim = isPaid ? { origins, roster, held, ...nothing } : undefined;
     return this.#claim;
   }
 
-  onPiece(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
-    const [reading, claim] = [this.#reading, this.#claim];
-    if (reading?.peer !== from || claim === undefined || !isSameCursor(piece.after, reading.after)) return [];
-    reading.isProof ??= this.#judge(claim, piece);
-    const latest = this.#early.latestAccepted(now, this.#store.highWater());
-    if (reading.isProof === undefined || piece.changes.some(({ hlc }) => hlc > latest)) return this.#giveUp(now);
-    try {
-      const { rows, quarantined, conflicts } = this.#store.join(piece.changes, piece.basis);
-      const effects = conflicts.map(event);
-      if (rows.length > 0) effects.push(event({ kind: "changed", source: "remote", rows }));
-      if (quarantined.length > 0) return [...effects, ...this.#giveUp(now)];
-      reading.after = piece.next;
-      return [...effects, ...(piece.next.length > 0 ? [this.#want(reading, now)] : this.#finish(reading, claim))];
-    } catch (thrown) {
-      return storeEvents(asAppError(thrown, "store-failed")); // The peer's time runs out, and it begins anew.
-    }
+  /**
+   * One that owes nothing, if any is known. Where none is, all of those enlisted, once they are there; members wait for each
+   * other then, the first for nobody.
+   */
+  #pick({ roster, joined, unproved }: Claim, owingMs: number): Pick<Reading, "peer" | "isForProof"> | undefined {
+    const self = originNode(this.#store.origin);
+    const rank = this.#peers.filter((peer) => peer < self).length;
+    const turn = rank + this.#failures;
+    const taken = this.#peers.filter((peer) => !joined.has(peer) && !this.#store.members.isNodeEvicted(peer)).sort();
+    const whole = taken.filter((peer) => this.#comparable.has(peer) && !unproved.has(peer));
+    const proof = whole[turn % whole.length];
+    if (proof !== undefined) return { peer: proof, isForProof: true };
+    const areThere = roster.every((node) => node === self || joined.has(node) || taken.includes(node));
+    if (!areThere || owingMs < rank * this.#config.restitutionEveryMs) return undefined;
+    const left = taken.filter((peer) => roster.includes(peer));
+    const peer = left[turn % left.length];
+    return peer === undefined ? undefined : { peer, isForProof: false };
   }
 
-  /** Those that owe nothing first; where nobody is known to, members wait for each other, the first for nobody. */
-  #pick(peers: readonly NodeId[], { joined }: Claim, owingMs: number): NodeId | undefined {
+  #finish({ peer, held = new Map(), isProof }: Reading, claim: Claim, now: Now): ReplicaEffect[] {
+    this.#reading = undefined;
+    claim.joined.add(peer);
+    for (const origin of claim.origins) {
+      const theirs = heldVersions(held.get(origin) ?? NO_HOLDING);
+      claim.told.set(origin, theirs.union(claim.told.get(origin) ?? Ranges.empty));
+    }
     const self = originNode(this.#store.origin);
-    const rank = peers.filter((peer) => peer < self).length;
-    const left = peers.filter((peer) => !joined.has(peer) && !this.#store.members.isNodeEvicted(peer)).sort();
-    const comparable = left.filter((peer) => this.#comparable.has(peer));
-    const turn = rank + this.#failures;
-    if (comparable.length > 0 && joined.size === 0) return comparable[turn % comparable.length];
-    return owingMs < rank * this.#config.restitutionEveryMs ? undefined : left[turn % left.length];
+    const areAll = claim.roster.every((node) => node === self || claim.joined.has(node));
+    const settled = [...claim.origins].map((origin) => ({ origin, ...this.#seen(origin, claim) }));
+    const isProved = isProof && settled.every(({ isAmong }) => isAmong);
+    if (!isProved && !areAll) return this.#readNext(claim.origins, now);
+    this.abandon(now);
+    this.#store.debts.settle(settled);
+    return [event({ kind: "restituted", origins: [...claim.origins], from: isProved ? "one" : "all" })];
   }
 
   /**
-   * The first piece: does the peer owe nothing, and hold all that was held here when this began? Undefined when it does not
-   * even know what was known here: then its rows count for nothing.
+   * What of an origin is here by now, or was in the rows joined; and below it, what nobody has and so says nothing. `isAmong`:
+   * all of it was held by those whose rows these are.
    */
-  #judge({ held, origins, told }: Claim, { holdings, basis }: SnapshotPiece): boolean | undefined {
-    let isProof = [...basis].every(([origin, head]) => {
-      const { head: theirs, gaps } = holdings.get(origin) ?? NO_HOLDING;
-      return head === theirs && gaps.isEmpty;
-    });
-    for (const [origin, holding] of held) {
-      const [firstLacking] = lacking(holding, holdings.get(origin)).spans[0] ?? [];
-      if (firstLacking === undefined) continue;
-      // Of a lost origin, what comes after a gap cannot be passed on before the gap is void.
-      if (!origins.has(origin) || firstLacking < (holding.gaps.spans[0]?.[0] ?? Infinity)) return undefined;
-      isProof = false;
-    }
-    for (const origin of origins) {
-      const theirs = heldVersions(holdings.get(origin) ?? NO_HOLDING);
-      told.set(origin, theirs.union(told.get(origin) ?? Ranges.empty));
-    }
-    return isProof;
-  }
-
-  #finish({ peer, isProof }: Reading, claim: Claim): ReplicaEffect[] {
-    this.#reading = undefined;
-    claim.joined.add(peer);
-    const debts = this.#store.debts.list().filter(({ origin }) => claim.origins.has(origin));
-    const isGapless = debts.every(({ origin, joined }) => joined.isEmpty && this.#holding(origin).gaps.isEmpty);
-    const self = originNode(this.#store.origin);
-    const areAll = this.#store.members.roster().every((node) => node === self || claim.joined.has(node));
-    if (!(isProof === true && isGapless) && !areAll) return [];
-    this.#store.debts.settle(
-      debts.map(({ origin, joined }) => ({ origin, versions: this.#seen(origin, joined, claim) })),
-    );
-    this.#abandon();
-    return [event({ kind: "restituted", origins: debts.map(({ origin }) => origin) })];
-  }
-
-  /** What is here of an origin, and below that, what nobody has and so says nothing. */
-  #seen(origin: OriginId, joined: Ranges, { told }: Claim): Ranges {
-    const here = heldVersions(this.#holding(origin)).union(joined);
-    const known = here.union(told.get(origin) ?? Ranges.empty);
-    const nobodys = Ranges.of(1, known.spans.at(-1)?.[1] ?? 0).subtract(known);
-    return joined.union(nobodys);
+  #seen(origin: OriginId, { told }: Claim): { versions: Ranges; isAmong: boolean } {
+    const held = heldVersions(this.#holding(origin));
+    const joined = this.#store.debts.joined(origin);
+    const theirs = told.get(origin) ?? Ranges.empty;
+    const all = Ranges.of(1, held.union(joined).union(theirs).spans.at(-1)?.[1] ?? 0);
+    return { versions: all.subtract(held), isAmong: all.subtract(theirs).isEmpty };
   }
 
   #holding(origin: OriginId): Holding {
@@ -220,13 +252,44 @@ export class Restitution {
     this.#nextMs = now.monotonicMs + this.#config.restitutionEveryMs;
     return [];
   }
-
-  #abandon(): void {
-    this.#claim = undefined;
-    this.#reading = undefined;
-  }
 }
 
-function lacking(mine: Holding, theirs: Holding = NO_HOLDING): Ranges {
-  return heldVersions(mine).subtract(heldVersions(theirs));
+/**
+ * Does the peer owe nothing, and hold all that was held here when this began? Undefined when it does not even know what was
+ * known here, or waits yet for what is lost: then its rows count for nothing.
+ */
+function judge({ held, origins }: Claim, { holdings, basis }: SnapshotPiece): boolean | undefined {
+  let isProof = true;
+  for (const [origin, head] of basis) {
+    if (isMet(head, holdings.get(origin) ?? NO_HOLDING)) continue;
+    if (origins.has(origin) && head !== VERSION_MAX) return undefined;
+    isProof = false;
+  }
+  for (const [origin, holding] of held) {
+    const lacking = heldVersions(holding).subtract(heldVersions(holdings.get(origin) ?? NO_HOLDING));
+    const [first] = lacking.spans[0] ?? [];
+    if (first === undefined) continue;
+    // Of a lost origin, what comes after a gap cannot be passed on before the gap is void.
+    if (!origins.has(origin) || first < (holding.gaps.spans[0]?.[0] ?? Infinity)) return undefined;
+    isProof = false;
+  }
+  return isProof;
+}
+
+/** What is held, but for what could not be applied: no peer's rows have that. */
+function appliedIn(store: StorePort): Holdings {
+  return new Map(
+    [...store.holdings()].map(([origin, { head, gaps }]) => [
+      origin,
+      { head, gaps: gaps.union(store.quarantinedIn(origin)) },
+    ]),
+  );
+}
+
+function isMet(head: number, holding: Holding): boolean {
+  return head <= holding.head && holding.gaps.intersect(Ranges.of(1, head)).isEmpty;
+}
+
+function isSame<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((it) => b.includes(it));
 }

@@ -43,7 +43,7 @@ import {
 import type { GossipConfig } from "./config.js";
 import type { Interval } from "./groups.js";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Versions of an origin: wanted, or known to be empty. */
 export interface OriginRanges {

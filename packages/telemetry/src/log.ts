@@ -61,7 +61,10 @@ export function logEvent(log: Logger, event: AgentEvent): void {
       log.info({ peer: event.peer }, `catching up by snapshot: ${event.state}`);
       return;
     case "restituted":
-      log.info({ origins: event.origins }, "what lost nodes left owing was made up for from the others' rows");
+      log.info(
+        { origins: event.origins, from: event.from },
+        "what lost nodes left owing was made up for from the others' rows",
+      );
       return;
     case "peer-lagging":
     case "refused":

@@ -58,7 +58,7 @@ export class ModelStore implements StorePort {
   /** Nobody is enlisted, unless a test says so. */
   members: MembersPort = NOBODY;
   /** Nothing is owed for good, unless a test says so. */
-  debts: DebtsPort = { list: () => [], settle: () => undefined };
+  debts: DebtsPort = { list: () => [], joined: () => Ranges.empty, hasEnded: () => false, settle: () => undefined };
   isDurable = false;
   readonly stable: { heads: Heads; before: Hlc }[] = [];
   readonly origin: OriginId;
@@ -175,6 +175,12 @@ export class ModelStore implements StorePort {
     return this.#clock.high;
   }
 
+  get isWhole(): boolean {
+    return [...this.#owed].every(
+      ([origin, head]) => Ranges.of(1, head).subtract(heldVersions(this.#holdings.get(origin) ?? NO_HOLDING)).isEmpty,
+    );
+  }
+
   basis(): ReadonlyMap<OriginId, number> {
     const heads = new Map(this.#owed);
     for (const [origin, { head }] of this.#holdings) heads.set(origin, Math.max(head, heads.get(origin) ?? 0));
@@ -190,9 +196,7 @@ export class ModelStore implements StorePort {
   }
 
   comparableDigest(): string | undefined {
-    const isMet = ([origin, head]: readonly [OriginId, number]): boolean =>
-      Ranges.of(1, head).subtract(heldVersions(this.#holdings.get(origin) ?? NO_HOLDING)).isEmpty;
-    return this.isQuarantining || ![...this.#owed].every(isMet) ? undefined : this.digest();
+    return this.isQuarantining || !this.isWhole ? undefined : this.digest();
   }
 
   digest(): string {

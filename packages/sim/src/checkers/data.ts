@@ -66,9 +66,15 @@ export function checkConverged(world: World): string[] {
   return [
     ...holdings,
     ...(isExplained ? [] : states),
+    ...(isExplained || isForked ? [] : stores.flatMap(owing)),
     ...lostWrites(world, stores),
     ...(isNobodyLeft ? ["C4: everybody was given up by somebody, and all began with nothing"] : []),
   ];
+}
+
+/** With everybody who is enlisted there, nothing is owed for ever. */
+function owing(store: SqliteStore, node: number): string[] {
+  return store.isWhole ? [] : [`C1: core node ${node} still waits for what a lost node held`];
 }
 
 /** Where a node was copied or put back, its two histories may differ for good: then somebody must have found that out. */

@@ -75,11 +75,11 @@ export function checkMembers(world: World): string[] {
 
 /**
  * M6, in the end: nobody in the core takes another for given up, or it would take nothing from it any more. One that was put
- * back may have said so itself in a history that nobody else knows: then it is asked of those alone that are whole.
+ * back may have said so itself, in a history that nobody else has.
  */
 export function checkEnlisted({ core, chronicle }: World): string[] {
   return core.flatMap(({ index, store }) => {
-    const isAsked = store !== undefined && (store.isWhole || chronicle.forked.size === 0);
+    const isAsked = store !== undefined && !chronicle.forked.has(store.origin);
     const given = isAsked && core.find(({ nodeId }) => store.members.isNodeEvicted(nodeId));
     return given ? [`M6: node ${index} has node ${given.index} for given up`] : [];
   });

@@ -155,6 +155,10 @@ class Restless implements StorePort {
     return this.fresh.comparableDigest();
   }
 
+  get isWhole(): boolean {
+    return this.fresh.isWhole;
+  }
+
   get debts(): StorePort["debts"] {
     return this.fresh.debts;
   }

@@ -72,10 +72,16 @@ export class Witness implements StorePort {
     return this.#store.cluster;
   }
 
+  get isWhole(): boolean {
+    return this.#store.isWhole;
+  }
+
   get debts(): StorePort["debts"] {
     const { debts } = this.#store;
     return {
       list: () => debts.list(),
+      joined: (origin) => debts.joined(origin),
+      hasEnded: (origin) => debts.hasEnded(origin),
       settle: (settled) => {
         this.#hasWritten = true;
         debts.settle(settled);

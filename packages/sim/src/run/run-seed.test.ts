@@ -39,6 +39,9 @@ function withBug(store: StorePort, bug: Partial<StorePort>): StorePort {
     comparableDigest: bug.comparableDigest ?? (() => store.comparableDigest()),
     members: store.members,
     debts: store.debts,
+    get isWhole() {
+      return store.isWhole;
+    },
     get isDurable() {
       return store.isDurable;
     },

@@ -46,7 +46,7 @@ export class Supervisor {
       if (chronicle.forked.size > 0) coverage.seen.add("two histories under one name were found");
       else chronicle.broken("C2", `node ${node} and ${event.peer} hold the same and differ`);
     } else if (event.kind === "restituted") {
-      chronicle.hasLostRows = true;
+      chronicle.hasLostRows ||= event.from === "all";
     } else if (event.kind === "store-failed") {
       if (!isOn(plan.classes, "full-disk")) chronicle.broken("B2", `node ${node}: ${event.error.message}`);
       this.#stop(machine);

@@ -4,17 +4,10 @@
  * another member's rows only. Such a debt is made out for good, so that no version ever seems to pay it, and ends when the
  * rows of the others have been joined.
  */
-import { heldVersions, type Hlc, type OriginId, originId, originNode, type Range, Ranges } from "@patina/base";
+import { heldVersions, type OriginId, originId, originNode, type Range, Ranges } from "@patina/base";
 import type { Engine, EngineParts } from "../engine.js";
 import type { Members } from "./members.js";
 import type { WriteGuard } from "../database/write-guard.js";
-
-/** What this member owes of an origin that ended. */
-export interface Debt {
-  readonly origin: OriginId;
-  /** Versions of it that are not held, and whose rows, or some of them, were joined all the same. */
-  readonly joined: Ranges;
-}
 
 /** How a debt ends: these versions of the origin count as held from now on. */
 export interface Settled {
@@ -22,7 +15,7 @@ export interface Settled {
   readonly versions: Ranges;
 }
 
-type Parts = Pick<EngineParts, "plain" | "origins" | "self">;
+type Parts = Pick<EngineParts, "plain" | "origins" | "self" | "sync">;
 
 export class Debts {
   readonly #parts: Parts;
@@ -38,10 +31,23 @@ export class Debts {
     this.condemn();
   }
 
-  /** What is owed for good: of origins that this member knows to have ended, or one whose rows it was given. */
-  list(): Debt[] {
-    const owing = this.#parts.origins.owing().filter(({ isForGood }) => isForGood);
-    return owing.map(({ origin, index }) => ({ origin, joined: this.#joined(origin, index) }));
+  /** Origins of which something is owed for good: this member knows that they have ended, or one whose rows it was given. */
+  list(): OriginId[] {
+    this.condemn(); // After a rollback, memory is what the disk has.
+    return this.#parts.origins.owing().flatMap(({ isForGood, origin }) => (isForGood ? [origin] : []));
+  }
+
+  /** Of an origin, the versions that are not held, and whose rows, or some of them, were joined all the same. */
+  joined(origin: OriginId): Ranges {
+    const { origins, plain } = this.#parts;
+    const { head, gaps } = origins.holding(origin);
+    const first = gaps.spans[0]?.[0] ?? head + 1;
+    const versions = plain
+      .prepare("SELECT DISTINCT version FROM _patina_log WHERE origin = ? AND version >= ?")
+      .pluck()
+      .all(origins.knownIndex(origin), first) as number[];
+    const logged = Ranges.from(versions.map((version): Range => [version, version]));
+    return logged.subtract(heldVersions(origins.holding(origin)));
   }
 
   /** Call it when rows of the members' table have changed. */
@@ -50,17 +56,17 @@ export class Debts {
     this.condemn();
   }
 
-  /** Makes out for good what is owed of origins that have ended. Call it when something more may be owed. */
+  /**
+   * Makes out for good what is owed of origins that have ended; the next transaction writes it down, and a start finds it out
+   * anew. Call it when something more may be owed.
+   */
   condemn(): void {
-    const { origins, self } = this.#parts;
-    const lost = origins
-      .owing()
-      .filter(({ isForGood, origin }) => !isForGood && origin !== self && this.#hasEnded(origin));
-    if (lost.length === 0) return;
-    const condemn = (): void => {
-      for (const { origin } of lost) origins.oweForGood(origin);
-    };
-    this.#guard.write(() => this.#engine().transactions.run("NORMAL", condemn));
+    const { origins, self, sync } = this.#parts;
+    for (const { origin, isForGood } of origins.owing()) {
+      if (isForGood || origin === self || !this.hasEnded(origin)) continue;
+      origins.oweForGood(origin);
+      sync.isDurable = false;
+    }
   }
 
   /** The rows of the others are here: nothing is owed of these origins any more. Throws `store-busy` and `store-failed`. */
@@ -77,27 +83,14 @@ export class Debts {
   }
 
   /** Was its node given up with it, or has that gone on with another database since? */
-  #hasEnded(origin: OriginId): boolean {
+  hasEnded(origin: OriginId): boolean {
     const node = originNode(origin);
     const known = this.#members.enlisted(node);
     if (known === undefined) return false;
     if (origin === originId(node, known.db)) return known.isEvicted;
     // A database that has just begun enlists itself with its first version, before which nothing of it is held.
-    return !known.isEvicted && this.#isBefore(origin, known.hlc);
-  }
-
-  #isBefore(origin: OriginId, hlc: Hlc): boolean {
-    const last = this.#parts.origins.lastStamp(origin);
-    return last > 0n && last < hlc;
-  }
-
-  #joined(origin: OriginId, index: number): Ranges {
-    const { origins, plain } = this.#parts;
-    const versions = plain
-      .prepare("SELECT DISTINCT version FROM _patina_log WHERE origin = ?")
-      .pluck()
-      .all(index) as number[];
-    const logged = Ranges.from(versions.map((version): Range => [version, version]));
-    return logged.subtract(heldVersions(origins.holding(origin)));
+    const { origins } = this.#parts;
+    const isKnown = origins.holding(origin).head > 0;
+    return isKnown && !known.isEvicted && origins.lastStamp(origin) < known.hlc;
   }
 }

@@ -1,0 +1,52 @@
+/** What a member says of itself to those that compare with it, and what its answers depend on. */
+import { type Change, type Now, Ranges, Rng } from "@patina/base";
+import type { Frame } from "@patina/gossip";
+import { expect, test } from "vitest";
+import { testAgentConfig as config } from "./config.js";
+import type { ReplicaEffect } from "./replica-effect.js";
+import { Replica } from "./replica.js";
+import { idOf, ModelStore, originOf } from "./testing/model-store.js";
+
+const PEER = idOf(2);
+const OTHER = originOf(3);
+const NOW: Now = { wallMs: 1_790_000_000_000, monotonicMs: 0 };
+const change = (version: number, more: Partial<Change> = {}): Change => ({ origin: OTHER, version, hlc: 1n, body: new Uint8Array(3), ...more }); // prettier-ignore
+
+function frames(effects: readonly ReplicaEffect[]): Frame[] {
+  return effects.flatMap((it) => (it.kind === "frame" ? [it.frame] : []));
+}
+
+function replica(change: (store: ModelStore) => void): Replica {
+  const store = new ModelStore(1);
+  change(store);
+  return new Replica(store, config, new Rng(1));
+}
+
+/** What it answers to a want of versions that it has like this. */
+function answer(changes: Change[], empty = Ranges.empty): string[] {
+  const member = replica((store) => Object.assign(store, { extract: () => ({ changes, empty }) }));
+  const wants = [{ origin: OTHER, versions: Ranges.of(1, 2) }];
+  return frames(member.onFrame(PEER, { kind: "want", wants }, NOW)).map(({ kind }) => kind);
+}
+
+test.each([
+  ["read back from rows", [change(1, { chain: 7n }), change(2)], Ranges.empty],
+  ["said to be empty", [change(1, { chain: 7n })], Ranges.of(2, 2)],
+])("an answer with a version that was %s depends on all that the rows know of", (_, changes, empty) => {
+  expect(answer(changes, empty)[0]).toBe("repairing");
+});
+
+test("an answer of versions as they were made depends on nothing", () => {
+  expect(answer([change(1, { chain: 7n }), change(2, { chain: 8n })])).toEqual(["changes", "repaired"]);
+});
+
+test.each([
+  [true, true, true],
+  [true, false, false],
+  [false, true, false],
+])("durable %s and whole %s, it says that others may count on what it holds: %s", (isDurable, isWhole, expected) => {
+  const member = replica((store) => Object.defineProperties(store, { isDurable: { value: isDurable }, isWhole: { value: isWhole } })); // prettier-ignore
+  const sum: Frame = { kind: "sum", holdingsHash: "1".repeat(16), digest: "0".repeat(64), isReply: false, isDurable: true }; // prettier-ignore
+  expect(frames(member.onFrame(PEER, sum, NOW))).toMatchObject([{ kind: "holdings", isDurable: expected }]);
+  expect(frames(member.compareWith(PEER, NOW))).toMatchObject([{ kind: "sum", isDurable: expected }]);
+});

@@ -82,13 +82,13 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "agent: the rows of any one member make up for what a lost node left owing",
     file: `${AGENT}/restitution.ts`,
-    from: "if (!isProved && !areAll) return this.#readNext(claim.origins, now);",
+    from: "if (!isProved && !areAllJoined(claim, originNode(this.#store.origin))) return this.#readNext(claim.origins, now);",
     to: "",
     test: `${AGENT}/restitution.test.ts`,
   },
   {
     name: "agent: rows that were read before the loss was known make up for it, too",
-    file: `${AGENT}/restitution.ts`,
+    file: `${AGENT}/claim.ts`,
     from: "if (!origins.has(origin) || first < (holding.gaps.spans[0]?.[0] ?? Infinity)) return undefined;",
     to: "",
     test: `${AGENT}/restitution.test.ts`,

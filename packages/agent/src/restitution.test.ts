@@ -103,6 +103,18 @@ test("the rows of one that waits yet for what is lost count for nothing", () => 
   expect([settled, restitution.isUnderWay]).toEqual([[], false]);
 });
 
+test("what came of a debtor before is no matter of one that owes nothing and lacks it", () => {
+  const { restitution, settled } = debtor([1, 2, 3, 4], Ranges.of(6, 6));
+  const later = 3 * config.restitutionEveryMs;
+  restitution.onRoundDue([1, 3, 4].map(idOf), at(0));
+  const [one] = asked(restitution.onRoundDue([1, 3, 4].map(idOf), at(later)));
+  const whole = must([1, 3, 4].map(idOf).find((it) => it !== one), "a peer"); // prettier-ignore
+  restitution.noteComparable(whole, true);
+  expect(asked(restitution.onPiece(must(one, "a peer"), piece(upTo(6), true), at(later)))).toEqual([whole]);
+  expect(isOver(restitution.onPiece(whole, piece(upTo(5)), at(later)))).toBe(false);
+  expect(settled).toEqual([]);
+});
+
 test("with another roster, what was joined counts no more", () => {
   const { store, restitution, settled } = debtor([1, 2, 3]);
   const later = 2 * config.restitutionEveryMs;

@@ -13,36 +13,21 @@
  */
 import {
   asAppError,
-  heldVersions,
   type Heads,
-  type Holding,
   type Holdings,
+  holdsUpTo,
   NO_HOLDING,
   type NodeId,
   type Now,
   type OriginId,
   originNode,
-  Ranges,
-  VERSION_MAX,
 } from "@patina/base";
 import { isSameCursor, type SnapshotPiece } from "@patina/gossip";
+import { areAllJoined, type Claim, isAmong, isSame, judge, newClaim, note, toHold } from "./claim.js";
 import type { AgentConfig } from "./config.js";
 import type { EarlyChanges } from "./early-changes.js";
 import type { StorePort } from "./ports.js";
 import { event, type ReplicaEffect, storeEvents } from "./replica-effect.js";
-
-/** What has been joined so far, for which debts, and of whom it has to be. */
-interface Claim {
-  readonly origins: ReadonlySet<OriginId>;
-  readonly roster: readonly NodeId[];
-  /** What was held here and applied when it began. */
-  readonly held: Holdings;
-  readonly joined: Set<NodeId>;
-  /** They owe nothing, and lack something all the same that is held here. */
-  readonly unproved: Set<NodeId>;
-  /** By origin of the debts, what any of those holds of it. */
-  readonly told: Map<OriginId, Ranges>;
-}
 
 interface Reading {
   readonly peer: NodeId;
@@ -103,8 +88,9 @@ export class Restitution {
   /** What was applied may depend on what is owed: rows joined before it do not make up for that. */
   onRepaired(owed: Heads, now: Now): void {
     if (this.#claim === undefined) return;
+    const holdings = this.#store.holdings();
     for (const origin of this.#claim.origins) {
-      if (!isMet(owed.get(origin) ?? 0, this.#holding(origin))) this.abandon(now);
+      if (!holdsUpTo(holdings.get(origin) ?? NO_HOLDING, owed.get(origin) ?? 0)) this.abandon(now);
     }
   }
 
@@ -172,19 +158,10 @@ export class Restitution {
     return [this.#want(this.#reading, now)];
   }
 
-  /**
-   * Goes on with the claim there is, if it is for these. A new one begins once all else that is owed was paid, and with it
-   * came whatever those knew whose rows these are: that an origin has ended, for one.
-   */
+  /** Goes on with the claim there is, if it is for these. */
   #claimFor(origins: ReadonlySet<OriginId>): Claim | undefined {
     if (this.#claim !== undefined && isSame([...this.#claim.origins], [...origins])) return this.#claim;
-    const isPaid = [...this.#store.basis()].every(
-      ([origin, head]) => origins.has(origin) || isMet(head, this.#holding(origin)),
-    );
-    const roster = this.#store.members.roster();
-    const held = appliedIn(this.#store);
-    const nothing = { joined: new Set<NodeId>(), unproved: new Set<NodeId>(), told: new Map<OriginId, Ranges>() };
-    this.#claim = isPaid ? { origins, roster, held, ...nothing } : undefined;
+    this.#claim = newClaim(origins, this.#store);
     return this.#claim;
   }
 
@@ -209,35 +186,14 @@ export class Restitution {
 
   #finish({ peer, held = new Map(), isProof }: Reading, claim: Claim, now: Now): ReplicaEffect[] {
     this.#reading = undefined;
-    claim.joined.add(peer);
-    for (const origin of claim.origins) {
-      const theirs = heldVersions(held.get(origin) ?? NO_HOLDING);
-      claim.told.set(origin, theirs.union(claim.told.get(origin) ?? Ranges.empty));
-    }
-    const self = originNode(this.#store.origin);
-    const areAll = claim.roster.every((node) => node === self || claim.joined.has(node));
-    const settled = [...claim.origins].map((origin) => ({ origin, ...this.#seen(origin, claim) }));
-    const isProved = isProof && settled.every(({ isAmong }) => isAmong);
-    if (!isProved && !areAll) return this.#readNext(claim.origins, now);
+    note(claim, peer, held);
+    const isProved = isProof && isAmong(claim, held, this.#store);
+    if (!isProved && !areAllJoined(claim, originNode(this.#store.origin))) return this.#readNext(claim.origins, now);
     this.abandon(now);
-    this.#store.debts.settle(settled);
+    this.#store.debts.settle(
+      [...claim.origins].map((origin) => ({ origin, versions: toHold(claim, origin, this.#store) })),
+    );
     return [event({ kind: "restituted", origins: [...claim.origins], from: isProved ? "one" : "all" })];
-  }
-
-  /**
-   * What of an origin is here by now, or was in the rows joined; and below it, what nobody has and so says nothing. `isAmong`:
-   * all of it was held by those whose rows these are.
-   */
-  #seen(origin: OriginId, { told }: Claim): { versions: Ranges; isAmong: boolean } {
-    const held = heldVersions(this.#holding(origin));
-    const joined = this.#store.debts.joined(origin);
-    const theirs = told.get(origin) ?? Ranges.empty;
-    const all = Ranges.of(1, held.union(joined).union(theirs).spans.at(-1)?.[1] ?? 0);
-    return { versions: all.subtract(held), isAmong: all.subtract(theirs).isEmpty };
-  }
-
-  #holding(origin: OriginId): Holding {
-    return this.#store.holdings().get(origin) ?? NO_HOLDING;
   }
 
   #want(reading: Reading, now: Now): ReplicaEffect {
@@ -252,44 +208,4 @@ export class Restitution {
     this.#nextMs = now.monotonicMs + this.#config.restitutionEveryMs;
     return [];
   }
-}
-
-/**
- * Does the peer owe nothing, and hold all that was held here when this began? Undefined when it does not even know what was
- * known here, or waits yet for what is lost: then its rows count for nothing.
- */
-function judge({ held, origins }: Claim, { holdings, basis }: SnapshotPiece): boolean | undefined {
-  let isProof = true;
-  for (const [origin, head] of basis) {
-    if (isMet(head, holdings.get(origin) ?? NO_HOLDING)) continue;
-    if (origins.has(origin) && head !== VERSION_MAX) return undefined;
-    isProof = false;
-  }
-  for (const [origin, holding] of held) {
-    const lacking = heldVersions(holding).subtract(heldVersions(holdings.get(origin) ?? NO_HOLDING));
-    const [first] = lacking.spans[0] ?? [];
-    if (first === undefined) continue;
-    // Of a lost origin, what comes after a gap cannot be passed on before the gap is void.
-    if (!origins.has(origin) || first < (holding.gaps.spans[0]?.[0] ?? Infinity)) return undefined;
-    isProof = false;
-  }
-  return isProof;
-}
-
-/** What is held, but for what could not be applied: no peer's rows have that. */
-function appliedIn(store: StorePort): Holdings {
-  return new Map(
-    [...store.holdings()].map(([origin, { head, gaps }]) => [
-      origin,
-      { head, gaps: gaps.union(store.quarantinedIn(origin)) },
-    ]),
-  );
-}
-
-function isMet(head: number, holding: Holding): boolean {
-  return head <= holding.head && holding.gaps.intersect(Ranges.of(1, head)).isEmpty;
-}
-
-function isSame<T>(a: readonly T[], b: readonly T[]): boolean {
-  return a.length === b.length && a.every((it) => b.includes(it));
 }

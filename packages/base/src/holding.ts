@@ -30,6 +30,11 @@ export function holds(holding: Holding | undefined, version: number): boolean {
   return holding !== undefined && version <= holding.head && !holding.gaps.has(version);
 }
 
+/** Is everything up to this version held? */
+export function holdsUpTo({ head, gaps }: Holding, version: number): boolean {
+  return version <= head && (gaps.spans[0]?.[0] ?? Infinity) > version;
+}
+
 /** The holding with `versions` held too. */
 export function holdAlso(holding: Holding, versions: Ranges): Holding {
   const last = versions.spans.at(-1);

@@ -13,6 +13,7 @@ export {
   type Holdings,
   holdingsHash,
   holds,
+  holdsUpTo,
   NO_HOLDING,
   parseHoldings,
   readHeads,

@@ -7,6 +7,7 @@ import {
   holdAlso,
   type Holding,
   type Holdings,
+  holdsUpTo,
   must,
   NO_HOLDING,
   type OriginId,
@@ -133,21 +134,21 @@ export class Origins {
   owe(origin: OriginId, head: number, db: Database.Database): void {
     this.indexOf(origin, db);
     const known = must(this.#byOrigin.get(origin), "an origin just numbered");
-    if (head <= known.owed || isMet(known.holding, head)) return;
+    if (head <= known.owed || holdsUpTo(known.holding, head)) return;
     known.owed = head;
     this.#changed.add(known);
   }
 
   /** Is everything held that the rows here depend on? */
   get isWhole(): boolean {
-    for (const { holding, owed } of this.#byOrigin.values()) if (!isMet(holding, owed)) return false;
+    for (const { holding, owed } of this.#byOrigin.values()) if (!holdsUpTo(holding, owed)) return false;
     return true;
   }
 
   /** Origins of which something is owed; for good when no version can pay it any more. */
   owing(): { readonly origin: OriginId; readonly index: number; readonly isForGood: boolean }[] {
     return [...this.#byOrigin.values()]
-      .filter(({ holding, owed }) => !isMet(holding, owed))
+      .filter(({ holding, owed }) => !holdsUpTo(holding, owed))
       .map(({ origin, index, owed }) => ({ origin, index, isForGood: owed === FOR_GOOD }));
   }
 
@@ -192,9 +193,4 @@ export class Origins {
     this.#byIndex.set(known.index, known);
     return known;
   }
-}
-
-/** Is everything up to `head` held? */
-function isMet(holding: Holding, head: number): boolean {
-  return head <= holding.head && (holding.gaps.spans[0]?.[0] ?? Infinity) > head;
 }

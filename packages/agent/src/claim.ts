@@ -1,0 +1,106 @@
+/**
+ * What has been joined so far to make up for lost origins: of whom it has to be, and what may be said once it is.
+ */
+import {
+  heldVersions,
+  type Holding,
+  type Holdings,
+  holdsUpTo,
+  NO_HOLDING,
+  type NodeId,
+  type OriginId,
+  Ranges,
+  VERSION_MAX,
+} from "@patina/base";
+import type { SnapshotPiece } from "@patina/gossip";
+import type { StorePort } from "./ports.js";
+
+export interface Claim {
+  /** Of these, something is owed for good. */
+  readonly origins: ReadonlySet<OriginId>;
+  readonly roster: readonly NodeId[];
+  /** What was held here and applied when it began. */
+  readonly held: Holdings;
+  readonly joined: Set<NodeId>;
+  /** They owe nothing, and lack something all the same that is held here. */
+  readonly unproved: Set<NodeId>;
+  /** By origin of the debts, what any of those joined holds of it. */
+  readonly told: Map<OriginId, Ranges>;
+}
+
+/**
+ * A claim may begin once all else that is owed was paid, and with it came whatever those knew whose rows these are: that an
+ * origin has ended, for one. Undefined before.
+ */
+export function newClaim(origins: ReadonlySet<OriginId>, store: StorePort): Claim | undefined {
+  const holdings = store.holdings();
+  for (const [origin, head] of store.basis()) {
+    if (!origins.has(origin) && !holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head)) return undefined;
+  }
+  // What could not be applied is in no peer's rows, either.
+  const held = new Map<OriginId, Holding>();
+  for (const [origin, { head, gaps }] of holdings) {
+    held.set(origin, { head, gaps: gaps.union(store.quarantinedIn(origin)) });
+  }
+  const roster = store.members.roster();
+  return { origins, roster, held, joined: new Set(), unproved: new Set(), told: new Map() };
+}
+
+/**
+ * Does the peer owe nothing, and hold all that was held here when this began? Undefined when it does not even know what was
+ * known here, or waits yet for what is lost: then its rows count for nothing.
+ */
+export function judge({ held, origins }: Claim, { holdings, basis }: SnapshotPiece): boolean | undefined {
+  let isProof = true;
+  for (const [origin, head] of basis) {
+    if (holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head)) continue;
+    if (origins.has(origin) && head !== VERSION_MAX) return undefined;
+    isProof = false;
+  }
+  for (const [origin, holding] of held) {
+    const lacking = heldVersions(holding).subtract(heldVersions(holdings.get(origin) ?? NO_HOLDING));
+    const [first] = lacking.spans[0] ?? [];
+    if (first === undefined) continue;
+    // Of a lost origin, what comes after a gap cannot be passed on before the gap is void.
+    if (!origins.has(origin) || first < (holding.gaps.spans[0]?.[0] ?? Infinity)) return undefined;
+    isProof = false;
+  }
+  return isProof;
+}
+
+/** The last piece of the peer's rows was joined; `held` is what it held at the first. */
+export function note({ origins, joined, told }: Claim, peer: NodeId, held: Holdings): void {
+  joined.add(peer);
+  for (const origin of origins) {
+    const theirs = heldVersions(held.get(origin) ?? NO_HOLDING);
+    told.set(origin, theirs.union(told.get(origin) ?? Ranges.empty));
+  }
+}
+
+export function areAllJoined({ roster, joined }: Claim, self: NodeId): boolean {
+  return roster.every((node) => node === self || joined.has(node));
+}
+
+/** Is all that is here of the lost origins among what one peer held? */
+export function isAmong({ origins }: Claim, held: Holdings, store: StorePort): boolean {
+  return [...origins].every((origin) => {
+    const theirs = heldVersions(held.get(origin) ?? NO_HOLDING);
+    return hereOf(origin, store).subtract(theirs).isEmpty && theirs.spanCount <= 1;
+  });
+}
+
+/** What counts as held of a lost origin once the claim is settled: all that was seen of it, and below, what nobody has. */
+export function toHold({ told }: Claim, origin: OriginId, store: StorePort): Ranges {
+  const seen = hereOf(origin, store).union(told.get(origin) ?? Ranges.empty);
+  const held = heldVersions(store.holdings().get(origin) ?? NO_HOLDING);
+  return Ranges.of(1, seen.spans.at(-1)?.[1] ?? 0).subtract(held);
+}
+
+/** Of the same nodes or origins, in whatever order? */
+export function isSame<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((it) => b.includes(it));
+}
+
+function hereOf(origin: OriginId, store: StorePort): Ranges {
+  return heldVersions(store.holdings().get(origin) ?? NO_HOLDING).union(store.debts.joined(origin));
+}

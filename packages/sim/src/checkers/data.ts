@@ -1,5 +1,5 @@
 /** C: the data. What is held is on disk, equal holdings are equal states, and rows are what the chronicle makes of them. */
-import { type Holdings, holdingsHash, must, type SqlValue } from "@patina/base";
+import { type Holdings, holdingsHash, holdsUpTo, must, NO_HOLDING, originNode, type SqlValue } from "@patina/base";
 import type { SqliteStore } from "@patina/store";
 import type { Machine } from "../machine/machine.js";
 import { TABLE_COLUMNS } from "../machine/schema.js";
@@ -72,9 +72,14 @@ export function checkConverged(world: World): string[] {
   ];
 }
 
-/** With everybody who is enlisted there, nothing is owed for ever. */
+/** With everybody who is enlisted there, nothing is owed for ever; but of a node that nobody ever had on its list. */
 function owing(store: SqliteStore, node: number): string[] {
-  return store.isWhole ? [] : [`C1: core node ${node} still waits for what a lost node held`];
+  const holdings = store.holdings();
+  const owed = [...store.basis()].filter(
+    ([origin, head]) =>
+      !holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head) && store.members.enlisted(originNode(origin)) !== undefined,
+  );
+  return owed.map(([origin]) => `C1: core node ${node} still waits for what ${origin} alone held`);
 }
 
 /** Where a node was copied or put back, its two histories may differ for good: then somebody must have found that out. */

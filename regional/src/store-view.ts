@@ -61,6 +61,7 @@ export class StoreView implements RegionView {
   }
 
   hasGaps(): boolean {
-    return [...this.#process.store.holdings().values()].some(({ gaps }) => gaps.size > 0);
+    const { store } = this.#process;
+    return !store.isWhole || [...store.holdings().values()].some(({ gaps }) => gaps.size > 0);
   }
 }

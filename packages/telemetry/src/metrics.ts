@@ -14,6 +14,7 @@ export interface MetricsSources {
   readonly membership: () => { readonly localHealth: number; readonly sentBytes: number };
   readonly store: {
     quarantinedCount(): number;
+    readonly isWhole: boolean;
     readonly owners: { doubtfulCount(): number };
     holdings(): ReadonlyMap<string, { readonly gaps: { readonly size: number } }>;
   };
@@ -174,6 +175,11 @@ export class AgentMetrics {
     );
     read("patina_parked_bytes", "Changes waiting for their predecessors.", () => agent.parkedBytes);
     read("patina_quarantined_changes", "Changes that could not be applied.", () => store.quarantinedCount());
+    read(
+      "patina_whole",
+      "1 while everything is held that the rows depend on; at 0 it is no base of a checkpoint, nor compared.",
+      () => (store.isWhole ? 1 : 0),
+    );
     read("patina_doubtful_rows", "Rows that two owners claim in one epoch.", () => store.owners.doubtfulCount());
     read("patina_origins", "Writers ever heard of.", () => store.holdings().size);
     read("patina_gap_versions", "Versions known to be missing.", () => {

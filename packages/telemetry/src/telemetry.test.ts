@@ -30,7 +30,7 @@ describe("metrics", () => {
   };
   const membership = () => ({ localHealth: 2, sentBytes: 7 });
   const held = new Map([["o1", { gaps: Ranges.of(2, 4) }], ["o2", { gaps: Ranges.of(9, 9) }]]); // prettier-ignore
-  const store = { quarantinedCount: () => 5, owners: { doubtfulCount: () => 4 }, holdings: () => held };
+  const store = { quarantinedCount: () => 5, isWhole: true, owners: { doubtfulCount: () => 4 }, holdings: () => held };
   let metrics: AgentMetrics;
   beforeEach(() => {
     metrics = new AgentMetrics({
@@ -105,6 +105,7 @@ describe("metrics", () => {
     expect(await value("patina_origins")).toBe(2);
     expect(await value("patina_quarantined_changes")).toBe(5);
     expect(await value("patina_parked_bytes")).toBe(77);
+    expect(await value("patina_whole")).toBe(1);
     expect(await value("patina_synced")).toBe(0);
     expect(await value("patina_local_health")).toBe(2);
     held.set("o3", { gaps: Ranges.of(1, 100) });

@@ -25,6 +25,6 @@ export interface RegionView {
   highWater(app: string): Hlc;
   /** The highest stamp of any row. */
   regionHighWater(): Hlc;
-  /** Are versions known that this agent lacks? */
+  /** Are versions known that this agent lacks, or that its rows depend on? */
   hasGaps(): boolean;
 }

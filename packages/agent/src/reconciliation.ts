@@ -4,6 +4,7 @@
  */
 import {
   asAppError,
+  type Change,
   type EmptyVersions,
   type Heads,
   holdingsHash,
@@ -227,7 +228,12 @@ export class Reconciliation {
     return holdingsHash(this.#store.holdings()) !== this.#heldWhenAsked;
   }
 
-  /** Of an origin that was given up, only what was asked for is taken: others may have counted what there is of it. */
+  /** Of an origin that has ended, only what was asked for is taken: others may have counted what there is of it. */
+  isTaken({ origin, version }: Change, now: Now): boolean {
+    return !this.#store.debts.hasEnded(origin) || this.#antiEntropy.asked(origin, now).has(version);
+  }
+
+  /** The same of versions that say nothing any more. */
   taken(origin: OriginId, versions: Ranges, now: Now): Ranges {
     return this.#store.debts.hasEnded(origin) ? versions.intersect(this.#antiEntropy.asked(origin, now)) : versions;
   }

@@ -14,7 +14,6 @@ import {
   type NodeId,
   type Now,
   originNode,
-  Ranges,
   type Rng,
   type RowWrite,
 } from "@patina/base";
@@ -189,8 +188,7 @@ export class Replica {
     for (const change of changes) {
       if (change.origin === this.#store.origin) continue; // Nobody else writes our versions; what comes back is old.
       if (this.#collection.isRefused(from, change.origin)) continue;
-      const { origin, version } = change;
-      if (this.#reconciliation.taken(origin, Ranges.of(version, version), now).isEmpty) continue;
+      if (!this.#reconciliation.isTaken(change, now)) continue;
       if (!holds(holdings.get(change.origin), change.version)) this.#inbox.offer(change, holdings);
     }
     const applied = this.#applyReady(now);

@@ -1,5 +1,5 @@
 /** What a member says of itself to those that compare with it, and what its answers depend on. */
-import { type Change, type Now, Ranges, Rng } from "@patina/base";
+import { type Change, type Now, Ranges, Rng, VERSION_MAX } from "@patina/base";
 import type { Frame } from "@patina/gossip";
 import { expect, test } from "vitest";
 import { testAgentConfig as config } from "./config.js";
@@ -38,6 +38,54 @@ test.each([
 
 test("an answer of versions as they were made depends on nothing", () => {
   expect(answer([change(1, { chain: 7n }), change(2, { chain: 8n })])).toEqual(["changes", "repaired"]);
+});
+
+test.each([
+  ["repairing", { kind: "repairing", basis: new Map([[originOf(1), 1]]) }],
+  [
+    "snapshot",
+    {
+      kind: "snapshot",
+      holdings: new Map(),
+      basis: new Map([[originOf(1), 1]]),
+      changes: [],
+      after: new Uint8Array(),
+      next: new Uint8Array(),
+    },
+  ],
+  [
+    "holdings",
+    {
+      kind: "holdings",
+      holdings: new Map([[originOf(1), { head: 1, gaps: Ranges.empty }]]),
+      isReply: true,
+      isDurable: true,
+    },
+  ],
+] satisfies [string, Frame][])(
+  "one that hears by %s of a version of its own that it does not have was put back",
+  (_, frame) => {
+    expect(replica(() => undefined).onFrame(PEER, frame, NOW)).toContainEqual(
+      expect.objectContaining({ event: expect.objectContaining({ kind: "evicted" }) as unknown }),
+    );
+  },
+);
+
+test("what is owed of its own for good is no version that it made", () => {
+  const frame: Frame = { kind: "repairing", basis: new Map([[originOf(1), VERSION_MAX]]) };
+  expect(replica(() => undefined).onFrame(PEER, frame, NOW)).toEqual([]);
+});
+
+test("a peer is told what is waited for of its own versions", () => {
+  const basis = new Map([[originOf(2), 7], [OTHER, 3]]); // prettier-ignore
+  const member = replica((store) => {
+    store.basis = () => basis;
+    Object.defineProperty(store, "isWhole", { value: false });
+  });
+  const report = { kind: "holdings", holdings: new Map(), isReply: true, isDurable: true } as const;
+  expect(frames(member.onFrame(PEER, report, NOW))).toEqual([
+    { kind: "repairing", basis: new Map([[originOf(2), 7]]) },
+  ]);
 });
 
 test.each([

@@ -8,9 +8,12 @@ import {
   type EmptyVersions,
   type Heads,
   holdingsHash,
+  holdsUpTo,
+  NO_HOLDING,
   type NodeId,
   type Now,
   type OriginId,
+  originNode,
   Ranges,
   type Rng,
   VERSION_MAX,
@@ -34,7 +37,7 @@ import type { Restitution } from "./restitution.js";
 import { event, type ReplicaEffect, storeEvents } from "./replica-effect.js";
 
 /** It would issue its versions a second time, and they would say something else. */
-const ROLLED_BACK = "others hold versions of it that it does not have: an old copy was put back";
+const ROLLED_BACK = "others know of versions of it that it does not have: an old copy was put back";
 
 export interface ReconciliationParts {
   readonly store: StorePort;
@@ -117,7 +120,7 @@ export class Reconciliation {
     }
     this.#antiEntropy.onAnswer(from, now);
     if (theirs.isDurable) this.#collection.noteHeld(from, holdings);
-    const effects: ReplicaEffect[] = [event({ kind: "synced", peer: from })];
+    const effects: ReplicaEffect[] = [event({ kind: "synced", peer: from }), ...this.#remind(from)];
     const ours = this.#store.comparableDigest();
     const isProof = ours !== undefined && theirs.digest !== NOT_COMPARABLE;
     if (isProof && ours !== theirs.digest) {
@@ -141,9 +144,7 @@ export class Reconciliation {
     const effects = this.want(from, wants, now);
     if (effects.length > 0) this.#heldWhenAsked = holdingsHash(mine);
     const own = this.#store.origin;
-    if ((theirs.get(own)?.head ?? 0) > (mine.get(own)?.head ?? 0)) {
-      effects.push(event({ kind: "evicted", reason: ROLLED_BACK }));
-    }
+    effects.push(...this.whetherPutBack(theirs.get(own)?.head ?? 0), ...this.#remind(from));
     return !isReply && canHelp(mine, theirs) ? [...effects, this.#tellHoldings(from, true)] : effects;
   }
 
@@ -153,6 +154,26 @@ export class Reconciliation {
     } catch (thrown) {
       return storeEvents(asAppError(thrown, "store-failed")); // Nothing is said rather than half of it.
     }
+  }
+
+  /** Others know of this version of its own. Rows depend on it, or it is held: either way, it was made, and kept. */
+  whetherPutBack(version: number): ReplicaEffect[] {
+    const { head } = this.#store.holdings().get(this.#store.origin) ?? NO_HOLDING;
+    const isPutBack = version > head && version !== VERSION_MAX; // What is owed for good is no version.
+    return isPutBack ? [event({ kind: "evicted", reason: ROLLED_BACK })] : [];
+  }
+
+  /** To one whose own versions the rows here wait for: it has them, or it was put back to an old copy and must know. */
+  #remind(peer: NodeId): ReplicaEffect[] {
+    if (this.#store.isWhole) return [];
+    const holdings = this.#store.holdings();
+    const basis = new Map(
+      [...this.#store.basis()].filter(
+        ([origin, head]) =>
+          originNode(origin) === peer && head !== VERSION_MAX && !holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head),
+      ),
+    );
+    return basis.size === 0 ? [] : [{ kind: "frame", to: peer, frame: { kind: "repairing", basis } }];
   }
 
   /** What comes next from a peer was read from rows that say no more than this. */

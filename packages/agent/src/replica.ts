@@ -170,7 +170,7 @@ export class Replica {
         return this.#reconciliation.answerWant(from, frame.wants);
       case "repairing":
         this.#reconciliation.owe(frame.basis);
-        return [];
+        return this.#reconciliation.whetherPutBack(frame.basis.get(this.#store.origin) ?? 0);
       case "repaired":
         return this.#reconciliation.onRepaired(from, frame, now);
       case "snapshot-want":
@@ -202,6 +202,8 @@ export class Replica {
 
   /** After the last piece, what came meanwhile follows on from it, and the rest is compared. */
   #onSnapshot(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
+    const putBack = this.#reconciliation.whetherPutBack(piece.basis.get(this.#store.origin) ?? 0);
+    if (putBack.length > 0) return putBack;
     const pieces = [...this.#bootstrap.onPiece(from, piece, now), ...this.#restitution.onPiece(from, piece, now)];
     const effects = [...pieces, ...this.#whetherEvicted()];
     if (!effects.some((it) => it.kind === "event" && it.event.kind === "bootstrap")) return effects;

@@ -60,8 +60,13 @@ export function checkConverged(world: World): string[] {
     ),
     ...(isForked ? [] : chains(stores)),
   ];
-  const isExplained = awaitsTheLost(world, stores) || (isForked && (isForkFound(world) || isForkHidden(stores)));
-  const holdings = unequal("the holdings", stores, (store) => textOf(store.holdings(), ":"));
+  const isAwaiting = awaitsTheLost(world, stores);
+  const isExplained = isAwaiting || (isForked && (isForkFound(world) || isForkHidden(stores)));
+  const running = new Set(stores.map(({ origin }) => originNode(origin)));
+  const isCompared = (origin: string): boolean => !isAwaiting || running.has(originNode(origin));
+  const holdings = unequal("the holdings", stores, (store) =>
+    textOf(new Map([...store.holdings()].filter(([origin]) => isCompared(origin))), ":"),
+  );
   const isNobodyLeft = world.core.every(({ wasGivenUp }) => wasGivenUp);
   return [
     ...holdings,

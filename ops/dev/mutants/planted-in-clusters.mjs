@@ -131,8 +131,8 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "agent: an old copy of a disk goes on as if nothing had happened",
     file: `${AGENT}/reconciliation.ts`,
-    from: "if ((theirs.get(own)?.head ?? 0) > (mine.get(own)?.head ?? 0)) {",
-    to: "if (theirs.size < 0) {",
+    from: "const isPutBack = version > head && version !== VERSION_MAX;",
+    to: "const isPutBack = false;",
     test: SEEDS,
   },
   {

@@ -196,7 +196,7 @@ test("one whose disk and clock were put back is told, and is believed once it st
   await eventually(() => expect(one.runtime.members().map(({ boot }) => boot)).toContain(later.boot));
   await stop(later);
   const isGone = ({ boot, state }: { boot: number; state: string }): boolean =>
-    boot === later.boot && state !== "alive";
+    boot === later.boot && (state === "dead" || state === "left");
   await eventually(() => expect([one, two].every(({ runtime }) => runtime.members().some(isGone))).toBe(true));
   writeFileSync(identity, before);
   const behind = await start(3);

@@ -9,6 +9,7 @@ import {
   NO_HOLDING,
   type NodeId,
   type OriginId,
+  originNode,
   Ranges,
   VERSION_MAX,
 } from "@patina/base";
@@ -34,15 +35,16 @@ export interface Claim {
  */
 export function newClaim(origins: ReadonlySet<OriginId>, store: StorePort): Claim | undefined {
   const holdings = store.holdings();
+  const roster = store.members.roster();
   for (const [origin, head] of store.basis()) {
-    if (!origins.has(origin) && !holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head)) return undefined;
+    const isPaid = origins.has(origin) || holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head);
+    if (!isPaid && roster.includes(originNode(origin))) return undefined; // Of one on no list it may never come.
   }
   // What could not be applied is in no peer's rows, either.
   const held = new Map<OriginId, Holding>();
   for (const [origin, { head, gaps }] of holdings) {
     held.set(origin, { head, gaps: gaps.union(store.quarantinedIn(origin)) });
   }
-  const roster = store.members.roster();
   return { origins, roster, held, joined: new Set(), unproved: new Set(), told: new Map() };
 }
 

@@ -46,6 +46,7 @@ export class Replica {
   readonly #bootstrap: Bootstrap;
   readonly #restitution: Restitution;
   #isApplyScheduled = false;
+  #hasEnlistedAgain = false;
   #syncedMs = -Infinity;
 
   constructor(store: StorePort, config: AgentConfig, rng: Rng) {
@@ -77,12 +78,16 @@ export class Replica {
   }
 
   /**
-   * It enlisted by a clock that was behind, before it heard that its last database was given up: that row has won, and nobody
-   * takes anything from it. Only then, or two that go by one name would write this row in turn for ever.
+   * It enlisted by a clock that was behind, before it heard of its last database's row: that has won, and nobody knows of the
+   * new one, or takes anything from it if it was given up. But for that case once only, or two that go by one name would write
+   * this row in turn for ever.
    */
   #enlistAgain(now: Now): ReplicaEffect[] {
     const { members, origin } = this.#store;
-    return members.isNodeEvicted(originNode(origin)) ? this.#writeOwn(members.enlistment(), now) : [];
+    if (!members.isNodeEvicted(originNode(origin)) && this.#hasEnlistedAgain) return [];
+    const written = this.#writeOwn(members.enlistment(), now);
+    if (written.length > 0) this.#hasEnlistedAgain = true;
+    return written;
   }
 
   /** Gives up enlisted nodes that have been gone for too long. */

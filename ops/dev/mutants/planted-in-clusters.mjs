@@ -68,8 +68,8 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "agent: a member whose clock is behind enlists once, and its eviction wins",
     file: `${AGENT}/replica.ts`,
-    from: "return members.isNodeEvicted(originNode(origin)) ?",
-    to: "return members.isSelfEvicted ?",
+    from: "if (!members.isNodeEvicted(originNode(origin)) && this.#hasEnlistedAgain) return [];",
+    to: "if (!members.isSelfEvicted) return [];",
     test: SEEDS,
   },
   {

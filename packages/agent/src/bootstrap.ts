@@ -21,7 +21,7 @@ import {
   Ranges,
   type Rng,
 } from "@patina/base";
-import { type Frame, isSameCursor, type SnapshotPiece } from "@patina/gossip";
+import { type Frame, isSameCursor, NO_CURSOR, type SnapshotPiece } from "@patina/gossip";
 import type { AgentConfig } from "./config.js";
 import type { EarlyChanges } from "./early-changes.js";
 import type { StorePort } from "./ports.js";
@@ -35,8 +35,6 @@ interface Progress {
   /** By origin, what every sender of a piece so far held; undefined before the first. */
   held: ReadonlyMap<OriginId, Ranges> | undefined;
 }
-
-const START = new Uint8Array();
 
 export class Bootstrap {
   readonly #store: StorePort;
@@ -73,7 +71,7 @@ export class Bootstrap {
       this.#progress = undefined;
       return [];
     }
-    const { after, held } = this.#progress ?? { after: START, held: undefined };
+    const { after, held } = this.#progress ?? { after: NO_CURSOR, held: undefined };
     this.#progress = { peer, untilMs: 0, after, held };
     return [event({ kind: "bootstrap", state: "begun", peer }), this.#want(this.#progress, now)];
   }
@@ -103,7 +101,7 @@ export class Bootstrap {
       const latest = this.#early.latestAccepted(now, this.#store.highWater());
       const { rows, quarantined, conflicts } = this.#store.join(
         piece.changes.filter(({ hlc }) => hlc <= latest),
-        new Map([...piece.basis].filter(([origin]) => origin !== this.#store.origin)),
+        piece.basis,
       );
       const early = piece.changes.filter(({ hlc }) => hlc > latest);
       const unjoined = [...early, ...quarantined.map(({ change }) => change)];
@@ -139,7 +137,7 @@ export class Bootstrap {
         basis: this.#store.basis(),
         changes,
         after,
-        next: next ?? START,
+        next: next ?? NO_CURSOR,
       } as const;
       return [{ kind: "frame", to, frame }];
     } catch (thrown) {

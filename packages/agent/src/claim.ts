@@ -87,7 +87,7 @@ export function areAllJoined({ roster, joined }: Claim, self: NodeId): boolean {
 export function isAmong({ origins }: Claim, held: Holdings, store: StorePort): boolean {
   return [...origins].every((origin) => {
     const theirs = heldVersions(held.get(origin) ?? NO_HOLDING);
-    return hereOf(origin, store).subtract(theirs).isEmpty && theirs.spanCount <= 1;
+    return hereOf(origin, store).subtract(theirs).isEmpty;
   });
 }
 

@@ -29,6 +29,8 @@ export interface AgentConfig {
   readonly evictAfterMs: number;
   /** What a lost origin left owing is made up for at most this often, and by one member after the other. */
   readonly restitutionEveryMs: number;
+  /** A member whose rows are read for that is asked again so often when it is silent, and then given up for now. */
+  readonly restitutionSilencesMax: number;
   /** A stream whose other end has not greeted by then is closed, and redialed if it was ours. */
   readonly greetingTimeoutMs: number;
   /** Redials back off from the first to the last, doubling. */
@@ -49,6 +51,7 @@ export const defaultAgentConfig: AgentConfig = {
   collectAfterMs: 2 * 3_600_000,
   evictAfterMs: 24 * 3_600_000,
   restitutionEveryMs: 30_000,
+  restitutionSilencesMax: 3,
   greetingTimeoutMs: 5000,
   redialMinMs: 100,
   redialMaxMs: 5000,

@@ -85,8 +85,9 @@ export class Replica {
   #enlistAgain(now: Now): ReplicaEffect[] {
     const { members, origin } = this.#store;
     if (!members.isNodeEvicted(originNode(origin)) && this.#hasEnlistedAgain) return [];
-    const written = this.#writeOwn(members.enlistment(), now);
-    if (written.length > 0) this.#hasEnlistedAgain = true;
+    const row = members.enlistment();
+    const written = this.#writeOwn(row, now);
+    if (row !== undefined && members.enlistment() === undefined) this.#hasEnlistedAgain = true;
     return written;
   }
 
@@ -209,7 +210,10 @@ export class Replica {
   #onSnapshot(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
     const putBack = this.#reconciliation.whetherPutBack(piece.basis.get(this.#store.origin) ?? 0);
     if (putBack.length > 0) return putBack;
-    const pieces = [...this.#bootstrap.onPiece(from, piece, now), ...this.#restitution.onPiece(from, piece, now)];
+    // What is owed of its own for good is nothing that it could wait for.
+    const basis = new Map([...piece.basis].filter(([origin]) => origin !== this.#store.origin));
+    const others = { ...piece, basis };
+    const pieces = [...this.#bootstrap.onPiece(from, others, now), ...this.#restitution.onPiece(from, others, now)];
     const effects = [...pieces, ...this.#whetherEvicted()];
     if (!effects.some((it) => it.kind === "event" && it.event.kind === "bootstrap")) return effects;
     return [...effects, ...this.#applyReady(now), ...this.compareWith(from, now)];

@@ -22,7 +22,7 @@ import {
   type OriginId,
   originNode,
 } from "@patina/base";
-import { isSameCursor, type SnapshotPiece } from "@patina/gossip";
+import { isSameCursor, NO_CURSOR, type SnapshotPiece } from "@patina/gossip";
 import { areAllJoined, type Claim, isAmong, isSame, judge, newClaim, note, toHold } from "./claim.js";
 import type { AgentConfig } from "./config.js";
 import type { EarlyChanges } from "./early-changes.js";
@@ -42,9 +42,6 @@ interface Reading {
   held: Holdings | undefined;
   isProof: boolean;
 }
-
-const START = new Uint8Array();
-const SILENCES_MAX = 3;
 
 export class Restitution {
   readonly #store: StorePort;
@@ -89,9 +86,8 @@ export class Restitution {
   onRepaired(owed: Heads, now: Now): void {
     if (this.#claim === undefined) return;
     const holdings = this.#store.holdings();
-    for (const origin of this.#claim.origins) {
-      if (!holdsUpTo(holdings.get(origin) ?? NO_HOLDING, owed.get(origin) ?? 0)) this.abandon(now);
-    }
+    const isOwed = (origin: OriginId): boolean => !holdsUpTo(holdings.get(origin) ?? NO_HOLDING, owed.get(origin) ?? 0);
+    if ([...this.#claim.origins].some(isOwed)) this.abandon(now);
   }
 
   /** What was joined counts no more. */
@@ -112,10 +108,13 @@ export class Restitution {
     }
     this.#owingSinceMs ??= now.monotonicMs;
     if (this.#claim !== undefined && !isSame(this.#claim.roster, this.#store.members.roster())) this.abandon(now);
-    if (this.#reading !== undefined && this.#reading.untilMs > now.monotonicMs) return [];
-    if (this.#reading !== undefined && this.#reading.silences++ < SILENCES_MAX) return [this.#want(this.#reading, now)];
-    if (this.#reading !== undefined) return this.#giveUp(now);
+    if (this.#reading !== undefined) return this.#waitFor(this.#reading, now);
     return now.monotonicMs < this.#nextMs ? [] : this.#readNext(new Set(owing), now);
+  }
+
+  #waitFor(reading: Reading, now: Now): ReplicaEffect[] {
+    if (reading.untilMs > now.monotonicMs) return [];
+    return reading.silences++ < this.#config.restitutionSilencesMax ? [this.#want(reading, now)] : this.#giveUp(now);
   }
 
   onPiece(from: NodeId, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
@@ -140,8 +139,7 @@ export class Restitution {
   #join(reading: Reading, claim: Claim, piece: SnapshotPiece, now: Now): ReplicaEffect[] {
     const latest = this.#early.latestAccepted(now, this.#store.highWater());
     const due = piece.changes.filter(({ hlc }) => hlc <= latest);
-    const owed = new Map([...piece.basis].filter(([origin]) => origin !== this.#store.origin));
-    const { rows, quarantined, conflicts } = this.#store.join(due, owed);
+    const { rows, quarantined, conflicts } = this.#store.join(due, piece.basis);
     const effects = conflicts.map(event);
     if (rows.length > 0) effects.push(event({ kind: "changed", source: "remote", rows }));
     const unjoined = [...piece.changes.filter(({ hlc }) => hlc > latest), ...quarantined.map(({ change }) => change)];
@@ -154,7 +152,7 @@ export class Restitution {
     const claim = this.#claimFor(origins);
     const next = claim && this.#pick(claim, now.monotonicMs - (this.#owingSinceMs ?? now.monotonicMs));
     if (next === undefined) return [];
-    this.#reading = { ...next, after: START, untilMs: 0, silences: 0, held: undefined, isProof: false };
+    this.#reading = { ...next, after: NO_CURSOR, untilMs: 0, silences: 0, held: undefined, isProof: false };
     return [this.#want(this.#reading, now)];
   }
 

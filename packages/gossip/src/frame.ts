@@ -158,6 +158,9 @@ export function encodeFrame(frame: Frame): Uint8Array {
   }
 }
 
+/** Where the first piece of a snapshot begins, and what follows the last. */
+export const NO_CURSOR = new Uint8Array();
+
 /** Do two pieces of a snapshot begin at one place? */
 export function isSameCursor(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, at) => byte === b[at]);

@@ -9,6 +9,7 @@ export {
   type Frame,
   frameKind,
   isSameCursor,
+  NO_CURSOR,
   NOT_COMPARABLE,
   type OriginRanges,
   PROTOCOL_VERSION,

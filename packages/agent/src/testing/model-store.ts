@@ -20,6 +20,7 @@ import {
   holdAlso,
   type Holding,
   holds,
+  holdsUpTo,
   type NodeId,
   NO_HOLDING,
   type OriginId,
@@ -176,9 +177,7 @@ export class ModelStore implements StorePort {
   }
 
   get isWhole(): boolean {
-    return [...this.#owed].every(
-      ([origin, head]) => Ranges.of(1, head).subtract(heldVersions(this.#holdings.get(origin) ?? NO_HOLDING)).isEmpty,
-    );
+    return [...this.#owed].every(([origin, head]) => holdsUpTo(this.#holdings.get(origin) ?? NO_HOLDING, head));
   }
 
   basis(): ReadonlyMap<OriginId, number> {

@@ -44,7 +44,7 @@ export const PATHS = [
 
 /** Too rare for every few hundred seeds: `few-seeds.test.ts` goes down them by seeds and plans of its own. */
 export const RARER_PATHS = [
-  "versions that a lost node alone held were declared void",
+  "more of a lost node's versions counted as held once it was made up for",
   "a start was numbered below one that was gone",
 ] as const;
 

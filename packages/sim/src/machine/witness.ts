@@ -87,7 +87,7 @@ export class Witness implements StorePort {
         debts.settle(settled);
         this.#report.passed("what a lost node left owing was made up for");
         if (settled.some(({ versions }) => !versions.isEmpty)) {
-          this.#report.passed("versions that a lost node alone held were declared void");
+          this.#report.passed("more of a lost node's versions counted as held once it was made up for");
         }
       },
     };

@@ -146,10 +146,10 @@ export class Origins {
   }
 
   /** Origins of which something is owed; for good when no version can pay it any more. */
-  owing(): { readonly origin: OriginId; readonly index: number; readonly isForGood: boolean }[] {
+  owing(): { readonly origin: OriginId; readonly isForGood: boolean }[] {
     return [...this.#byOrigin.values()]
       .filter(({ holding, owed }) => !holdsUpTo(holding, owed))
-      .map(({ origin, index, owed }) => ({ origin, index, isForGood: owed === FOR_GOOD }));
+      .map(({ origin, owed }) => ({ origin, isForGood: owed === FOR_GOOD }));
   }
 
   /** What is owed of the origin is lost. Durable like `hold`. */

@@ -82,8 +82,15 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "agent: the rows of any one member make up for what a lost node left owing",
     file: `${AGENT}/restitution.ts`,
-    from: "if (!isProved && !areAllJoined(claim, originNode(this.#store.origin))) return this.#readNext(claim.origins, now);",
+    from: "if (!isProved && !areAllJoined(claim, originNode(this.#store.origin))) return this.#readNext(claim, now);",
     to: "",
+    test: `${AGENT}/restitution.test.ts`,
+  },
+  {
+    name: "agent: what debtors owe goes round among them, since each makes up for its own only",
+    file: `${AGENT}/claim.ts`,
+    from: "const origins = new Set([...owing, ...[...holdings.keys()].filter((origin) => store.debts.hasEnded(origin))]);",
+    to: "const origins = new Set(owing);",
     test: `${AGENT}/restitution.test.ts`,
   },
   {

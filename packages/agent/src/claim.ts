@@ -17,15 +17,18 @@ import type { SnapshotPiece } from "@patina/gossip";
 import type { StorePort } from "./ports.js";
 
 export interface Claim {
-  /** Of these, something is owed for good. */
-  readonly origins: ReadonlySet<OriginId>;
+  /**
+   * All that were known to be lost when it began, and so are known to those whose rows count. Of some of them something is
+   * owed for good; and whoever owes more of them says so in its rows, so that they end all at once or go round for ever.
+   */
+  readonly origins: Set<OriginId>;
   readonly roster: readonly NodeId[];
   /** What was held here and applied when it began. */
   readonly held: Holdings;
   readonly joined: Set<NodeId>;
   /** They owe nothing, and lack something all the same that is held here. */
   readonly unproved: Set<NodeId>;
-  /** By origin of the debts, what any of those joined holds of it. */
+  /** By lost origin, what any of those joined holds of it. */
   readonly told: Map<OriginId, Ranges>;
 }
 
@@ -33,11 +36,11 @@ export interface Claim {
  * A claim may begin once all else that is owed was paid, and with it came whatever those knew whose rows these are: that an
  * origin has ended, for one. Undefined before.
  */
-export function newClaim(origins: ReadonlySet<OriginId>, store: StorePort): Claim | undefined {
+export function newClaim(owing: readonly OriginId[], store: StorePort): Claim | undefined {
   const holdings = store.holdings();
   const roster = store.members.roster();
   for (const [origin, head] of store.basis()) {
-    const isPaid = origins.has(origin) || holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head);
+    const isPaid = owing.includes(origin) || holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head);
     if (!isPaid && roster.includes(originNode(origin))) return undefined; // Of one on no list it may never come.
   }
   // What could not be applied is in no peer's rows, either.
@@ -45,6 +48,7 @@ export function newClaim(origins: ReadonlySet<OriginId>, store: StorePort): Clai
   for (const [origin, { head, gaps }] of holdings) {
     held.set(origin, { head, gaps: gaps.union(store.quarantinedIn(origin)) });
   }
+  const origins = new Set([...owing, ...[...holdings.keys()].filter((origin) => store.debts.hasEnded(origin))]);
   return { origins, roster, held, joined: new Set(), unproved: new Set(), told: new Map() };
 }
 
@@ -83,9 +87,9 @@ export function areAllJoined({ roster, joined }: Claim, self: NodeId): boolean {
   return roster.every((node) => node === self || joined.has(node));
 }
 
-/** Is all that is here of the lost origins among what one peer held? */
-export function isAmong({ origins }: Claim, held: Holdings, store: StorePort): boolean {
-  return [...origins].every((origin) => {
+/** Is all that is here of these lost origins among what one peer held? */
+export function isAmong(origins: readonly OriginId[], held: Holdings, store: StorePort): boolean {
+  return origins.every((origin) => {
     const theirs = heldVersions(held.get(origin) ?? NO_HOLDING);
     return hereOf(origin, store).subtract(theirs).isEmpty;
   });

@@ -103,6 +103,30 @@ test("the rows of one that waits yet for what is lost count for nothing", () => 
   expect([settled, restitution.isUnderWay]).toEqual([[], false]);
 });
 
+test("what a debtor's rows bring along of another lost node ends with the rest, since nobody may ever be whole otherwise", () => {
+  const { store, restitution, settled, held } = debtor([1, 2]);
+  const other = originOf(8);
+  held.set(other, upTo(4));
+  let isOwedToo = false;
+  store.debts = {
+    ...store.debts,
+    list: () => (settled.length > 0 ? [] : isOwedToo ? [LOST, other] : [LOST]),
+    hasEnded: (origin) => origin === LOST || origin === other,
+  };
+  const join = store.join.bind(store);
+  store.join = (changes, owed) => {
+    isOwedToo = true;
+    return join(changes, owed);
+  };
+  const later = config.restitutionEveryMs;
+  restitution.onRoundDue([idOf(1)], at(0));
+  expect(asked(restitution.onRoundDue([idOf(1)], at(later)))).toEqual([idOf(1)]);
+  const holdings = new Map([[originOf(1), upTo(3)], [LOST, upTo(6)], [other, upTo(4)]]); // prettier-ignore
+  const basis = new Map([[originOf(1), 3], [LOST, 6], [other, VERSION_MAX]]); // prettier-ignore
+  expect(isOver(restitution.onPiece(idOf(1), piece(upTo(6), false, { holdings, basis }), at(later)))).toBe(true);
+  expect(settled).toEqual(["settled 6", "settled "]);
+});
+
 test("what came of a debtor before is no matter of one that owes nothing and lacks it", () => {
   const { restitution, settled } = debtor([1, 2, 3, 4], Ranges.of(6, 6));
   const later = 3 * config.restitutionEveryMs;

@@ -109,7 +109,10 @@ export class Restitution {
     this.#owingSinceMs ??= now.monotonicMs;
     if (this.#claim !== undefined && !isSame(this.#claim.roster, this.#store.members.roster())) this.abandon(now);
     if (this.#reading !== undefined) return this.#waitFor(this.#reading, now);
-    return now.monotonicMs < this.#nextMs ? [] : this.#readNext(new Set(owing), now);
+    if (now.monotonicMs < this.#nextMs) return [];
+    // Goes on with the claim there is, if it is for these.
+    if (!owing.every((origin) => this.#claim?.origins.has(origin))) this.#claim = newClaim(owing, this.#store);
+    return this.#claim === undefined ? [] : this.#readNext(this.#claim, now);
   }
 
   #waitFor(reading: Reading, now: Now): ReplicaEffect[] {
@@ -143,24 +146,18 @@ export class Restitution {
     const effects = conflicts.map(event);
     if (rows.length > 0) effects.push(event({ kind: "changed", source: "remote", rows }));
     const unjoined = [...piece.changes.filter(({ hlc }) => hlc > latest), ...quarantined.map(({ change }) => change)];
-    if (unjoined.some(({ origin }) => claim.origins.has(origin))) return [...effects, ...this.#giveUp(now)];
+    const owing = new Set(this.#store.debts.list());
+    if (unjoined.some(({ origin }) => owing.has(origin))) return [...effects, ...this.#giveUp(now)];
+    for (const { origin } of unjoined) claim.origins.delete(origin); // Nor may it be made up for, should it turn out owed.
     Object.assign(reading, { after: piece.next, silences: 0 });
     return [...effects, ...(piece.next.length > 0 ? [this.#want(reading, now)] : this.#finish(reading, claim, now))];
   }
 
-  #readNext(origins: ReadonlySet<OriginId>, now: Now): ReplicaEffect[] {
-    const claim = this.#claimFor(origins);
-    const next = claim && this.#pick(claim, now.monotonicMs - (this.#owingSinceMs ?? now.monotonicMs));
+  #readNext(claim: Claim, now: Now): ReplicaEffect[] {
+    const next = this.#pick(claim, now.monotonicMs - (this.#owingSinceMs ?? now.monotonicMs));
     if (next === undefined) return [];
     this.#reading = { ...next, after: NO_CURSOR, untilMs: 0, silences: 0, held: undefined, isProof: false };
     return [this.#want(this.#reading, now)];
-  }
-
-  /** Goes on with the claim there is, if it is for these. */
-  #claimFor(origins: ReadonlySet<OriginId>): Claim | undefined {
-    if (this.#claim !== undefined && isSame([...this.#claim.origins], [...origins])) return this.#claim;
-    this.#claim = newClaim(origins, this.#store);
-    return this.#claim;
   }
 
   /**
@@ -185,13 +182,12 @@ export class Restitution {
   #finish({ peer, held = new Map(), isProof }: Reading, claim: Claim, now: Now): ReplicaEffect[] {
     this.#reading = undefined;
     note(claim, peer, held);
-    const isProved = isProof && isAmong(claim, held, this.#store);
-    if (!isProved && !areAllJoined(claim, originNode(this.#store.origin))) return this.#readNext(claim.origins, now);
+    const owing = this.#store.debts.list().filter((origin) => claim.origins.has(origin));
+    const isProved = isProof && isAmong(owing, held, this.#store);
+    if (!isProved && !areAllJoined(claim, originNode(this.#store.origin))) return this.#readNext(claim, now);
     this.abandon(now);
-    this.#store.debts.settle(
-      [...claim.origins].map((origin) => ({ origin, versions: toHold(claim, origin, this.#store) })),
-    );
-    return [event({ kind: "restituted", origins: [...claim.origins], from: isProved ? "one" : "all" })];
+    this.#store.debts.settle(owing.map((origin) => ({ origin, versions: toHold(claim, origin, this.#store) })));
+    return [event({ kind: "restituted", origins: owing, from: isProved ? "one" : "all" })];
   }
 
   #want(reading: Reading, now: Now): ReplicaEffect {

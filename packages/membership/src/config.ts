@@ -2,8 +2,10 @@
 import { assert } from "@patina/base";
 
 export interface MembershipConfig {
-  /** One member is probed per interval, times (1 + local health). 1 s: two to three datagrams a second at any size. */
+  /** `probesPerInterval` members are probed at once per interval, times (1 + local health). */
   readonly probeIntervalMs: number;
+  /** 3: at any size somebody finds a silent member out in the first interval or the second; six datagrams a second. */
+  readonly probesPerInterval: number;
   /** Bounds of the wait for a direct ack, before helpers are asked; in between it follows the peer's round trip. */
   readonly directTimeoutMinMs: number;
   readonly directTimeoutMaxMs: number;
@@ -76,6 +78,7 @@ export interface MembershipConfig {
 
 export const defaultMembershipConfig: MembershipConfig = {
   probeIntervalMs: 1_000,
+  probesPerInterval: 3,
   directTimeoutMinMs: 150,
   directTimeoutMaxMs: 500,
   helpersMax: 3,

@@ -200,6 +200,29 @@ describe("a wake", () => {
     expect(talk.stateOf(peer)?.state).toBe("alive");
   });
 
+  test.each([1, 2, 3, 9])("that begins a round probes at most three of %i members, none of them twice", (count) => {
+    const talk = new Conversation();
+    const peers = Array.from({ length: count }, (_, i) => ({
+      ...peer,
+      nodeId: nodeIdOf(1 + i),
+      address: addressOf(1 + i),
+    }));
+    for (const each of peers) talk.hear(each);
+    for (let atMs = 1_000; atMs <= 5_000; atMs += 1_000) {
+      talk.nowMs = atMs;
+      for (const each of peers) talk.hear(each);
+      const effects = talk.handle({ kind: "wake", timer: { kind: "probe", atMs } });
+      const pinged = peers.map(
+        ({ address }) => messagesTo(address, effects).filter(({ kind }) => kind === "ping").length,
+      );
+      expect(Math.max(...pinged)).toBe(1);
+      const probed = pinged.filter((pings) => pings > 0).length;
+      expect(probed).toBeGreaterThan(0);
+      expect(probed).toBeLessThanOrEqual(Math.min(count, defaultMembershipConfig.probesPerInterval));
+      if (count === 9) expect(probed).toBe(defaultMembershipConfig.probesPerInterval); // A third of a cycle.
+    }
+  });
+
   test("that is stale does nothing", () => {
     const talk = new Conversation();
     talk.hear(peer);

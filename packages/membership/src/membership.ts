@@ -243,11 +243,9 @@ export class Membership {
 
   #onPeriod(kind: "probe" | "gossip" | "join" | "reconnect" | "reap", now: Now): void {
     switch (kind) {
-      case "probe": {
-        const silent = this.#probe.conclude();
-        if (silent !== undefined) this.#judge.accuse(silent, now);
+      case "probe":
+        for (const silent of this.#probe.conclude()) this.#judge.accuse(silent, now);
         return this.#probe.begin(now, (node) => this.#judge.accuserOf(node));
-      }
       case "gossip":
         return this.#gossip(now);
       case "join":

@@ -1,5 +1,5 @@
 /**
- * The probe: one member at a time, once per interval.
+ * The probe: a few members at a time, once per interval.
  *
  *   idle ──round──► direct ──timeout──► indirect ──next round──► silent
  *                     │ ack, relayed ack, or any other sign of life │
@@ -19,7 +19,6 @@ import type { Roster } from "./roster.js";
 import { Rota } from "./rota.js";
 
 interface Pending {
-  readonly seq: number;
   readonly target: Member;
   readonly startedMs: number;
   readonly nacked: Set<NodeId>;
@@ -34,7 +33,8 @@ export class Probe {
   readonly #outbox: Outbox;
   readonly #rota: Rota;
   readonly #rng: Rng;
-  #pending: Pending | undefined;
+  /** Of this round, by the number of its ping. */
+  readonly #pending = new Map<number, Pending>();
 
   constructor(config: MembershipConfig, roster: Roster, health: LocalHealth, outbox: Outbox, rng: Rng) {
     this.#config = config;
@@ -45,33 +45,39 @@ export class Probe {
     this.#rng = rng;
   }
 
-  /** Ends the round, if one runs, and returns its target if that was silent. */
-  conclude(): Member | undefined {
-    const pending = this.#pending;
-    this.#pending = undefined;
-    if (pending === undefined || pending.answered) return undefined;
-    const { helpers, nacked } = pending;
-    this.#health.probeFailed(helpers.length === 0 ? 1 : helpers.length - nacked.size);
-    return pending.target;
+  /** Ends the round, if one runs, and returns those of its targets that were silent. */
+  conclude(): Member[] {
+    const silent = [...this.#pending.values()].filter(({ answered }) => !answered);
+    this.#pending.clear();
+    for (const { helpers, nacked } of silent) {
+      this.#health.probeFailed(helpers.length === 0 ? 1 : helpers.length - nacked.size);
+    }
+    return silent.map(({ target }) => target);
   }
 
   /** Begins the next round, and schedules its end. `accuserOf` tells a suspect who suspects it. */
   begin(now: Now, accuserOf: (node: NodeId) => NodeId | undefined): void {
     this.#outbox.arm("probe", this.#config.probeIntervalMs * (1 + this.#health.score), now);
-    const target = this.#rota.next(this.#roster.present());
-    if (target === undefined) return;
+    const present = this.#roster.present();
+    for (let left = Math.min(this.#config.probesPerInterval, present.length); left > 0; left--) {
+      const target = this.#rota.next(present);
+      if (target !== undefined && this.#pendingOf(target.nodeId) === undefined) this.#ping(target, now, accuserOf);
+    }
+  }
+
+  #ping(target: Member, now: Now, accuserOf: (node: NodeId) => NodeId | undefined): void {
     const seq = this.#outbox.ping(target.nodeId, target.address, now, accuserOf(target.nodeId));
-    this.#pending = { seq, target, startedMs: now.monotonicMs, nacked: new Set(), helpers: [], answered: false };
+    const startedMs = now.monotonicMs;
+    this.#pending.set(seq, { target, startedMs, nacked: new Set(), helpers: [], answered: false });
     const { directTimeoutMinMs, directTimeoutMaxMs } = this.#config;
     const timeoutMs = this.#roster.get(target.nodeId)?.rtt.timeoutMs(directTimeoutMinMs, directTimeoutMaxMs);
-    const atMs = now.monotonicMs + (timeoutMs ?? directTimeoutMaxMs);
-    this.#outbox.wake({ kind: "direct", atMs, seq }, now);
+    this.#outbox.wake({ kind: "direct", atMs: startedMs + (timeoutMs ?? directTimeoutMaxMs), seq }, now);
   }
 
   /** The direct ack is overdue: others may have a path that we have not. */
   escalate(seq: number, now: Now): void {
-    const pending = this.#pending;
-    if (pending === undefined || pending.seq !== seq || pending.answered || pending.helpers.length > 0) return;
+    const pending = this.#pending.get(seq);
+    if (pending === undefined || pending.answered || pending.helpers.length > 0) return;
     const { nodeId: target, address } = pending.target;
     const candidates = this.#roster.present().filter(({ nodeId, state }) => state === "alive" && nodeId !== target);
     const helpers = this.#rng.shuffle(candidates).slice(0, this.#config.helpersMax);
@@ -83,29 +89,35 @@ export class Probe {
 
   /** A direct ack. Late and foreign ones are normal on UDP. */
   onAck(sender: NodeId, seq: number, now: Now): void {
-    const pending = this.#pending;
-    if (pending?.seq !== seq || pending.target.nodeId !== sender) return;
+    const pending = this.#pending.get(seq);
+    if (pending?.target.nodeId !== sender) return;
     this.#roster.get(sender)?.rtt.sample(now.monotonicMs - pending.startedMs);
     this.onSignOfLife(sender);
   }
 
   onRelayedAck(target: NodeId, seq: number): void {
-    if (this.#pending?.seq === seq) this.onSignOfLife(target);
+    if (this.#pending.has(seq)) this.onSignOfLife(target);
   }
 
   onNack(helper: NodeId, seq: number): void {
-    if (this.#pending?.seq === seq && this.#pending.helpers.includes(helper)) this.#pending.nacked.add(helper);
+    const pending = this.#pending.get(seq);
+    if (pending?.helpers.includes(helper)) pending.nacked.add(helper);
   }
 
   /** Anything authentic from the node proves as much as an ack. */
   onSignOfLife(node: NodeId): void {
-    if (this.#pending === undefined || this.#pending.target.nodeId !== node || this.#pending.answered) return;
-    this.#pending.answered = true;
+    const pending = this.#pendingOf(node);
+    if (pending === undefined || pending.answered) return;
+    pending.answered = true;
     this.#health.probeAnswered();
   }
 
   /** We stalled: that we heard nothing proves nothing. */
   void(): void {
-    this.#pending = undefined;
+    this.#pending.clear();
+  }
+
+  #pendingOf(node: NodeId): Pending | undefined {
+    return [...this.#pending.values()].find(({ target }) => target.nodeId === node);
   }
 }

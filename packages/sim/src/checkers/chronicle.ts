@@ -21,6 +21,8 @@ export class Chronicle {
   readonly acknowledged: Acknowledged[] = [];
   /** Acknowledged writes whose only copies were on disks that were lost. */
   readonly excused = new Set<string>();
+  /** Acknowledged writes that most members held when one of them was given up. */
+  readonly heldByMost = new Set<string>();
   /** Doubts whose record was on a disk that was lost, as `key@epoch`. Others met the loser no more: its winner had gone before. */
   readonly lostDoubts = new Set<string>();
   /** Origins that issued a version twice, or on two machines: a disk was put back or copied. What they say is not one history. */

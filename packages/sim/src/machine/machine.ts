@@ -37,8 +37,6 @@ export class Machine {
   life = 0;
   /** An old copy of its disk was put back: what it acknowledged since is not there. */
   hasForgotten = false;
-  /** The others gave its last database up. */
-  wasGivenUp = false;
   /** It is switched off for good. */
   isRetired = false;
   readonly #options: MachineOptions;

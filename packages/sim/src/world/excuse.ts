@@ -5,22 +5,25 @@ import type { World } from "./world.js";
 
 /**
  * The machine's copy of everything is about to go. What it alone held for good may be lost; whatever another member holds
- * for good may not.
+ * for good may not. Nor may what most of the members held, when they were given up one after the other: most of them give up
+ * the rest only, and who is given up gets it back from them.
  */
-export function excuseLost(world: World, machine: Machine): void {
+export function excuseLost(world: World, machine: Machine, isGivenUp = false): void {
   const { store } = machine;
   if (store === undefined) return;
+  const { chronicle, machines, plan } = world;
   for (const { key, epoch } of store.owners.conflicts().doubtful) {
-    world.chronicle.lostDoubts.add(`${String(key[0])}@${epoch}`);
+    chronicle.lostDoubts.add(`${String(key[0])}@${epoch}`);
   }
-  const keepers = world.machines.flatMap(({ index, store: other }) =>
-    index !== machine.index && other?.isDurable === true && !other.members.isSelfEvicted ? [other.holdings()] : [],
-  );
+  const durable = machines.filter((each) => each.store?.isDurable === true);
+  const isKeeper = (each: Machine): boolean => each !== machine && each.store?.members.isSelfEvicted === false;
+  const copies = durable.map((each) => ({ holdings: each.store?.holdings(), isKeeper: isKeeper(each) }));
   const held = store.holdings();
-  for (const { ledgerId, origin, version } of world.chronicle.acknowledged) {
+  for (const { ledgerId, origin, version } of chronicle.acknowledged) {
+    const there = copies.filter(({ holdings }) => holds(holdings?.get(origin), version));
+    if (isGivenUp && there.length > plan.nodes / 2) chronicle.heldByMost.add(ledgerId);
     const isHere = origin === store.origin || holds(held.get(origin), version);
-    if (isHere && !keepers.some((holdings) => holds(holdings.get(origin), version))) {
-      world.chronicle.excused.add(ledgerId);
-    }
+    const isLast = isHere && !there.some((copy) => copy.isKeeper);
+    if (isLast && !(isGivenUp && chronicle.heldByMost.has(ledgerId))) chronicle.excused.add(ledgerId);
   }
 }

@@ -77,9 +77,9 @@ export class Supervisor {
   /** What a runtime does with a database that must not be used any more. */
   #startOver(machine: Machine, reason: string): void {
     const { seen } = this.#world.coverage;
-    machine.wasGivenUp = !reason.includes("old copy");
-    seen.add(machine.wasGivenUp ? "a member was given up" : "an old disk was found out");
-    excuseLost(this.#world, machine);
+    const isGivenUp = !reason.includes("old copy");
+    seen.add(isGivenUp ? "a member was given up" : "an old disk was found out");
+    excuseLost(this.#world, machine, isGivenUp);
     this.#stop(machine);
     machine.disk.abandon();
     seen.add("a node started over with an empty database");

@@ -11,6 +11,7 @@ import { waitUntil } from "./wait-until.js";
 
 const CLUSTER = "iad";
 const SEEDS = 3;
+const STARTS_AT_ONCE = 10;
 const MEET_WITHIN_MS = 60_000;
 
 /** Where members live and listen. */
@@ -64,10 +65,13 @@ export class Cluster {
     return this.members.filter(({ isRunning }) => isRunning);
   }
 
-  /** Starts all and waits until each is ready and knows all the others alive. */
+  /** Starts all, so many at once as are ready in time on two cores, and waits until each knows all the others alive. */
   async start(): Promise<void> {
-    for (const member of this.members) member.start();
-    await Promise.all(this.members.map((member) => member.ready()));
+    for (let first = 0; first < this.members.length; first += STARTS_AT_ONCE) {
+      const wave = this.members.slice(first, first + STARTS_AT_ONCE);
+      for (const member of wave) member.start();
+      await Promise.all(wave.map((member) => member.ready()));
+    }
     await this.met();
   }
 

@@ -96,7 +96,7 @@ export class Probe {
   }
 
   onRelayedAck(target: NodeId, seq: number): void {
-    if (this.#pending.has(seq)) this.onSignOfLife(target);
+    if (this.#pending.get(seq)?.target.nodeId === target) this.onSignOfLife(target);
   }
 
   onNack(helper: NodeId, seq: number): void {

@@ -3,6 +3,7 @@
  */
 import {
   heldVersions,
+  holdAlso,
   type Holding,
   type Holdings,
   holdsUpTo,
@@ -21,10 +22,14 @@ export interface Claim {
    * All that were known to be lost when it began, and so are known to those whose rows count. Of some of them something is
    * owed for good; and whoever owes more of them says so in its rows, so that they end all at once or go round for ever.
    */
-  readonly origins: Set<OriginId>;
+  readonly origins: ReadonlySet<OriginId>;
   readonly roster: readonly NodeId[];
   /** What was held here and applied when it began. */
   readonly held: Holdings;
+  /** What is held here and could not be applied: nor can a peer, which says of its own that it lacks it. */
+  readonly quarantined: ReadonlyMap<OriginId, Ranges>;
+  /** Some row of theirs could not be joined: they are not settled with the rest. */
+  readonly unjoined: Set<OriginId>;
   readonly joined: Set<NodeId>;
   /** They owe nothing, and lack something all the same that is held here. */
   readonly unproved: Set<NodeId>;
@@ -45,21 +50,25 @@ export function newClaim(owing: readonly OriginId[], store: StorePort): Claim | 
   }
   // What could not be applied is in no peer's rows, either.
   const held = new Map<OriginId, Holding>();
+  const quarantined = new Map<OriginId, Ranges>();
   for (const [origin, { head, gaps }] of holdings) {
-    held.set(origin, { head, gaps: gaps.union(store.quarantinedIn(origin)) });
+    const versions = store.quarantinedIn(origin);
+    held.set(origin, { head, gaps: gaps.union(versions) });
+    quarantined.set(origin, versions);
   }
   const origins = new Set([...owing, ...[...holdings.keys()].filter((origin) => store.debts.hasEnded(origin))]);
-  return { origins, roster, held, joined: new Set(), unproved: new Set(), told: new Map() };
+  return { origins, roster, held, quarantined, unjoined: new Set(), joined: new Set(), unproved: new Set(), told: new Map() }; // prettier-ignore
 }
 
 /**
  * Does the peer owe nothing, and hold all that was held here when this began? Undefined when it does not even know what was
  * known here, or waits yet for what is lost: then its rows count for nothing.
  */
-export function judge({ held, origins }: Claim, { holdings, basis }: SnapshotPiece): boolean | undefined {
+export function judge({ held, quarantined, origins }: Claim, { holdings, basis }: SnapshotPiece): boolean | undefined {
   let isProof = true;
   for (const [origin, head] of basis) {
-    if (holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head)) continue;
+    const theirs = holdAlso(holdings.get(origin) ?? NO_HOLDING, quarantined.get(origin) ?? Ranges.empty);
+    if (holdsUpTo(theirs, head)) continue;
     if (origins.has(origin) && head !== VERSION_MAX) return undefined;
     isProof = false;
   }
@@ -83,6 +92,11 @@ export function note({ origins, joined, told }: Claim, peer: NodeId, held: Holdi
   }
 }
 
+/** May what is owed of this origin end with the claim? */
+export function settles({ origins, unjoined }: Claim, origin: OriginId): boolean {
+  return origins.has(origin) && !unjoined.has(origin);
+}
+
 export function areAllJoined({ roster, joined }: Claim, self: NodeId): boolean {
   return roster.every((node) => node === self || joined.has(node));
 }
@@ -95,9 +109,12 @@ export function isAmong(origins: readonly OriginId[], held: Holdings, store: Sto
   });
 }
 
-/** What counts as held of a lost origin once the claim is settled: all that was seen of it, and below, what nobody has. */
-export function toHold({ told }: Claim, origin: OriginId, store: StorePort): Ranges {
-  const seen = hereOf(origin, store).union(told.get(origin) ?? Ranges.empty);
+/**
+ * What counts as held of a lost origin once it is settled: all that was seen of it here or at those whose rows settle it, and
+ * below, what nobody has.
+ */
+export function toHold(origin: OriginId, told: Ranges, store: StorePort): Ranges {
+  const seen = hereOf(origin, store).union(told);
   const held = heldVersions(store.holdings().get(origin) ?? NO_HOLDING);
   return Ranges.of(1, seen.spans.at(-1)?.[1] ?? 0).subtract(held);
 }

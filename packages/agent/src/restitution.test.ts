@@ -139,6 +139,32 @@ test("what came of a debtor before is no matter of one that owes nothing and lac
   expect(settled).toEqual([]);
 });
 
+test("what debtors had only told is no matter of one that owes nothing: that alone speaks for itself", () => {
+  const { restitution, settled } = debtor([1, 2, 3, 4]);
+  const later = 3 * config.restitutionEveryMs;
+  restitution.onRoundDue([1, 3, 4].map(idOf), at(0));
+  const [one] = asked(restitution.onRoundDue([1, 3, 4].map(idOf), at(later)));
+  const whole = must([1, 3, 4].map(idOf).find((it) => it !== one), "a peer"); // prettier-ignore
+  restitution.noteComparable(whole, true);
+  expect(asked(restitution.onPiece(must(one, "a peer"), piece(upTo(7), true), at(later)))).toEqual([whole]);
+  expect(isOver(restitution.onPiece(whole, piece(upTo(5)), at(later)))).toBe(true);
+  expect(settled).toEqual(["settled "]);
+});
+
+test("what nobody can apply of a node that was lost before holds up nothing", () => {
+  const { store, restitution, settled, held } = debtor([1, 2]);
+  const other = originOf(8);
+  held.set(other, upTo(4));
+  store.debts = { ...store.debts, hasEnded: (origin) => origin === LOST || origin === other };
+  store.quarantinedIn = (origin: OriginId) => (origin === other ? Ranges.of(4, 4) : Ranges.empty);
+  restitution.noteComparable(idOf(1), true);
+  restitution.onRoundDue([idOf(1)], at(0));
+  const holdings = new Map([[originOf(1), upTo(3)], [LOST, upTo(6)], [other, upTo(3)]]); // prettier-ignore
+  const basis = new Map([[originOf(1), 3], [LOST, 6], [other, 4]]); // prettier-ignore
+  expect(isOver(restitution.onPiece(idOf(1), piece(upTo(6), false, { holdings, basis }), at(1)))).toBe(true);
+  expect(settled).toEqual(["settled 6"]);
+});
+
 test("with another roster, what was joined counts no more", () => {
   const { store, restitution, settled } = debtor([1, 2, 3]);
   const later = 2 * config.restitutionEveryMs;

@@ -14,6 +14,7 @@
 import {
   asAppError,
   type Heads,
+  heldVersions,
   type Holdings,
   holdsUpTo,
   NO_HOLDING,
@@ -21,9 +22,10 @@ import {
   type Now,
   type OriginId,
   originNode,
+  Ranges,
 } from "@patina/base";
 import { isSameCursor, NO_CURSOR, type SnapshotPiece } from "@patina/gossip";
-import { areAllJoined, type Claim, isAmong, isSame, judge, newClaim, note, toHold } from "./claim.js";
+import { areAllJoined, type Claim, isAmong, isSame, judge, newClaim, note, settles, toHold } from "./claim.js";
 import type { AgentConfig } from "./config.js";
 import type { EarlyChanges } from "./early-changes.js";
 import type { StorePort } from "./ports.js";
@@ -111,7 +113,8 @@ export class Restitution {
     if (this.#reading !== undefined) return this.#waitFor(this.#reading, now);
     if (now.monotonicMs < this.#nextMs) return [];
     // Goes on with the claim there is, if it is for these.
-    if (!owing.every((origin) => this.#claim?.origins.has(origin))) this.#claim = newClaim(owing, this.#store);
+    if (!owing.every((origin) => this.#claim && settles(this.#claim, origin)))
+      this.#claim = newClaim(owing, this.#store);
     return this.#claim === undefined ? [] : this.#readNext(this.#claim, now);
   }
 
@@ -146,9 +149,9 @@ export class Restitution {
     const effects = conflicts.map(event);
     if (rows.length > 0) effects.push(event({ kind: "changed", source: "remote", rows }));
     const unjoined = [...piece.changes.filter(({ hlc }) => hlc > latest), ...quarantined.map(({ change }) => change)];
-    const owing = new Set(this.#store.debts.list());
-    if (unjoined.some(({ origin }) => owing.has(origin))) return [...effects, ...this.#giveUp(now)];
-    for (const { origin } of unjoined) claim.origins.delete(origin); // Nor may it be made up for, should it turn out owed.
+    for (const { origin } of unjoined) claim.unjoined.add(origin);
+    const isInVain = this.#store.debts.list().some((origin) => claim.unjoined.has(origin));
+    if (isInVain) return [...effects, ...this.#giveUp(now)];
     Object.assign(reading, { after: piece.next, silences: 0 });
     return [...effects, ...(piece.next.length > 0 ? [this.#want(reading, now)] : this.#finish(reading, claim, now))];
   }
@@ -182,11 +185,14 @@ export class Restitution {
   #finish({ peer, held = new Map(), isProof }: Reading, claim: Claim, now: Now): ReplicaEffect[] {
     this.#reading = undefined;
     note(claim, peer, held);
-    const owing = this.#store.debts.list().filter((origin) => claim.origins.has(origin));
+    const owing = this.#store.debts.list().filter((origin) => settles(claim, origin));
     const isProved = isProof && isAmong(owing, held, this.#store);
     if (!isProved && !areAllJoined(claim, originNode(this.#store.origin))) return this.#readNext(claim, now);
     this.abandon(now);
-    this.#store.debts.settle(owing.map((origin) => ({ origin, versions: toHold(claim, origin, this.#store) })));
+    // One that owes nothing speaks for itself; what debtors had told is not backed by its rows.
+    const told = (origin: OriginId): Ranges =>
+      (isProved ? heldVersions(held.get(origin) ?? NO_HOLDING) : claim.told.get(origin)) ?? Ranges.empty;
+    this.#store.debts.settle(owing.map((origin) => ({ origin, versions: toHold(origin, told(origin), this.#store) })));
     return [event({ kind: "restituted", origins: owing, from: isProved ? "one" : "all" })];
   }
 

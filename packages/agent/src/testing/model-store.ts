@@ -168,7 +168,7 @@ export class ModelStore implements StorePort {
     return { applied: changes.length, quarantined: [], forked: [], rows: [], conflicts: [] };
   }
 
-  quarantinedIn(): Ranges {
+  quarantinedIn(_origin?: OriginId): Ranges {
     return Ranges.empty;
   }
 

@@ -15,12 +15,13 @@ export function excuseLost(world: World, machine: Machine, isGivenUp = false): v
   for (const { key, epoch } of store.owners.conflicts().doubtful) {
     chronicle.lostDoubts.add(`${String(key[0])}@${epoch}`);
   }
-  const durable = machines.filter((each) => each.store?.isDurable === true);
-  const isKeeper = (each: Machine): boolean => each !== machine && each.store?.members.isSelfEvicted === false;
-  const copies = durable.map((each) => ({ holdings: each.store?.holdings(), isKeeper: isKeeper(each) }));
+  const copies = machines.flatMap(({ store: other }) => {
+    if (other?.isDurable !== true) return [];
+    return [{ holdings: other.holdings(), isKeeper: other !== store && !other.members.isSelfEvicted }];
+  });
   const held = store.holdings();
   for (const { ledgerId, origin, version } of chronicle.acknowledged) {
-    const there = copies.filter(({ holdings }) => holds(holdings?.get(origin), version));
+    const there = copies.filter(({ holdings }) => holds(holdings.get(origin), version));
     if (isGivenUp && there.length > plan.nodes / 2) chronicle.heldByMost.add(ledgerId);
     const isHere = origin === store.origin || holds(held.get(origin), version);
     const isLast = isHere && !there.some((copy) => copy.isKeeper);

@@ -82,14 +82,14 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "agent: the rows of any one member make up for what a lost node left owing",
     file: `${AGENT}/restitution.ts`,
-    from: "if (!isProved && !areAllJoined(claim, originNode(this.#store.origin))) return this.#readNext(claim, now);",
-    to: "",
+    from: "if (areAllJoined(claim, originNode(this.#store.origin))) return this.#settle(claim, now);",
+    to: "return this.#settle(claim, now);",
     test: `${AGENT}/restitution.test.ts`,
   },
   {
     name: "agent: what debtors owe goes round among them, since each makes up for its own only",
     file: `${AGENT}/claim.ts`,
-    from: "const origins = new Set([...owing, ...[...holdings.keys()].filter((origin) => store.debts.hasEnded(origin))]);",
+    from: "const origins = new Set([...owing, ...[...store.basis().keys()].filter((origin) => store.debts.hasEnded(origin))]);",
     to: "const origins = new Set(owing);",
     test: `${AGENT}/restitution.test.ts`,
   },
@@ -127,6 +127,13 @@ export const PLANTED_IN_CLUSTERS = [
     from: "if (owing.length === 0) {",
     to: "if (owing.length >= 0) {",
     test: SEEDS,
+  },
+  {
+    name: "store: a database that has ended goes on once its successor has ended, too",
+    file: "packages/store/src/log/debts.ts",
+    from: "known.isEvicted ? origins.lastStamp(latest) : 0n;",
+    to: "0n;",
+    test: "packages/store/src/log/debts.test.ts",
   },
   {
     name: "store: a debt to a node that was given up can be paid with versions that say nothing",

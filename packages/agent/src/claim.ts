@@ -56,7 +56,7 @@ export function newClaim(owing: readonly OriginId[], store: StorePort): Claim | 
     held.set(origin, { head, gaps: gaps.union(versions) });
     quarantined.set(origin, versions);
   }
-  const origins = new Set([...owing, ...[...holdings.keys()].filter((origin) => store.debts.hasEnded(origin))]);
+  const origins = new Set([...owing, ...[...store.basis().keys()].filter((origin) => store.debts.hasEnded(origin))]);
   return { origins, roster, held, quarantined, unjoined: new Set(), joined: new Set(), unproved: new Set(), told: new Map() }; // prettier-ignore
 }
 

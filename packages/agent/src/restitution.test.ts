@@ -1,5 +1,5 @@
 /** Whose rows make up for what a lost node left owing, and when that is over. */
-import { type Holding, must, type NodeId, type Now, type OriginId, Ranges, VERSION_MAX } from "@patina/base";
+import { AppError, type Holding, must, type NodeId, type Now, type OriginId, Ranges, VERSION_MAX } from "@patina/base";
 import type { SnapshotPiece } from "@patina/gossip";
 import { expect, test } from "vitest";
 import { testAgentConfig as config } from "./config.js";
@@ -20,7 +20,7 @@ function debtor(enlisted: readonly number[], joined = Ranges.empty) {
   const settled: string[] = [];
   const held = new Map<OriginId, Holding>([[originOf(1), upTo(3)], [LOST, upTo(5)]]); // prettier-ignore
   store.holdings = () => held;
-  store.basis = () => new Map([[originOf(1), 3], [LOST, VERSION_MAX]]); // prettier-ignore
+  store.basis = () => new Map([...[...held].map(([origin, { head }]) => [origin, head] as const), [LOST, VERSION_MAX]]); // prettier-ignore
   store.members = { ...store.members, roster: () => enlisted.map(idOf) };
   store.debts = {
     list: () => (settled.length > 0 ? [] : [LOST]),
@@ -254,8 +254,50 @@ test("a peer that falls silent holds up nothing, and the next that is asked is a
   expect(restitution.isUnderWay).toBe(false);
 });
 
+test("the last one enlisted has nobody's rows to wait for", () => {
+  const { restitution, settled, held } = debtor([SELF], Ranges.of(8, 8));
+  held.set(LOST, upTo(5, Ranges.of(2, 2)));
+  expect(isOver(restitution.onRoundDue([], at(0)))).toBe(true);
+  expect(settled).toEqual(["settled 2,6-8"]);
+});
+
+test("a row that could not be joined leaves its origin owing, and is no matter of the others", () => {
+  const { store, restitution, settled, held } = debtor([1, 2]);
+  const other = originOf(8);
+  held.set(other, upTo(4));
+  store.debts = { ...store.debts, hasEnded: (origin) => origin === LOST || origin === other };
+  const change = { origin: other, version: 9, hlc: 1n, body: new Uint8Array() };
+  const refuse = {
+    applied: 0,
+    rows: [],
+    forked: [],
+    conflicts: [],
+    quarantined: [{ change, reason: "no such table" }],
+  };
+  store.join = () => refuse;
+  restitution.noteComparable(idOf(1), true);
+  restitution.onRoundDue([idOf(1)], at(0));
+  const holdings = new Map([[originOf(1), upTo(3)], [LOST, upTo(6)], [other, upTo(4)]]); // prettier-ignore
+  restitution.onPiece(idOf(1), piece(upTo(6), false, { holdings, next: new Uint8Array([1]) }), at(1));
+  store.debts = { ...store.debts, list: () => [LOST, other] };
+  const last = piece(upTo(6), false, { holdings, after: new Uint8Array([1]) });
+  expect(restitution.onPiece(idOf(1), last, at(2)).some(({ kind }) => kind === "event")).toBe(false);
+  expect([settled, restitution.isUnderWay]).toEqual([[], false]);
+});
+
+test("a store that is busy when it is to settle is asked again, and nothing is forgotten meanwhile", () => {
+  const { store, restitution, settled } = debtor([SELF]);
+  const { debts } = store;
+  const busy = new AppError("store-busy", "another one writes");
+  store.debts = { ...debts, settle: () => { throw busy; } }; // prettier-ignore
+  expect(restitution.onRoundDue([], at(0))).toEqual([]);
+  store.debts = debts;
+  expect(isOver(restitution.onRoundDue([], at(1)))).toBe(true);
+  expect(settled).toEqual(["settled "]);
+});
+
 test("one that was given up is not asked, since nothing is taken from it", () => {
-  const { store, restitution } = debtor([2]);
+  const { store, restitution } = debtor([2, 3]);
   store.members = { ...store.members, isNodeEvicted: (node) => node === idOf(1) };
   restitution.noteComparable(idOf(1), true);
   expect(restitution.onRoundDue([idOf(1)], at(0))).toEqual([]);

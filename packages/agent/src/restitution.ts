@@ -55,7 +55,7 @@ export class Restitution {
   #reading: Reading | undefined;
   #owingSinceMs: number | undefined;
   #nextMs = -Infinity;
-  /** Peers that proved nothing, so far: the next is another. */
+  /** Readings given up so far: the next is of another peer. */
   #failures = 0;
   #peers: readonly NodeId[] = [];
 
@@ -115,7 +115,10 @@ export class Restitution {
     // Goes on with the claim there is, if it is for these.
     if (!owing.every((origin) => this.#claim && settles(this.#claim, origin)))
       this.#claim = newClaim(owing, this.#store);
-    return this.#claim === undefined ? [] : this.#readNext(this.#claim, now);
+    const claim = this.#claim;
+    if (claim === undefined) return [];
+    // The last one enlisted has nobody's rows to wait for.
+    return areAllJoined(claim, originNode(this.#store.origin)) ? this.#settle(claim, now) : this.#readNext(claim, now);
   }
 
   #waitFor(reading: Reading, now: Now): ReplicaEffect[] {
@@ -183,17 +186,30 @@ export class Restitution {
   }
 
   #finish({ peer, held = new Map(), isProof }: Reading, claim: Claim, now: Now): ReplicaEffect[] {
-    this.#reading = undefined;
     note(claim, peer, held);
-    const owing = this.#store.debts.list().filter((origin) => settles(claim, origin));
-    const isProved = isProof && isAmong(owing, held, this.#store);
-    if (!isProved && !areAllJoined(claim, originNode(this.#store.origin))) return this.#readNext(claim, now);
-    this.abandon(now);
-    // One that owes nothing speaks for itself; what debtors had told is not backed by its rows.
+    if (isProof && isAmong(this.#endsWith(claim), held, this.#store)) return this.#settle(claim, now, held);
+    if (areAllJoined(claim, originNode(this.#store.origin))) return this.#settle(claim, now);
+    this.#reading = undefined;
+    return this.#readNext(claim, now);
+  }
+
+  /** `proof` is what one held that owes nothing. It speaks for itself: what debtors had told is not backed by its rows. */
+  #settle(claim: Claim, now: Now, proof?: Holdings): ReplicaEffect[] {
+    const origins = this.#endsWith(claim);
     const told = (origin: OriginId): Ranges =>
-      (isProved ? heldVersions(held.get(origin) ?? NO_HOLDING) : claim.told.get(origin)) ?? Ranges.empty;
-    this.#store.debts.settle(owing.map((origin) => ({ origin, versions: toHold(origin, told(origin), this.#store) })));
-    return [event({ kind: "restituted", origins: owing, from: isProved ? "one" : "all" })];
+      (proof === undefined ? claim.told.get(origin) : heldVersions(proof.get(origin) ?? NO_HOLDING)) ?? Ranges.empty;
+    const settled = origins.map((origin) => ({ origin, versions: toHold(origin, told(origin), this.#store) }));
+    try {
+      this.#store.debts.settle(settled);
+    } catch (thrown) {
+      return storeEvents(asAppError(thrown, "store-failed")); // The claim goes on, and ends with the next piece or round.
+    }
+    this.abandon(now);
+    return [event({ kind: "restituted", origins, from: proof === undefined ? "all" : "one" })];
+  }
+
+  #endsWith(claim: Claim): OriginId[] {
+    return this.#store.debts.list().filter((origin) => settles(claim, origin));
   }
 
   #want(reading: Reading, now: Now): ReplicaEffect {

@@ -169,6 +169,25 @@ describe("a node that does not know it was buried", () => {
   });
 });
 
+describe("members that are silent at once", () => {
+  test("are not asked to reach each other, while there is anybody else", () => {
+    const talk = new Conversation();
+    const peers = [1, 2, 3, 4, 5, 6].map((n): Member => ({ ...peer, nodeId: nodeIdOf(n), address: addressOf(n) }));
+    for (const it of peers) talk.hear(it);
+    const sent = (effects: readonly MembershipEffect[], kind: Message["kind"]): Member[] =>
+      peers.filter(({ address }) => messagesTo(address, effects).some((message) => message.kind === kind));
+    talk.nowMs = 1_000;
+    const pings = talk.handle({ kind: "wake", timer: { kind: "probe", atMs: 1_000 } });
+    const silent = sent(pings, "ping");
+    expect(silent.length).toBe(defaultMembershipConfig.probesPerInterval);
+    talk.nowMs += defaultMembershipConfig.directTimeoutMaxMs;
+    const due = pings.flatMap((it) => (it.kind === "wake" && it.timer.kind === "direct" ? [it.timer] : []));
+    const helpers = due.flatMap((timer) => sent(talk.handle({ kind: "wake", timer }), "ping-request"));
+    expect(helpers.length).toBe(silent.length * defaultMembershipConfig.helpersMax);
+    expect(helpers.filter((it) => silent.includes(it))).toEqual([]);
+  });
+});
+
 describe("a wake", () => {
   test.each([
     [0, "suspect"],

@@ -79,8 +79,12 @@ export class Probe {
     const pending = this.#pending.get(seq);
     if (pending === undefined || pending.answered || pending.helpers.length > 0) return;
     const { nodeId: target, address } = pending.target;
-    const candidates = this.#roster.present().filter(({ nodeId, state }) => state === "alive" && nodeId !== target);
-    const helpers = this.#rng.shuffle(candidates).slice(0, this.#config.helpersMax);
+    const others = this.#roster.present().filter(({ nodeId, state }) => state === "alive" && nodeId !== target);
+    // One that owes us an answer itself may be as dead as the target: it helps where there is nobody else.
+    const isAwaited = ({ nodeId }: Member): boolean => this.#pendingOf(nodeId)?.answered === false;
+    const shuffled = this.#rng.shuffle(others);
+    const byHope = [...shuffled.filter((it) => !isAwaited(it)), ...shuffled.filter(isAwaited)];
+    const helpers = byHope.slice(0, this.#config.helpersMax);
     pending.helpers = helpers.map(({ nodeId }) => nodeId);
     for (const helper of helpers) {
       this.#outbox.send(helper.address, [{ kind: "ping-request", seq, target, address }], now);

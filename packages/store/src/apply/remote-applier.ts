@@ -124,8 +124,12 @@ export class RemoteApplier {
       for (const [origin, head] of owed) origins.owe(origin, head, db);
       for (const change of changes) {
         const reason = this.#inSavepoint(change, found, "part");
-        if (reason === undefined) clock.observe(change.hlc);
-        else quarantined.push({ change, reason });
+        if (reason !== undefined) {
+          quarantined.push({ change, reason });
+          continue;
+        }
+        clock.observe(change.hlc);
+        origins.see(change.origin, change.hlc);
       }
       return { applied: changes.length - quarantined.length, quarantined, forked: [], ...found };
     });

@@ -117,6 +117,44 @@ test("versions whose rows were joined and that are not held are told, and are he
   expect(member.comparableDigest()).toBe(debtor.comparableDigest());
 });
 
+test("a database that was given up has ended for good, though the next one of its node is given up, too", () => {
+  const { node, debtor } = lost();
+  const returned = openStore(scratch.newPath(), 1, SCHEMA, { newDbId: () => "e".repeat(16) });
+  returned.commit([enlist(returned)], WALL_MS + 1);
+  repair(debtor, returned, returned);
+  const eviction = must(debtor.members.eviction(originNode(node.origin)), "an eviction");
+  debtor.commit([{ kind: "rows", rows: [eviction] }], WALL_MS + 3);
+  expect([debtor.debts.hasEnded(node.origin), debtor.debts.hasEnded(returned.origin)]).toEqual([true, true]);
+  const third = openStore(scratch.newPath(), 1, SCHEMA, { newDbId: () => "f".repeat(16) });
+  third.commit([put("z", "of a clock that is behind")], WALL_MS + 2);
+  third.commit([put("z", "twice")], WALL_MS + 2);
+  repair(debtor, third, third, 2);
+  expect(debtor.debts.hasEnded(third.origin)).toBe(false);
+});
+
+test("what was joined stays behind the clock after a restart, though no version of it is held", () => {
+  const { node } = lost();
+  const path = scratch.newPath();
+  const fourth = openStore(path, 4, SCHEMA);
+  joinAll(fourth, node);
+  expect(fourth.highWater()).toBe(node.highWater());
+  fourth.close();
+  expect(openStore(path, 4, SCHEMA).highWater()).toBe(node.highWater());
+});
+
+test("one of which rows were joined and no version is held ends like any other", () => {
+  const { node, debtor } = lost();
+  const fourth = openStore(scratch.newPath(), 4, SCHEMA);
+  joinAll(fourth, node);
+  expect(fourth.holdings().has(node.origin)).toBe(false);
+  const returned = openStore(scratch.newPath(), 1, SCHEMA, { newDbId: () => "e".repeat(16) });
+  expect(fourth.debts.hasEnded(returned.origin)).toBe(false);
+  returned.commit([enlist(returned)], WALL_MS + 1);
+  repair(fourth, returned, returned);
+  expect(fourth.debts.list()).toEqual([node.origin]);
+  expect(debtor.debts.list()).toEqual([]);
+});
+
 test("what a node owed with its last database stays for good when it comes back with another", () => {
   const { node, member, debtor } = lost();
   const returned = openStore(scratch.newPath(), 1, SCHEMA, { newDbId: () => "e".repeat(16) });

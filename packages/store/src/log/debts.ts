@@ -87,10 +87,14 @@ export class Debts {
     const node = originNode(origin);
     const known = this.#members.enlisted(node);
     if (known === undefined) return false;
-    if (origin === originId(node, known.db)) return known.isEvicted;
-    // A database that has just begun enlists itself with its first version, before which nothing of it is held.
     const { origins } = this.#parts;
-    const isKnown = origins.holding(origin).head > 0;
-    return isKnown && !known.isEvicted && origins.lastStamp(origin) < known.hlc;
+    const latest = originId(node, known.db);
+    if (origin === latest) return known.isEvicted;
+    // A row that gives it up bears the stamp of whoever did: a database begun since may have stamped below that.
+    const latestStamp = known.isEvicted ? origins.lastStamp(latest) : 0n;
+    const stamp = origins.lastStamp(origin);
+    // A database that has just begun enlists itself with its first version, before which nothing of it is here.
+    const isKnown = stamp > 0n || origins.holding(origin).head > 0;
+    return isKnown && stamp < (latestStamp > 0n ? latestStamp : known.hlc);
   }
 }

@@ -82,7 +82,7 @@ export class Origins {
     return this.#byOrigin.get(origin)?.holding ?? NO_HOLDING;
   }
 
-  /** The highest HLC of any version held. */
+  /** The highest HLC of any version held, and of any row joined. */
   highWater(): Hlc {
     let high = 0n;
     for (const { hlc } of this.#byOrigin.values()) if (hlc > high) high = hlc;
@@ -115,6 +115,14 @@ export class Origins {
     if (hlc > known.hlc) known.hlc = hlc;
     this.#changed.add(known);
     this.#view = undefined;
+  }
+
+  /** Notes a stamp of the origin's without holding its version: a row of it was joined. Durable like `hold`. */
+  see(origin: OriginId, hlc: Hlc): void {
+    const known = must(this.#byOrigin.get(origin), "an origin whose row was joined");
+    if (hlc <= known.hlc) return;
+    known.hlc = hlc;
+    this.#changed.add(known);
   }
 
   /** The origin's chain so far; undefined when it is not known. */

@@ -17,6 +17,8 @@ const run = promisify(execFile);
 
 const PROGRAMS = ["ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "ceph"];
 
+const COMMAND_TRIES_MAX = 5;
+
 /** Of the one user there is. Profiles of the shared credentials file name it, and some that are wrong. */
 const KEY_ID = "AKTEST";
 const SECRET = "SKTEST123";
@@ -77,7 +79,7 @@ async function startDaemons({ dir, conf }: Server, monitorPort: number): Promise
   const osd = await uuid();
   await writeFile(conf, (await readFile(conf, "utf8")).replace("FSID", fsid));
   const map = join(dir, "monmap");
-  const ceph = (...args: readonly string[]) => run("ceph", ["-c", conf, "--connect-timeout", "20", ...args]);
+  const ceph = (...args: readonly string[]) => insist("ceph", ["-c", conf, "--connect-timeout", "20", ...args]);
   await run("monmaptool", ["--create", "--fsid", fsid, "--addv", "a", `[v1:127.0.0.1:${monitorPort}]`, map]);
   await run("ceph-mon", ["-c", conf, "-i", "a", "--mkfs", "--monmap", map]);
   await run("ceph-mon", ["-c", conf, "-i", "a"]);
@@ -188,6 +190,18 @@ async function answering(endpoint: string): Promise<void> {
     } catch (error) {
       if (tries > 600) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** On a slow machine a young monitor may fail to answer in its time. What it is told here may be told it twice. */
+async function insist(program: string, args: readonly string[]): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await run(program, args);
+      return;
+    } catch (error) {
+      if (tries === COMMAND_TRIES_MAX) throw error;
     }
   }
 }

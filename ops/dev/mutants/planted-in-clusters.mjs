@@ -80,6 +80,20 @@ export const PLANTED_IN_CLUSTERS = [
     test: `${MEMBERSHIP}/membership.test.ts`,
   },
   {
+    name: "agent: what comes of others waits until one origin's flood is worked off",
+    file: `${AGENT}/replica.ts`,
+    from: 'this.#isApplyScheduled ? "fresh" : "all"',
+    to: '"all"',
+    test: `${AGENT}/replica.test.ts`,
+  },
+  {
+    name: "gossip: who was left out of a slice is left out again",
+    file: `${GOSSIP}/inbox.ts`,
+    from: "return waiting.sort(([, a], [, b]) => rank(a) - rank(b));",
+    to: "return waiting.sort(([, a], [, b]) => rank(b) - rank(a));",
+    test: `${GOSSIP}/spread.test.ts`,
+  },
+  {
     name: "agent: the rows of any one member make up for what a lost node left owing",
     file: `${AGENT}/restitution.ts`,
     from: "if (areAllJoined(claim, originNode(this.#store.origin))) return this.#settle(claim, now);",
@@ -292,8 +306,8 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "gossip: an origin's turn never ends",
     file: `${GOSSIP}/inbox.ts`,
-    from: "Math.min(this.#config.turnBytes, bytesMax - bytes)",
-    to: "bytesMax - bytes",
+    from: "{ ...room, turnBytes: this.#config.turnBytes }",
+    to: "{ ...room, turnBytes: Infinity }",
     test: `${GOSSIP}/spread.test.ts`,
   },
   {

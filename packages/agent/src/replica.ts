@@ -17,7 +17,14 @@ import {
   type Rng,
   type RowWrite,
 } from "@patina/base";
-import { type Frame, Inbox, type OriginRanges, type SnapshotPiece, type UnknownFrame } from "@patina/gossip";
+import {
+  type Frame,
+  Inbox,
+  type OriginRanges,
+  type Served,
+  type SnapshotPiece,
+  type UnknownFrame,
+} from "@patina/gossip";
 import { Bootstrap } from "./bootstrap.js";
 import { Collection } from "./collection.js";
 import type { AgentConfig } from "./config.js";
@@ -197,7 +204,8 @@ export class Replica {
       if (!this.#reconciliation.isTaken(change, now)) continue;
       if (!holds(holdings.get(change.origin), change.version)) this.#inbox.offer(change, holdings);
     }
-    const applied = this.#applyReady(now);
+    // While one origin's flood is worked off, what comes of others overtakes it.
+    const applied = this.#applyReady(now, this.#isApplyScheduled ? "fresh" : "all");
     return [...applied, ...this.#reconciliation.want(from, this.#inbox.knownGaps(this.#store.holdings()), now)];
   }
 
@@ -238,9 +246,10 @@ export class Replica {
   }
 
   /** Applies what is next in line, a slice at a time, so that a flood never holds the thread for long. */
-  #applyReady(now: Now): ReplicaEffect[] {
+  #applyReady(now: Now, served: Served = "all"): ReplicaEffect[] {
     const latest = this.#early.latestAccepted(now, this.#store.highWater());
-    const { arrivals, more, early } = this.#inbox.takeReady(this.#store.holdings(), this.#config.applyBytesMax, latest);
+    const { applyBytesMax } = this.#config;
+    const { arrivals, more, early } = this.#inbox.takeReady(this.#store.holdings(), applyBytesMax, latest, served);
     const effects: ReplicaEffect[] = [];
     if (arrivals.length > 0) {
       const changes = arrivals.flatMap((it) => (it.kind === "change" ? [it.change] : []));

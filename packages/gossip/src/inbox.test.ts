@@ -88,10 +88,18 @@ describe("order", () => {
     const inbox = new Inbox(defaultGossipConfig);
     for (let version = 1; version <= 5; version++) inbox.offer(change("a", version, 100), NOTHING);
     const size = changeBytes(change("a", 1, 100));
-    const first = inbox.takeReady(NOTHING, size + 1, LATEST);
+    const first = inbox.takeReady(NOTHING, 2 * size + 1, LATEST);
     expect([named(first.arrivals), first.more]).toEqual([["a1", "a2"], true]);
     const rest = inbox.takeReady(held(["a", 2]), 10_000, LATEST);
     expect([named(rest.arrivals), rest.more]).toEqual([["a3", "a4", "a5"], false]);
+  });
+
+  test("what is larger than a slice is one by itself", () => {
+    const inbox = new Inbox(defaultGossipConfig);
+    for (const version of [1, 2]) inbox.offer(change("a", version, 100), NOTHING);
+    const first = inbox.takeReady(NOTHING, 50, LATEST);
+    expect([named(first.arrivals), first.more]).toEqual([["a1"], true]);
+    expect(named(inbox.takeReady(held(["a", 1]), 50, LATEST).arrivals)).toEqual(["a2"]);
   });
 
   test("any arrival order, with duplicates, yields each origin's prefix in order and exactly once", () => {

@@ -3,7 +3,8 @@
  * origin's later write without its earlier one; what came early waits here, bounded. What does not fit is dropped: it
  * is still a gap, and anti-entropy asks for gaps.
  *
- * Origins take turns, a few kilobytes each, and none may fill the room by itself: one that storms delays itself.
+ * Origins take turns, a few kilobytes each, and none may fill the room by itself: one that storms delays itself. Those left
+ * out of a slice are first in the next, then those that had nothing waiting before, then those that were served.
  */
 import {
   type Change,
@@ -18,7 +19,7 @@ import {
 } from "@patina/base";
 import type { GossipConfig } from "./config.js";
 import type { OriginRanges } from "./frame.js";
-import { type Arrival, Parked, type Turn } from "./parked.js";
+import { type Arrival, Parked, type Room, type Turn } from "./parked.js";
 
 export interface Ready {
   readonly arrivals: Arrival[];
@@ -27,6 +28,9 @@ export interface Ready {
   /** Of each origin that waits for the clock, its next change. */
   readonly early: readonly Change[];
 }
+
+/** Whom a slice is for: those, too, of which something was taken and the rest waits, or only those that came since. */
+export type Served = "all" | "fresh";
 
 interface Line {
   readonly origin: OriginId;
@@ -37,12 +41,13 @@ interface Line {
 
 export class Inbox {
   readonly #config: GossipConfig;
-  /** In the order in which they are served: who had a turn goes to the end. */
   readonly #byOrigin = new Map<OriginId, Parked>();
   #bytes = 0;
   #versions = 0;
   #emptySpans = 0;
   #dropped = 0;
+  /** Slices for all that were taken out so far. */
+  #slices = 0;
 
   constructor(config: GossipConfig) {
     this.#config = config;
@@ -59,7 +64,7 @@ export class Inbox {
 
   /** Takes a change in. The caller has checked that it is not held already. */
   offer(change: Change, holdings: Holdings): void {
-    const parked = this.#byOrigin.get(change.origin) ?? new Parked(change.origin);
+    const parked = this.#parkedOf(change.origin);
     if (parked.has(change.version)) return;
     const isNext = change.version === nextVersion(holdings.get(change.origin) ?? NO_HOLDING);
     if (!isNext && this.#isFullFor(parked, changeBytes(change))) {
@@ -71,7 +76,7 @@ export class Inbox {
 
   /** Takes in versions said to be empty. They are bounded like changes: beyond the limit only the next in line fit. */
   offerEmpty({ origin, versions }: OriginRanges, holdings: Holdings): void {
-    const parked = this.#byOrigin.get(origin) ?? new Parked(origin);
+    const parked = this.#parkedOf(origin);
     const all = parked.empties.union(versions);
     if (this.#emptySpans - parked.emptySpans + all.spanCount <= this.#config.parkedVersionsMax) {
       this.#alter(parked, origin, () => parked.setEmpties(all));
@@ -97,26 +102,27 @@ export class Inbox {
   }
 
   /**
-   * Takes out what can be applied now, each origin's in order, up to about `bytesMax` and nothing stamped after `latest`:
-   * an origin whose next change is stamped later waits, the others do not.
+   * Takes out what can be applied now, each origin's in order, and nothing stamped after `latest`: an origin whose next change
+   * is stamped later waits, the others do not. A slice is of `bytesMax`, or of one change that is larger.
    */
-  takeReady(holdings: Holdings, bytesMax: number, latest: Hlc): Ready {
+  takeReady(holdings: Holdings, bytesMax: number, latest: Hlc, served: Served = "all"): Ready {
+    if (served === "all") this.#slices++; // A slice for the fresh leaves nobody out.
     const arrivals: Arrival[] = [];
     const early: Change[] = [];
     let bytes = 0;
     let more = false;
-    let waiting = [...this.#byOrigin].map(([origin, parked]) => ({ origin, parked, ...lineOf(holdings.get(origin)) }));
+    let waiting = this.#inTurn(served).map(([origin, parked]) => ({ origin, parked, ...lineOf(holdings.get(origin)) }));
     while (waiting.length > 0) {
       const again: typeof waiting = [];
       for (const line of waiting) {
         if (bytes >= bytesMax) return { arrivals, more: true, early };
-        const turn = this.#serve(line, Math.min(this.#config.turnBytes, bytesMax - bytes), latest);
+        const turn = this.#serve(line, { roomBytes: bytesMax - bytes, isFirst: bytes === 0 }, latest);
         for (const arrival of turn.arrivals) arrivals.push(arrival);
         bytes += turn.bytes;
         if (turn.early !== undefined) early.push(turn.early);
         if (!turn.more) continue;
-        if (turn.next > line.last)
-          more = true; // What comes after the gap is held: the rest follows from the new holdings.
+        // It does not fit any more; or what comes after the gap is held, and the rest follows from the new holdings.
+        if (turn.arrivals.length === 0 || turn.next > line.last) more = true;
         else again.push({ ...line, next: turn.next });
       }
       waiting = again;
@@ -136,16 +142,23 @@ export class Inbox {
     return gaps;
   }
 
-  #serve({ origin, parked, next, last }: Line, bytesMax: number, latest: Hlc): Turn {
-    const turn = this.#alter(parked, origin, () => {
+  #parkedOf(origin: OriginId): Parked {
+    return this.#byOrigin.get(origin) ?? new Parked(origin, this.#slices);
+  }
+
+  #inTurn(served: Served): [OriginId, Parked][] {
+    const waiting = [...this.#byOrigin].filter(([, { servedIn }]) => served === "all" || servedIn === undefined);
+    const rank = ({ cameAfter, servedIn }: Parked): number => servedIn ?? cameAfter - 0.5;
+    return waiting.sort(([, a], [, b]) => rank(a) - rank(b));
+  }
+
+  #serve({ origin, parked, next, last }: Line, room: Room, latest: Hlc): Turn {
+    return this.#alter(parked, origin, () => {
       parked.forgetBelow(next);
-      return parked.take(next, last, bytesMax, latest);
+      const turn = parked.take(next, last, { ...room, turnBytes: this.#config.turnBytes }, latest);
+      if (turn.arrivals.length > 0) parked.servedIn = this.#slices;
+      return turn;
     });
-    if (turn.arrivals.length > 0 && !parked.isEmpty) {
-      this.#byOrigin.delete(origin);
-      this.#byOrigin.set(origin, parked);
-    }
-    return turn;
   }
 
   /** Does it, and keeps count of what is parked in all. */

@@ -18,7 +18,7 @@ export {
 } from "./frame.js";
 export type { Interval } from "./groups.js";
 export { HeadsTold } from "./heads.js";
-export { Inbox } from "./inbox.js";
+export { Inbox, type Served } from "./inbox.js";
 export { canHelp, needFrom } from "./need.js";
 export type { Arrival } from "./parked.js";
 export { Relayed } from "./relayed.js";

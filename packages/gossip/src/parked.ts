@@ -19,15 +19,30 @@ export interface Turn {
   readonly more: boolean;
 }
 
+/** What is left of a slice. The first change of one is taken however large it is. */
+export interface Room {
+  readonly roomBytes: number;
+  readonly isFirst: boolean;
+}
+
+/** What an origin may give in its turn. */
+export interface Allowance extends Room {
+  readonly turnBytes: number;
+}
+
 export class Parked {
   readonly #origin: OriginId;
+  /** How many slices had been taken out when its first version came, and which of them was the last to take of these. */
+  readonly cameAfter: number;
+  servedIn: number | undefined;
   readonly #changes = new Map<number, Change>();
   #versions = Ranges.empty;
   #empties = Ranges.empty;
   #bytes = 0;
 
-  constructor(origin: OriginId) {
+  constructor(origin: OriginId, cameAfter: number) {
     this.#origin = origin;
+    this.cameAfter = cameAfter;
   }
 
   get bytes(): number {
@@ -88,15 +103,21 @@ export class Parked {
     if ((this.#empties.spans[0]?.[0] ?? version) < version) this.#empties = this.#empties.subtract(below);
   }
 
-  /** Takes out what follows on from `next` up to `last`, about `bytesMax` of it and nothing stamped after `latest`. */
-  take(next: number, last: number, bytesMax: number, latest: Hlc): Turn {
+  /**
+   * Takes out what follows on from `next` up to `last`, about `turnBytes` of it, nothing that there is no room for, and nothing
+   * stamped after `latest`.
+   */
+  take(next: number, last: number, { turnBytes, roomBytes, isFirst }: Allowance, latest: Hlc): Turn {
     const arrivals: Arrival[] = [];
     let version = next;
     let bytes = 0;
     let early: Change | undefined;
-    for (;;) {
-      if (bytes >= bytesMax || version > last) break;
+    let isFull = false;
+    while (version <= last) {
       const change = this.#changes.get(version);
+      const sizeBytes = change === undefined ? 0 : changeBytes(change);
+      isFull = bytes >= turnBytes || (bytes + sizeBytes > roomBytes && !(isFirst && bytes === 0));
+      if (isFull) break;
       if (change !== undefined && change.hlc > latest) {
         early = change;
         break;
@@ -110,7 +131,7 @@ export class Parked {
       } else version = (arrival.empty.versions.spans.at(-1)?.[1] ?? version) + 1;
     }
     this.forgetBelow(version);
-    const more = version > last ? !this.isEmpty : bytes >= bytesMax && this.#follows(version);
+    const more = version > last ? !this.isEmpty : isFull && this.#follows(version);
     return { arrivals, bytes, early, next: version, more };
   }
 

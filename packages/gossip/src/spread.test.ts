@@ -6,7 +6,7 @@ import { Budget } from "./budget.js";
 import { defaultGossipConfig as config } from "./config.js";
 import { groupCount, groupOf, intervalOf, isWithin } from "./groups.js";
 import { HeadsTold } from "./heads.js";
-import { Inbox } from "./inbox.js";
+import { Inbox, type Served } from "./inbox.js";
 import { Relayed } from "./relayed.js";
 import { Topology } from "./topology.js";
 
@@ -162,6 +162,31 @@ describe("an inbox that one origin floods", () => {
       arrivals.filter((it) => it.kind === "change" && it.change.origin === origin).length;
     expect([of("a"), of("b"), more]).toEqual([3, 3, true]);
     expect(of("storm")).toBeGreaterThan(3);
+  });
+
+  test("lets what comes of others overtake it, and leaves nobody out twice", () => {
+    const inbox = new Inbox(config);
+    const applied = new Map<string, number>();
+    const take = (served: Served): string => {
+      const holdings = new Map([...applied].map(([origin, head]) => [origin, { head, gaps: Ranges.empty }]));
+      const { arrivals } = inbox.takeReady(holdings, 16 << 10, 10n, served);
+      const changes = arrivals.flatMap((it) => (it.kind === "change" ? [it.change] : []));
+      for (const { origin, version } of changes) applied.set(origin, version);
+      return changes.map(({ origin }) => origin).join(" ");
+    };
+    const large = 10 << 10;
+    for (let version = 1; version <= 9; version++) inbox.offer(change("storm", version, large), new Map());
+    expect(take("all")).toBe("storm");
+    inbox.offer(change("a", 1), new Map());
+    expect(take("fresh")).toBe("a");
+    for (const origin of ["b", "c"]) inbox.offer(change(origin, 1, large), new Map());
+    expect(take("all")).toBe("b"); // The storm had its turn, and both of these have none yet.
+    inbox.offer(change("d", 1), new Map());
+    expect(take("all")).toBe("c d");
+    inbox.offer(change("e", 1, large), new Map());
+    expect(take("all")).toBe("storm");
+    expect(take("all")).toBe("e");
+    expect(take("fresh")).toBe("");
   });
 
   test("keeps room for them: the storm may not take all of it", () => {

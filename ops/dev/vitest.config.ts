@@ -10,7 +10,8 @@ export default defineConfig({
     exclude: ["**/dist/**", "**/node_modules/**"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     reporters: ["default", "./ops/dev/summary-reporter.ts"],
   },
 });

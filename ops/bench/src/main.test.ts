@@ -17,7 +17,7 @@ async function bench(...args: string[]): Promise<{ code: number; out: string; er
   return { code, out, err };
 }
 
-test("every line of JSON is a figure, and a goal says whether it was reached", { timeout: 120_000 }, async () => {
+test("every line of JSON is a figure, and a goal says whether it was reached", { timeout: 300_000 }, async () => {
   const { code, out, err } = await bench("checkpoint", "--quick", "-o", "json");
   expect({ code, err }).toEqual({ code: 0, err: "" });
   const figures = out
@@ -38,7 +38,7 @@ test("every line of JSON is a figure, and a goal says whether it was reached", {
   expect(figures.find(({ name }) => name === "fetch image")?.["goal"]).toBe("ratio >= 0.5");
 });
 
-test("the store's figures name every goal", { timeout: 180_000 }, async () => {
+test("the store's figures name every goal", { timeout: 300_000 }, async () => {
   const { code, out, err } = await bench("store", "--quick", "-o", "json");
   expect({ code, err }).toEqual({ code: 0, err: "" });
   const figures = out

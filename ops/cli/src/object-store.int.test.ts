@@ -43,7 +43,7 @@ describe.skipIf(!hasCeph)("S3", () => {
   beforeAll(async () => {
     ceph = await startCephServer();
     proxy = await startFaultProxy(ceph.endpoint);
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await proxy.stop();
     await ceph.stop();
@@ -56,7 +56,7 @@ describe.skipIf(!hasCeph)("S3", () => {
       await runPatina(["checkpoint", "keygen", keyFile, "--encrypt"]);
       const checkpoints = await ceph.newStoreUrl({ endpoint: proxy.endpoint });
       it = await startTestFleet(["iad"], 300, { checkpoints, checkpointKeyFile: keyFile });
-    }, 60_000);
+    }, 180_000);
     afterAll(() => it.stop());
 
     test("region comes back from a checkpoint in the bucket", { timeout: 120_000 }, async () => {

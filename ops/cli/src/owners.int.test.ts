@@ -84,7 +84,7 @@ describe("the command line", { timeout: 60_000 }, () => {
   });
 });
 
-describe("kill -9 in the middle of a hand-over", { timeout: 180_000 }, () => {
+describe("kill -9 in the middle of a hand-over", { timeout: 300_000 }, () => {
   test("of source or target leaves one owner, whom all agree on, and loses no write it acknowledged", async () => {
     await client(0).transact(["INSERT INTO jobs (id, worker) VALUES ('m', 'iad-1')"]);
     await equal();

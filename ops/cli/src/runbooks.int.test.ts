@@ -114,7 +114,7 @@ describe("checkpoints taken unasked", { timeout: 120_000 }, () => {
   });
 });
 
-describe("bad data that spread", { timeout: 180_000 }, () => {
+describe("bad data that spread", { timeout: 300_000 }, () => {
   test("a rollback takes it back everywhere, from one who was away as well, and good writes are written again", async () => {
     await client("iad", 0).transact([start("good", "bank", 7)]);
     await equal("iad", 3);
@@ -165,7 +165,7 @@ describe("bad data that spread", { timeout: 180_000 }, () => {
   });
 });
 
-describe("a lost global tier", { timeout: 180_000 }, () => {
+describe("a lost global tier", { timeout: 300_000 }, () => {
   test("is rebuilt from the regions alone, or comes back from its checkpoint and is put right by them", async () => {
     const steps = new Runbook("lost-global-tier", running.patina);
     expect(await settle(file(), await anyRouter(file()), 20_000)).toBeUndefined();
@@ -186,7 +186,7 @@ describe("a lost global tier", { timeout: 180_000 }, () => {
   });
 });
 
-describe("a lost region", { timeout: 180_000 }, () => {
+describe("a lost region", { timeout: 300_000 }, () => {
   test("comes back from its newest checkpoint, and the index with it", async () => {
     await client("fra", 0).transact([start("f2", "back")]);
     await equal("fra", 3);

@@ -69,7 +69,7 @@ describe("objects as files", () => {
     expect(await readdir(join(root, ".tmp"))).toEqual([`${process.pid}-0`]);
   });
 
-  test("a writer killed at a random moment leaves whole objects or none", { timeout: 20_000 }, async () => {
+  test("a writer killed at a random moment leaves whole objects or none", { timeout: 120_000 }, async () => {
     const root = await mkdtemp(join(scratch, "torture-"));
     const store = new FileObjectStore(root);
     for (const delayMs of [0, 3, 7, 12, 20]) {

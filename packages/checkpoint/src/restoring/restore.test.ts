@@ -161,7 +161,7 @@ describe("a restore that was cut off", () => {
 });
 
 describe("a restore killed at any step", () => {
-  test("leaves the old state or the new one, and finishes when run again", { timeout: 30_000 }, async () => {
+  test("leaves the old state or the new one, and finishes when run again", { timeout: 120_000 }, async () => {
     const states: string[] = [];
     for (let step = 1; ; step++) {
       await rm(dataDir, { recursive: true, force: true });

@@ -15,7 +15,7 @@ describe.skipIf(!hasCeph)("S3", () => {
   beforeAll(async () => {
     ceph = await startCephServer();
     proxy = await startFaultProxy(ceph.endpoint);
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await proxy.stop();
     await ceph.stop();

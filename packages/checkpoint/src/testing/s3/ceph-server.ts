@@ -18,6 +18,8 @@ const run = promisify(execFile);
 const PROGRAMS = ["ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "ceph"];
 
 const COMMAND_TRIES_MAX = 5;
+/** Two minutes, when nobody listens. */
+const ANSWER_TRIES_MAX = 2400;
 
 /** Of the one user there is. Profiles of the shared credentials file name it, and some that are wrong. */
 const KEY_ID = "AKTEST";
@@ -188,7 +190,7 @@ async function answering(endpoint: string): Promise<void> {
       await fetch(endpoint);
       return;
     } catch (error) {
-      if (tries > 600) throw error;
+      if (tries > ANSWER_TRIES_MAX) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

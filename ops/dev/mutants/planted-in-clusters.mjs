@@ -80,6 +80,13 @@ export const PLANTED_IN_CLUSTERS = [
     test: `${MEMBERSHIP}/membership.test.ts`,
   },
   {
+    name: "gossip: a member of the next release is refused until everybody is upgraded",
+    file: `${GOSSIP}/protocol-range.ts`,
+    from: "return Math.max(mine.oldest, theirs.oldest) <= Math.min(mine.newest, theirs.newest);",
+    to: "return mine.newest === theirs.newest;",
+    test: `${AGENT}/links.test.ts`,
+  },
+  {
     name: "agent: what comes of others waits until one origin's flood is worked off",
     file: `${AGENT}/replica.ts`,
     from: 'this.#isApplyScheduled ? "fresh" : "all"',

@@ -1,6 +1,6 @@
 /** Streams to members: who is let in, who is dialed and when again, and what counts as a peer that cannot keep up. */
 import type { ClusterId, NodeId } from "@patina/base";
-import { decodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
+import { decodeFrame, type Frame, PROTOCOL } from "@patina/gossip";
 import { beforeEach, describe, expect, test } from "vitest";
 import { testAgentConfig } from "./config.js";
 import { Links } from "./links.js";
@@ -17,7 +17,7 @@ const idOf = (n: number): NodeId => n.toString(16).padStart(32, "0");
 const [SELF, PEER, OTHER] = [idOf(1), idOf(2), idOf(3)];
 const cluster: ClusterId = { name: "iad", generation: 3 };
 const hello = (node: NodeId, change: Partial<Hello> = {}): Hello => {
-  return { kind: "hello", protocol: PROTOCOL_VERSION, cluster, node, ...change };
+  return { kind: "hello", protocol: PROTOCOL, cluster, node, ...change };
 };
 const kinds = (effects: readonly Effect[]): string[] => effects.map(({ kind }) => kind);
 
@@ -142,7 +142,8 @@ describe("a stream that comes in", () => {
   });
 
   test.each<[string, Hello]>([
-    [`protocol 99, not ${PROTOCOL_VERSION}`, hello(PEER, { protocol: 99 })],
+    ["it speaks protocols 98 to 99, and this member protocol 1", hello(PEER, { protocol: { oldest: 98, newest: 99 } })],
+    ["it speaks protocol 0, and this member protocol 1", hello(PEER, { protocol: { oldest: 0, newest: 0 } })],
     ["cluster fra generation 3 is not ours", hello(PEER, { cluster: { name: "fra", generation: 3 } })],
     ["cluster iad generation 2 is not ours", hello(PEER, { cluster: { name: "iad", generation: 2 } })],
     ["it is myself", hello(SELF)],
@@ -151,6 +152,13 @@ describe("a stream that comes in", () => {
     const refused = links.onHello("in-1", greeting);
     expect(refused).toEqual({ effects: [{ kind: "close-stream", stream: "in-1", reason }], refused: reason });
     expect([links.reachable(), links.nodeOf("in-1")]).toEqual([[], undefined]);
+  });
+
+  test("is of use to a member of the next release, which speaks as this one does, too", () => {
+    links.onOpened("in-1", "in");
+    const next = { oldest: PROTOCOL.newest, newest: PROTOCOL.newest + 1 };
+    expect(links.onHello("in-1", hello(PEER, { protocol: next })).node).toBe(PEER);
+    expect(links.reachable()).toEqual([PEER]);
   });
 
   test("is the node's that its certificate names, or nobody's", () => {

@@ -7,7 +7,7 @@
  *      └───────── too long ────────┴──► closed
  */
 import { type ClusterId, type NodeId, sameCluster } from "@patina/base";
-import { encodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
+import { describeProtocol, encodeFrame, type Frame, haveCommonVersion, PROTOCOL } from "@patina/gossip";
 import type { AgentConfig } from "./config.js";
 import { type Lane, Lanes } from "./lanes.js";
 import type { Effect, StreamId } from "./protocol.js";
@@ -191,7 +191,7 @@ export class Links {
   }
 
   #greet(stream: Stream): Effect[] {
-    const hello: Frame = { kind: "hello", protocol: PROTOCOL_VERSION, cluster: this.#cluster, node: this.#self };
+    const hello: Frame = { kind: "hello", protocol: PROTOCOL, cluster: this.#cluster, node: this.#self };
     stream.lanes.add("control", encodeFrame(hello));
     return leaving(stream);
   }
@@ -221,7 +221,9 @@ export class Links {
   }
 
   #whyRefuse(stream: Stream, hello: Extract<Frame, { kind: "hello" }>): string | undefined {
-    if (hello.protocol !== PROTOCOL_VERSION) return `protocol ${hello.protocol}, not ${PROTOCOL_VERSION}`;
+    if (!haveCommonVersion(PROTOCOL, hello.protocol)) {
+      return `it speaks ${describeProtocol(hello.protocol)}, and this member ${describeProtocol(PROTOCOL)}`;
+    }
     if (!sameCluster(hello.cluster, this.#cluster)) {
       return `cluster ${hello.cluster.name} generation ${hello.cluster.generation} is not ours`;
     }

@@ -13,7 +13,7 @@ import {
   Ranges,
   Rng,
 } from "@patina/base";
-import { decodeFrame, encodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
+import { decodeFrame, encodeFrame, type Frame, PROTOCOL } from "@patina/gossip";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Agent } from "./agent.js";
 import { testAgentConfig as config } from "./config.js";
@@ -98,7 +98,7 @@ describe("what is refused changes nothing", () => {
   const now = { monotonicMs: 0, wallMs: WALL_MS };
   const body = new Uint8Array(Buffer.from("k=v"));
   const changes: Frame = { kind: "changes", changes: [{ origin: originOf(9), version: 1, hlc: 1n, body }] };
-  const hello = { kind: "hello", protocol: PROTOCOL_VERSION, cluster, node: idOf(9) } as const;
+  const hello = { kind: "hello", protocol: PROTOCOL, cluster, node: idOf(9) } as const;
 
   function events(effects: readonly Effect[]): AgentEvent[] {
     return effects.flatMap((it) => (it.kind === "event" ? [it.event] : []));
@@ -127,7 +127,11 @@ describe("what is refused changes nothing", () => {
       { ...hello, cluster: { name: "iad", generation: 2 } },
       "cluster iad generation 2 is not ours",
     ],
-    ["another protocol", { ...hello, protocol: 99 }, `protocol 99, not ${PROTOCOL_VERSION}`],
+    [
+      "another protocol",
+      { ...hello, protocol: { oldest: 98, newest: 99 } },
+      "it speaks protocols 98 to 99, and this member protocol 1",
+    ],
     ["a frame before any greeting", changes, "a changes frame before any greeting"],
     ["garbage", new Uint8Array([120, 1, 2]), "malformed: unknown frame type"],
   ])("%s: the stream is closed, it is counted, and nothing after it is taken", (_, frame, reason) => {

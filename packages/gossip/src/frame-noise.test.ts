@@ -10,7 +10,7 @@ const origin = "0a".repeat(24);
 const digest = "0b".repeat(32);
 const versions = Ranges.from([[1, 4], [9, 300]]); // prettier-ignore
 const FRAMES: readonly Frame[] = [
-  { kind: "hello", protocol: 1, cluster: { name: "iad", generation: 2 }, node: "0c".repeat(16) },
+  { kind: "hello", protocol: { oldest: 1, newest: 2 }, cluster: { name: "iad", generation: 2 }, node: "0c".repeat(16) },
   {
     kind: "changes",
     changes: [1, 2, 300].map((version) => ({ origin, version, hlc: 5n, body: new Uint8Array(version) })),

@@ -23,7 +23,7 @@ const [isReply, isDurable] = [fc.boolean(), fc.boolean()];
 const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({
     kind: fc.constant("hello" as const),
-    protocol: fc.nat(300),
+    protocol: fc.record({ oldest: fc.nat(300), newest: fc.nat(300) }),
     cluster: fc.record({ name: fc.string({ unit: "grapheme", maxLength: 20 }), generation: fc.maxSafeNat() }),
     node: hex(16),
   }),
@@ -57,7 +57,7 @@ describe("frames", () => {
   const origin = "0a".repeat(24);
   const versions = Ranges.from([[2, 3], [9, 9]]); // prettier-ignore
   const golden: [Frame, string][] = [
-    [{ kind: "hello", protocol: 1, cluster: { name: "iad", generation: 2 }, node: "0b".repeat(16) }, `000103696164${"02"}${"0b".repeat(16)}`], // prettier-ignore
+    [{ kind: "hello", protocol: { oldest: 1, newest: 2 }, cluster: { name: "iad", generation: 2 }, node: "0b".repeat(16) }, `00010203696164${"02"}${"0b".repeat(16)}`], // prettier-ignore
     [{ kind: "changes", changes: [{ origin, version: 1, hlc: 2n, body: new Uint8Array([3]) }] }, `0101${origin}01000000000000000200000000000000000103`], // prettier-ignore
     [{ kind: "sum", holdingsHash: "0c".repeat(8), digest: "0d".repeat(32), isReply: true, isDurable: false }, `02${"0c".repeat(8)}${"0d".repeat(32)}01`], // prettier-ignore
     [{ kind: "holdings", holdings: new Map([[origin, { head: 10, gaps: versions }]]), isReply: false, isDurable: true }, `0301${origin}0a020201060002`], // prettier-ignore

@@ -42,8 +42,7 @@ import {
 } from "@patina/base";
 import type { GossipConfig } from "./config.js";
 import type { Interval } from "./groups.js";
-
-export const PROTOCOL_VERSION = 2;
+import type { ProtocolRange } from "./protocol-range.js";
 
 /** Versions of an origin: wanted, or known to be empty. */
 export interface OriginRanges {
@@ -72,7 +71,7 @@ export interface SnapshotPiece {
 }
 
 export type Frame =
-  | { readonly kind: "hello"; readonly protocol: number; readonly cluster: ClusterId; readonly node: NodeId }
+  | { readonly kind: "hello"; readonly protocol: ProtocolRange; readonly cluster: ClusterId; readonly node: NodeId }
   | { readonly kind: "changes"; readonly changes: readonly Change[] }
   | ({ readonly kind: "sum"; readonly holdingsHash: string; readonly digest: string } & Report)
   | ({ readonly kind: "holdings"; readonly holdings: Holdings } & Report)
@@ -121,7 +120,8 @@ export function encodeFrame(frame: Frame): Uint8Array {
   switch (frame.kind) {
     case "hello":
       return writer
-        .varint(frame.protocol)
+        .varint(frame.protocol.oldest)
+        .varint(frame.protocol.newest)
         .text(frame.cluster.name)
         .varint(frame.cluster.generation)
         .hex(frame.node)
@@ -184,7 +184,7 @@ export function decodeFrame(bytes: Uint8Array, config: GossipConfig): Frame | Un
 function readBody(kind: (typeof KINDS)[number] | undefined, reader: ByteReader, config: GossipConfig): Frame {
   switch (kind) {
     case "hello": {
-      const protocol = reader.varint();
+      const protocol = { oldest: reader.varint(), newest: reader.varint() };
       const name = reader.text(NAME_BYTES_MAX);
       return { kind, protocol, cluster: { name, generation: reader.varint() }, node: reader.hex(NODE_ID_LENGTH) };
     }

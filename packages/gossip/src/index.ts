@@ -12,7 +12,6 @@ export {
   NO_CURSOR,
   NOT_COMPARABLE,
   type OriginRanges,
-  PROTOCOL_VERSION,
   type SnapshotPiece,
   type UnknownFrame,
 } from "./frame.js";
@@ -21,6 +20,7 @@ export { HeadsTold } from "./heads.js";
 export { Inbox, type Served } from "./inbox.js";
 export { canHelp, needFrom } from "./need.js";
 export type { Arrival } from "./parked.js";
+export { describeProtocol, haveCommonVersion, PROTOCOL, type ProtocolRange } from "./protocol-range.js";
 export { Relayed } from "./relayed.js";
 export { Stability } from "./stability.js";
 export { type Relay, Topology } from "./topology.js";

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AgentConfig, type AgentEvent, defaultAgentConfig, type Input } from "@patina/agent";
 import { must } from "@patina/base";
-import { encodeFrame, PROTOCOL_VERSION } from "@patina/gossip";
+import { encodeFrame, PROTOCOL } from "@patina/gossip";
 import {
   installKey,
   type Keyring,
@@ -316,7 +316,7 @@ describe("a stranger is refused, counted, and changes nothing:", () => {
     const { credentials } = await securityOf(9);
     const onOpened = (stream: string): void => {
       const greeting = greetings[stream as keyof typeof greetings];
-      streams.send(stream, encodeFrame({ kind: "hello", protocol: PROTOCOL_VERSION, ...greeting }));
+      streams.send(stream, encodeFrame({ kind: "hello", protocol: PROTOCOL, ...greeting }));
     };
     const streams = await Streams.open(addressOf(4), { ...events, onOpened }, credentials);
     closing.push(() => streams.stop());

@@ -5,6 +5,7 @@
 import type { AgentEvent, NodeEffect, NodeInput, SingleThread } from "@patina/agent";
 import { frameKind } from "@patina/gossip";
 import type { MembershipConfig, MembershipTimer } from "@patina/membership";
+import { isOptionalFrame } from "../world/releases.js";
 import { MessagePaths } from "./message-paths.js";
 import type { PathName } from "./paths.js";
 
@@ -20,7 +21,7 @@ export class Coverage {
 
   onStep(node: number, agent: SingleThread, input: NodeInput, effects: readonly NodeEffect[], nowMs: number): void {
     if (input.kind === "wake") this.#onWake(input.timer, agent, effects, nowMs);
-    if (input.kind === "stream-frame") this.#onFrame(input.bytes, agent);
+    if (input.kind === "stream-frame") this.#onFrame(input.bytes, agent, effects);
     this.#messages.onStep(node, input, effects);
     for (const effect of effects) {
       if (effect.kind === "event") this.#onEvent(effect.event);
@@ -45,7 +46,10 @@ export class Coverage {
     if (agent.localHealth === this.#config.localHealthMax) this.seen.add("a node took itself for the sick one");
   }
 
-  #onFrame(bytes: Uint8Array, agent: SingleThread): void {
+  #onFrame(bytes: Uint8Array, agent: SingleThread, effects: readonly NodeEffect[]): void {
+    if (isOptionalFrame(bytes) && effects.every((it) => it.kind !== "close-stream")) {
+      this.seen.add("a member of the next release was understood");
+    }
     const kind = frameKind(bytes);
     if (kind === "want") this.seen.add("a peer was asked for what was missing");
     if (kind === "repaired" && bytes[1] === 0) this.seen.add("a repair came in parts");

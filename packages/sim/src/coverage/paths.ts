@@ -14,6 +14,7 @@ export const PATHS = [
   "a node took itself for the sick one",
   "rosters were exchanged",
   "a stranger was refused",
+  "a member of the next release was understood",
   "a stream was closed for want of a greeting",
   "a member was dialed again",
   "a peer lagged behind",

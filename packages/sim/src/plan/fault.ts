@@ -34,7 +34,10 @@ export type Fault =
   | { readonly kind: "step-clock"; readonly node: number; readonly byMs: number }
   | { readonly kind: "freeze-clock"; readonly node: number; readonly forMs: number }
   | { readonly kind: "stranger"; readonly node: number; readonly says: StrangerKind }
-  /** The node greets with another protocol version, as if it had been upgraded before the others; or does so no more. */
+  /**
+   * The node greets as if it had been upgraded before the others; or does so no more. Nodes of even number are upgraded to the
+   * next release, which the others understand, and the rest to one too far ahead.
+   */
   | { readonly kind: "speak-other-protocol"; readonly node: number; readonly isOn: boolean }
   /** A member hands out a change that cannot be applied. */
   | { readonly kind: "poison"; readonly node: number }

@@ -30,7 +30,7 @@ export function inject(world: World, fault: Injected): void {
     case "freeze-clock":
       return world.clocks.freeze(fault.node, world.nowMs, fault.forMs);
     case "speak-other-protocol":
-      return void (fault.isOn ? world.otherProtocol.add(fault.node) : world.otherProtocol.delete(fault.node));
+      return void (fault.isOn ? world.upgraded.add(fault.node) : world.upgraded.delete(fault.node));
     case "restart":
       return world.supervisor.start(world.machine(fault.node));
     default:

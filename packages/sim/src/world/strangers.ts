@@ -1,9 +1,10 @@
 /** What comes in from those who are no members, and what no member can apply. */
 import { ByteWriter, type Change, hlcFromMs } from "@patina/base";
-import { encodeFrame, type Frame, PROTOCOL_VERSION } from "@patina/gossip";
+import { encodeFrame, type Frame, PROTOCOL } from "@patina/gossip";
 import { SIM_CLUSTER } from "../machine/cluster.js";
 import type { Machine } from "../machine/machine.js";
 import type { StrangerKind } from "../plan/fault.js";
+import { AHEAD } from "./releases.js";
 import type { World } from "./world.js";
 
 const STRANGER = "ee".repeat(16);
@@ -28,10 +29,10 @@ export function strangerCalls(world: World, machine: Machine, says: StrangerKind
 
 function framesOf(says: StrangerKind): Frame[] {
   const poison: Frame = { kind: "changes", changes: [poisonOf(0)] };
-  const hello = { kind: "hello", protocol: PROTOCOL_VERSION, cluster: SIM_CLUSTER, node: STRANGER } as const;
+  const hello = { kind: "hello", protocol: PROTOCOL, cluster: SIM_CLUSTER, node: STRANGER } as const;
   switch (says) {
     case "other-protocol":
-      return [{ ...hello, protocol: PROTOCOL_VERSION + 1 }, poison];
+      return [{ ...hello, protocol: AHEAD.foreign }, poison];
     case "other-generation":
       return [{ ...hello, cluster: { ...SIM_CLUSTER, generation: SIM_CLUSTER.generation + 1 } }, poison];
     case "other-cluster":

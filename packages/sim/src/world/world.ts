@@ -22,6 +22,7 @@ import { EventQueue } from "./event-queue.js";
 import { buildMachines } from "./build-machines.js";
 import { Clients } from "./clients.js";
 import { inject } from "./inject.js";
+import { greetingsAhead } from "./releases.js";
 import { Supervisor } from "./supervisor.js";
 
 type Event =
@@ -51,8 +52,8 @@ export class World {
   readonly watch: MemberWatch;
   readonly supervisor: Supervisor;
   readonly clients: Clients;
-  /** Nodes that greet with another protocol version. */
-  readonly otherProtocol = new Set<number>();
+  /** Nodes that greet as a release to come. */
+  readonly upgraded = new Set<number>();
   readonly #queue = new EventQueue<Event>();
   #nowMs = 0;
   #steps = 0;
@@ -248,7 +249,10 @@ export class World {
 
   #send(from: StreamEnd, bytes: Uint8Array, input: NodeInput | undefined): void {
     const kind = frameKind(bytes);
-    if (kind === "hello" && this.otherProtocol.has(from.node)) bytes = withOtherProtocol(bytes);
+    if (kind === "hello" && this.upgraded.has(from.node)) {
+      for (const each of greetingsAhead(bytes, from.node)) this.streams.send(from, each, this.#nowMs, false);
+      return;
+    }
     const isBroadcast = kind === "changes" && input?.kind !== "stream-frame" && input?.kind !== "stream-flushed";
     this.streams.send(from, bytes, this.#nowMs, isBroadcast && !this.plan.broadcasts);
   }
@@ -258,13 +262,6 @@ export class World {
     const detail = input.kind === "wake" ? input.timer.kind : "";
     this.#trace = hash32(`${this.#nowMs} ${node} ${input.kind} ${detail} ${size}`, this.#trace);
   }
-}
-
-/** A hello's version is the byte after its kind. */
-function withOtherProtocol(hello: Uint8Array): Uint8Array {
-  const bytes = hello.slice();
-  bytes[1] = (bytes[1] ?? 0) + 1;
-  return bytes;
 }
 
 function checksum(bytes: Uint8Array): number {

@@ -201,8 +201,8 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "agent: another protocol's greeting is accepted",
     file: `${AGENT}/links.ts`,
-    from: "if (hello.protocol !== PROTOCOL_VERSION) return",
-    to: "if (hello.protocol < PROTOCOL_VERSION) return",
+    from: "if (!haveCommonVersion(PROTOCOL, hello.protocol)) {",
+    to: "if (PROTOCOL.newest > hello.protocol.newest) {",
     test: SEEDS,
   },
   {

@@ -152,8 +152,8 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "store: a database that has ended goes on once its successor has ended, too",
     file: "packages/store/src/log/debts.ts",
-    from: "known.isEvicted ? origins.lastStamp(latest) : 0n;",
-    to: "0n;",
+    from: "const latestStamp = known.isEvicted ? origins.lastStamp(latest) : 0n;",
+    to: "if (known.isEvicted) return false; const latestStamp = 0n;",
     test: "packages/store/src/log/debts.test.ts",
   },
   {

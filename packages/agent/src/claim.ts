@@ -28,7 +28,7 @@ export interface Claim {
   readonly held: Holdings;
   /** What is held here and could not be applied: nor can a peer, which says of its own that it lacks it. */
   readonly quarantined: ReadonlyMap<OriginId, Ranges>;
-  /** Some row of theirs could not be joined: they are not settled with the rest. */
+  /** Some row of theirs could not be joined: what is owed of them does not end with this. */
   readonly unjoined: Set<OriginId>;
   readonly joined: Set<NodeId>;
   /** They owe nothing, and lack something all the same that is held here. */
@@ -44,9 +44,13 @@ export interface Claim {
 export function newClaim(owing: readonly OriginId[], store: StorePort): Claim | undefined {
   const holdings = store.holdings();
   const roster = store.members.roster();
+  const self = originNode(store.origin);
+  if (!roster.includes(self)) return undefined;
+  // One that has just joined is alone on its list, too, until it has been told of the others.
+  const isAlone = roster.every((node) => node === self);
   for (const [origin, head] of store.basis()) {
     const isPaid = owing.includes(origin) || holdsUpTo(holdings.get(origin) ?? NO_HOLDING, head);
-    if (!isPaid && roster.includes(originNode(origin))) return undefined; // Of one on no list it may never come.
+    if (!isPaid && (isAlone || roster.includes(originNode(origin)))) return undefined; // Of one on no list it may never come.
   }
   // What could not be applied is in no peer's rows, either.
   const held = new Map<OriginId, Holding>();

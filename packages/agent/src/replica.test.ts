@@ -1,8 +1,9 @@
 /** One member's copy, frame by frame: in what order things are applied. */
-import { type Change, must, type Now, originNode, Rng } from "@patina/base";
+import { type Change, hlcFromMs, must, type Now, originNode, Rng } from "@patina/base";
 import { expect, test } from "vitest";
 import { testAgentConfig } from "./config.js";
 import { Replica } from "./replica.js";
+import type { ReplicaEffect } from "./replica-effect.js";
 import { ModelStore } from "./testing/model-store.js";
 
 /** With room for all of a flood. */
@@ -18,6 +19,26 @@ function written(node: number, count: number, bytes: number): Change[] {
     return must(outcome?.ok === true ? outcome.change : undefined, "a change");
   });
 }
+
+test("the alarm over a clock far ahead is raised once, whatever is worked off meanwhile", () => {
+  const replica = new Replica(new ModelStore(1), config, new Rng(1));
+  const alarms: ReplicaEffect[] = [];
+  const note = (effects: readonly ReplicaEffect[]): void => {
+    alarms.push(...effects.filter((it) => it.kind === "event" && it.event.kind === "clock-ahead"));
+  };
+  const hear = (changes: readonly Change[]): void => {
+    const [first] = changes;
+    note(replica.onFrame(originNode(must(first, "a change").origin), { kind: "changes", changes }, now));
+  };
+  const [fine, ahead] = written(4, 2, 10) as [Change, Change];
+  hear([fine, { ...ahead, hlc: hlcFromMs(now.wallMs + 3_600_000) }]);
+  hear(written(2, 4, config.applyBytesMax));
+  for (const change of written(3, 2, 10)) {
+    hear([change]);
+    note(replica.onWake({ kind: "apply" }, [], now));
+  }
+  expect(alarms.length).toBe(1);
+});
 
 test("while one origin's flood is worked off in slices, a change of another's is applied as it comes", () => {
   const store = new ModelStore(1);

@@ -260,7 +260,8 @@ export class Replica {
       this.#isApplyScheduled = true;
       effects.push({ kind: "wake", afterMs: 0, timer: { kind: "apply" } });
     }
-    return [...effects, ...this.#early.await(early, now)];
+    // A slice for the fresh has not asked the others, who may wait for the clock: the next for all does.
+    return served === "fresh" ? effects : [...effects, ...this.#early.await(early, now)];
   }
 
   #apply(changes: readonly Change[], empties: readonly EmptyVersions[], now: Now): ReplicaEffect[] {

@@ -261,7 +261,14 @@ test("the last one enlisted has nobody's rows to wait for", () => {
   expect(settled).toEqual(["settled 2,6-8"]);
 });
 
-test("a row that could not be joined leaves its origin owing, and is no matter of the others", () => {
+test("one that has just joined is alone on its list, and does not take itself for the last", () => {
+  const { store, restitution, settled } = debtor([SELF]);
+  store.basis = () => new Map([[originOf(1), 4], [LOST, VERSION_MAX]]); // prettier-ignore
+  expect(restitution.onRoundDue([idOf(1)], at(0))).toEqual([]);
+  expect([settled, restitution.isUnderWay]).toEqual([[], false]);
+});
+
+test("a row that could not be joined is no proof's end: while something is owed of its origin, nothing is settled", () => {
   const { store, restitution, settled, held } = debtor([1, 2]);
   const other = originOf(8);
   held.set(other, upTo(4));
@@ -278,7 +285,8 @@ test("a row that could not be joined leaves its origin owing, and is no matter o
   restitution.noteComparable(idOf(1), true);
   restitution.onRoundDue([idOf(1)], at(0));
   const holdings = new Map([[originOf(1), upTo(3)], [LOST, upTo(6)], [other, upTo(4)]]); // prettier-ignore
-  restitution.onPiece(idOf(1), piece(upTo(6), false, { holdings, next: new Uint8Array([1]) }), at(1));
+  const first = piece(upTo(6), false, { holdings, next: new Uint8Array([1]) });
+  expect(asked(restitution.onPiece(idOf(1), first, at(1)))).toEqual([idOf(1)]);
   store.debts = { ...store.debts, list: () => [LOST, other] };
   const last = piece(upTo(6), false, { holdings, after: new Uint8Array([1]) });
   expect(restitution.onPiece(idOf(1), last, at(2)).some(({ kind }) => kind === "event")).toBe(false);

@@ -202,7 +202,10 @@ export class Restitution {
     try {
       this.#store.debts.settle(settled);
     } catch (thrown) {
-      return storeEvents(asAppError(thrown, "store-failed")); // The claim goes on, and ends with the next piece or round.
+      // With all joined, the next round settles; a proof is read again.
+      if (proof === undefined) this.#reading = undefined;
+      else this.abandon(now);
+      return storeEvents(asAppError(thrown, "store-failed"));
     }
     this.abandon(now);
     return [event({ kind: "restituted", origins, from: proof === undefined ? "all" : "one" })];

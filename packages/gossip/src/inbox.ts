@@ -4,7 +4,7 @@
  * is still a gap, and anti-entropy asks for gaps.
  *
  * Origins take turns, a few kilobytes each, and none may fill the room by itself: one that storms delays itself. Those left
- * out of a slice are first in the next, then those that had nothing waiting before, then those that were served.
+ * out of a slice come first in the next, then those that had nothing waiting before, then those that were served.
  */
 import {
   type Change,
@@ -115,7 +115,7 @@ export class Inbox {
     while (waiting.length > 0) {
       const again: typeof waiting = [];
       for (const line of waiting) {
-        if (bytes >= bytesMax) return { arrivals, more: true, early };
+        // With no room left, too: all that wait for the clock are told.
         const turn = this.#serve(line, { roomBytes: bytesMax - bytes, isFirst: bytes === 0 }, latest);
         for (const arrival of turn.arrivals) arrivals.push(arrival);
         bytes += turn.bytes;

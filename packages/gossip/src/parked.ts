@@ -115,13 +115,13 @@ export class Parked {
     let isFull = false;
     while (version <= last) {
       const change = this.#changes.get(version);
-      const sizeBytes = change === undefined ? 0 : changeBytes(change);
-      isFull = bytes >= turnBytes || (bytes + sizeBytes > roomBytes && !(isFirst && bytes === 0));
-      if (isFull) break;
       if (change !== undefined && change.hlc > latest) {
         early = change;
         break;
       }
+      const sizeBytes = change === undefined ? 0 : changeBytes(change);
+      isFull = bytes >= turnBytes || (bytes + sizeBytes > roomBytes && !(isFirst && bytes === 0));
+      if (isFull) break;
       const arrival = change === undefined ? this.#emptyFrom(version, last) : ({ kind: "change", change } as const);
       if (arrival === undefined) break;
       arrivals.push(arrival);

@@ -1,6 +1,6 @@
 /**
  * Which versions of the frames a release speaks. A cluster is upgraded member by member, so a release goes on speaking as the
- * one before it did, and a stream uses the newest version that both ends know.
+ * one before it did: two that have a version in common understand each other.
  */
 
 /** Of versions, the first and the last. */

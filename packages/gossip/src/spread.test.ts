@@ -164,7 +164,7 @@ describe("an inbox that one origin floods", () => {
     expect(of("storm")).toBeGreaterThan(3);
   });
 
-  test("lets what comes of others overtake it, and leaves nobody out twice", () => {
+  test("lets what comes of others overtake it, and serves first who was left out", () => {
     const inbox = new Inbox(config);
     const applied = new Map<string, number>();
     const take = (served: Served): string => {

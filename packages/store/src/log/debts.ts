@@ -93,7 +93,7 @@ export class Debts {
     // A row that gives it up bears the stamp of whoever did: a database begun since may have stamped below that.
     const latestStamp = known.isEvicted ? origins.lastStamp(latest) : 0n;
     const stamp = origins.lastStamp(origin);
-    // A database that has just begun enlists itself with its first version, before which nothing of it is here.
+    // A database that has just begun enlists itself with its first version, and all else of it is stamped later.
     const isKnown = stamp > 0n || origins.holding(origin).head > 0;
     return isKnown && stamp < (latestStamp > 0n ? latestStamp : known.hlc);
   }

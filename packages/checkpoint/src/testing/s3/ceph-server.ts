@@ -17,9 +17,10 @@ const run = promisify(execFile);
 
 const PROGRAMS = ["ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "ceph"];
 
-const COMMAND_TRIES_MAX = 5;
-/** Two minutes, when nobody listens. */
-const ANSWER_TRIES_MAX = 2400;
+const COMMAND_TRIES_MAX = 3;
+const COMMAND_TIMEOUT_MS = 20_000;
+/** A minute, when nobody listens. */
+const ANSWER_TRIES_MAX = 1200;
 
 /** Of the one user there is. Profiles of the shared credentials file name it, and some that are wrong. */
 const KEY_ID = "AKTEST";
@@ -200,7 +201,7 @@ async function answering(endpoint: string): Promise<void> {
 async function insist(program: string, args: readonly string[]): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
-      await run(program, args);
+      await run(program, args, { timeout: COMMAND_TIMEOUT_MS });
       return;
     } catch (error) {
       if (tries === COMMAND_TRIES_MAX) throw error;

@@ -33,6 +33,11 @@ export const overwhelmed: Scenario = {
 
 const STALLS = { share: 0.08, forMs: 4000, everyMs: 12_000 };
 const STALLERS_END = 2 + 100 * STALLS.share;
+/**
+ * For each member that is probed at a time. Over ten seeds it was 21 at most with one at a time, and 14 with three; without the
+ * look at late timers it is 55 and more.
+ */
+const ACCUSED_MAX = 30;
 
 /** Eight of a hundred stand still for 4 s, again and again, in rough weather: who is buried alive, and whom they accuse. */
 export function playStalls(seed: number, config: MembershipConfig): { buried: number; accused: number } {
@@ -49,10 +54,11 @@ export const stalls: Scenario = {
   id: "F10",
   title: "nodes that stand still for seconds bury nobody afterwards, and are not buried",
   play(seed) {
+    const { probesPerInterval } = defaultMembershipConfig;
     const { buried, accused } = playStalls(seed, defaultMembershipConfig);
     return [
       ...expectThat(buried === 0, `${buried} burials of the living`),
-      ...expectThat(accused <= 40, `those that stood still accused ${accused} that did not`),
+      ...expectThat(accused <= ACCUSED_MAX * probesPerInterval, `those that stood still accused ${accused} that did not`),
     ];
   },
 };

@@ -58,7 +58,10 @@ export const stalls: Scenario = {
     const { buried, accused } = playStalls(seed, defaultMembershipConfig);
     return [
       ...expectThat(buried === 0, `${buried} burials of the living`),
-      ...expectThat(accused <= ACCUSED_MAX * probesPerInterval, `those that stood still accused ${accused} that did not`),
+      ...expectThat(
+        accused <= ACCUSED_MAX * probesPerInterval,
+        `those that stood still accused ${accused} that did not`,
+      ),
     ];
   },
 };

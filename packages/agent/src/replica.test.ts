@@ -20,21 +20,23 @@ function written(node: number, count: number, bytes: number): Change[] {
   });
 }
 
+/** They come from the node that made them. */
+function hear(replica: Replica, changes: readonly Change[]): ReplicaEffect[] {
+  const [first] = changes;
+  return replica.onFrame(originNode(must(first, "a change").origin), { kind: "changes", changes }, now);
+}
+
 test("the alarm over a clock far ahead is raised once, whatever is worked off meanwhile", () => {
   const replica = new Replica(new ModelStore(1), config, new Rng(1));
   const alarms: ReplicaEffect[] = [];
   const note = (effects: readonly ReplicaEffect[]): void => {
     alarms.push(...effects.filter((it) => it.kind === "event" && it.event.kind === "clock-ahead"));
   };
-  const hear = (changes: readonly Change[]): void => {
-    const [first] = changes;
-    note(replica.onFrame(originNode(must(first, "a change").origin), { kind: "changes", changes }, now));
-  };
   const [fine, ahead] = written(4, 2, 10) as [Change, Change];
-  hear([fine, { ...ahead, hlc: hlcFromMs(now.wallMs + 3_600_000) }]);
-  hear(written(2, 4, config.applyBytesMax));
+  note(hear(replica, [fine, { ...ahead, hlc: hlcFromMs(now.wallMs + 3_600_000) }]));
+  note(hear(replica, written(2, 4, config.applyBytesMax)));
   for (const change of written(3, 2, 10)) {
-    hear([change]);
+    note(hear(replica, [change]));
     note(replica.onWake({ kind: "apply" }, [], now));
   }
   expect(alarms.length).toBe(1);
@@ -43,14 +45,8 @@ test("the alarm over a clock far ahead is raised once, whatever is worked off me
 test("while one origin's flood is worked off in slices, a change of another's is applied as it comes", () => {
   const store = new ModelStore(1);
   const replica = new Replica(store, config, new Rng(1));
-  const hear = (changes: readonly Change[]): void => {
-    const [first] = changes;
-    replica.onFrame(originNode(must(first, "a change").origin), { kind: "changes", changes }, now);
-  };
   const [flood, other] = [written(2, 4, config.applyBytesMax), written(3, 2, 10)];
-  hear(flood);
-  hear(other.slice(0, 1));
-  hear(other.slice(1));
+  for (const changes of [flood, other.slice(0, 1), other.slice(1)]) hear(replica, changes);
   const [f, o] = [must(flood[0], "a change").origin, must(other[0], "a change").origin];
   expect(store.applied.map(({ origin }) => origin)).toEqual([f, o, o]);
   for (let turn = 1; turn < flood.length; turn++) replica.onWake({ kind: "apply" }, [], now);

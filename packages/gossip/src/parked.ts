@@ -125,10 +125,9 @@ export class Parked {
       const arrival = change === undefined ? this.#emptyFrom(version, last) : ({ kind: "change", change } as const);
       if (arrival === undefined) break;
       arrivals.push(arrival);
-      if (arrival.kind === "change") {
-        bytes += changeBytes(arrival.change);
-        version++;
-      } else version = (arrival.empty.versions.spans.at(-1)?.[1] ?? version) + 1;
+      bytes += sizeBytes;
+      if (arrival.kind === "change") version++;
+      else version = (arrival.empty.versions.spans.at(-1)?.[1] ?? version) + 1;
     }
     this.forgetBelow(version);
     const more = version > last ? !this.isEmpty : isFull && this.#follows(version);

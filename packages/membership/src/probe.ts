@@ -81,9 +81,9 @@ export class Probe {
     const { nodeId: target, address } = pending.target;
     const others = this.#roster.present().filter(({ nodeId, state }) => state === "alive" && nodeId !== target);
     // One that owes us an answer itself may be as dead as the target: it helps where there is nobody else.
-    const isAwaited = ({ nodeId }: Member): boolean => this.#pendingOf(nodeId)?.answered === false;
-    const shuffled = this.#rng.shuffle(others);
-    const byHope = [...shuffled.filter((it) => !isAwaited(it)), ...shuffled.filter(isAwaited)];
+    const silent = new Set([...this.#pending.values()].flatMap((it) => (it.answered ? [] : [it.target.nodeId])));
+    const rank = ({ nodeId }: Member): number => (silent.has(nodeId) ? 1 : 0);
+    const byHope = this.#rng.shuffle(others).sort((a, b) => rank(a) - rank(b));
     const helpers = byHope.slice(0, this.#config.helpersMax);
     pending.helpers = helpers.map(({ nodeId }) => nodeId);
     for (const helper of helpers) {

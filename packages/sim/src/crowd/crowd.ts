@@ -26,6 +26,8 @@ export interface Sighting {
   readonly by: number;
   readonly of: number;
   readonly member: Member;
+  /** What made it believe so: a datagram is another's word. */
+  readonly from: MembershipInput["kind"];
 }
 
 export const CROWD_CLUSTER: ClusterId = { name: "crowd", generation: 1 };
@@ -160,7 +162,7 @@ export class Crowd {
     const { membership } = must(this.#nodes[index], "a node");
     const effects =
       membership?.handle(input, { monotonicMs: this.nowMs, wallMs: EPOCH_MS + Math.floor(this.nowMs) }) ?? [];
-    for (const effect of effects) this.#perform(index, effect);
+    for (const effect of effects) this.#perform(index, effect, input.kind);
     return effects;
   }
 
@@ -213,7 +215,7 @@ export class Crowd {
     this.give(due.node, due.input);
   }
 
-  #perform(from: number, effect: MembershipEffect): void {
+  #perform(from: number, effect: MembershipEffect, cause: MembershipInput["kind"]): void {
     switch (effect.kind) {
       case "wake":
         return this.#schedule(from, this.nowMs + effect.afterMs, { kind: "wake", timer: effect.timer });
@@ -225,7 +227,7 @@ export class Crowd {
         return;
       }
       case "member":
-        return this.#note(from, effect.member);
+        return this.#note(from, effect.member, cause);
       case "refused":
       case "outlived":
       case "forgotten":
@@ -234,9 +236,9 @@ export class Crowd {
     }
   }
 
-  #note(by: number, member: Member): void {
+  #note(by: number, member: Member, from: MembershipInput["kind"]): void {
     const of = this.#indices.get(member.nodeId) ?? -1;
-    const sighting = { atMs: this.nowMs, by, of, member };
+    const sighting = { atMs: this.nowMs, by, of, member, from };
     this.seen.push(sighting);
     const node = this.#nodes[of];
     if (member.state === "dead" && node?.membership !== undefined && node.boot === member.boot)

@@ -4,8 +4,8 @@
  */
 import { AppError, type WriteOutcome } from "@patina/base";
 import { type Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { stream } from "hono/streaming";
+import { limitBodies } from "./body-limit.js";
 import { type BulkLimits, defaultBulkLimits } from "./bulk-load.js";
 import { jsonBody } from "./json-body.js";
 import { addHandoffRoutes } from "./handoff-routes.js";
@@ -61,15 +61,7 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   app.notFound((c) =>
     problemResponse(new AppError("bad-request", `no such route: ${c.req.method} ${c.req.path}`), { status: 404 }),
   );
-  const limitBody = bodyLimit({
-    maxSize: limits.bodyBytesMax,
-    onError: () => {
-      const message = `the body has more than ${limits.bodyBytesMax} bytes`;
-      const hint = "Split the request, or stream objects to /v1/tables/TABLE/rows as application/x-ndjson.";
-      return problemResponse(new AppError("body-too-large", message, { hint }));
-    },
-  });
-  app.use((c, next) => (isObjectStream(c) ? next() : limitBody(c, next)));
+  app.use(limitBodies(limits.bodyBytesMax, isObjectStream));
   if (parts.tierRoutes !== undefined) app.route("/", parts.tierRoutes);
   addSqlRoutes(app, parts, limits);
   addObjectRoutes(app, parts.agent, limits.bulk);
@@ -90,7 +82,7 @@ function addSqlRoutes(app: Hono, { agent, monotonicMs }: AgentRoutes, limits: Ap
     const began = monotonicMs();
     const statements = parseTransaction(await jsonBody(c), limits.parametersMax);
     const outcome = await agent.write({ kind: "statements", statements });
-    return transactionResponse(outcome, agent.origin, (monotonicMs() - began) / 1000);
+    return transactionResponse(c, outcome, agent.origin, (monotonicMs() - began) / 1000);
   });
 
   app.post("/v1/queries", async (c) => {
@@ -112,9 +104,9 @@ function addSqlRoutes(app: Hono, { agent, monotonicMs }: AgentRoutes, limits: Ap
   });
 }
 
-function transactionResponse(outcome: WriteOutcome, origin: string, time: number): Response {
+function transactionResponse(c: Context, outcome: WriteOutcome, origin: string, time: number): Response {
   if (!outcome.ok) return problemResponse(outcome.error, { results: [{ error: outcome.error.message }] });
-  return Response.json({
+  return c.json({
     results: outcome.rowsAffected.map((rows) => ({ rows_affected: rows, time })),
     time,
     version: outcome.change?.version ?? null,

@@ -180,9 +180,16 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "agent: each side of a parted cluster gives up the other",
     file: `${AGENT}/collection.ts`,
-    from: "if (up.some((node) => node < self) || !this.#areMost(up, self)) return [];",
-    to: "if (up.some((node) => node < self)) return [];",
+    from: " && this.#areMost(up, self, sinceMs);",
+    to: ";",
     test: SEEDS,
+  },
+  {
+    name: "agent: whoever seems to be up counts for a majority that gives up others",
+    file: `${AGENT}/collection.ts`,
+    from: "(up.get(node) ?? -Infinity) > sinceMs",
+    to: "up.has(node)",
+    test: `${AGENT}/collection.test.ts`,
   },
   {
     name: "agent: changes that waited for the clock are looked at once only",

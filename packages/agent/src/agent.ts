@@ -11,6 +11,7 @@
 import { type ClusterId, MalformedError, type NodeId, type Now, type Rng, unreachable } from "@patina/base";
 import { decodeFrame } from "@patina/gossip";
 import type { Member } from "@patina/membership";
+import type { HeardOf } from "./collection.js";
 import type { AgentConfig } from "./config.js";
 import { Delivery } from "./delivery.js";
 import { Links } from "./links.js";
@@ -34,7 +35,7 @@ export class Agent {
   readonly #config: AgentConfig;
   readonly #members = new Map<NodeId, Member>();
   readonly #unfit = new Set<NodeId>();
-  /** When membership was last told that a member lives. */
+  /** When a frame of a member last came, and membership was told that it lives. */
   readonly #heardMs = new Map<NodeId, number>();
   readonly #links: Links;
   readonly #delivery: Delivery;
@@ -176,8 +177,17 @@ export class Agent {
   }
 
   #evictGone(now: Now): Effect[] {
+    return this.#replicate(this.#replica.evictGone(this.#heardOf(now), this.#node, now));
+  }
+
+  /** Of a member to whom it keeps no stream, what membership says has to do: it is up. */
+  #heardOf({ monotonicMs }: Now): HeardOf {
     const up = [...this.#members.values()].filter(isUp).map(({ nodeId }) => nodeId);
-    return this.#replicate(this.#replica.evictGone(up, this.#node, now));
+    return new Map(up.map((node) => [node, this.#delivery.isLinked(node) ? this.#lastHeardMs(node) : monotonicMs]));
+  }
+
+  #lastHeardMs(node: NodeId): number {
+    return this.#heardMs.get(node) ?? -Infinity;
   }
 
   #onFrame(stream: StreamId, bytes: Uint8Array, now: Now): Effect[] {
@@ -212,7 +222,7 @@ export class Agent {
 
   /** A frame from a member is evidence of its life, as good as an ack; but a flood of frames is no more than one. */
   #heard(node: NodeId, now: Now): Effect[] {
-    if (now.monotonicMs - (this.#heardMs.get(node) ?? -Infinity) < this.#config.heardEveryMs) return [];
+    if (now.monotonicMs - this.#lastHeardMs(node) < this.#config.heardEveryMs) return [];
     this.#heardMs.set(node, now.monotonicMs);
     return [{ kind: "heard", node }];
   }

@@ -7,6 +7,9 @@ import { Stability } from "@patina/gossip";
 import type { AgentConfig } from "./config.js";
 import type { StorePort } from "./ports.js";
 
+/** Members that are up, and when each was last heard of, on this process's own clock. */
+export type HeardOf = ReadonlyMap<NodeId, number>;
+
 export class Collection {
   readonly #store: StorePort;
   readonly #config: AgentConfig;
@@ -35,19 +38,23 @@ export class Collection {
   /**
    * Enlisted nodes that have been gone for too long. One member, the first of those that are up, is to evict them, and only
    * on behalf of most: two halves of a parted cluster that gave each other up would never take anything from each other again.
+   * Of the most, each must have been heard of since: behind one cut all are lost at once, but found out one after the other.
    */
-  overdue(up: readonly NodeId[], self: NodeId, now: Now): NodeId[] {
-    for (const node of this.#goneSince.keys()) if (up.includes(node)) this.#goneSince.delete(node);
-    const gone = this.#store.members.roster().filter((node) => node !== self && !up.includes(node));
+  overdue(up: HeardOf, self: NodeId, now: Now): NodeId[] {
+    for (const node of this.#goneSince.keys()) if (up.has(node)) this.#goneSince.delete(node);
+    const gone = this.#store.members.roster().filter((node) => node !== self && !up.has(node));
     for (const node of gone) if (!this.#goneSince.has(node)) this.#goneSince.set(node, now.monotonicMs);
-    if (up.some((node) => node < self) || !this.#areMost(up, self)) return [];
-    return gone.filter((node) => now.monotonicMs - (this.#goneSince.get(node) ?? Infinity) > this.#config.evictAfterMs);
+    if ([...up.keys()].some((node) => node < self)) return [];
+    return gone.filter((node) => {
+      const sinceMs = this.#goneSince.get(node) ?? Infinity;
+      return now.monotonicMs - sinceMs > this.#config.evictAfterMs && this.#areMost(up, self, sinceMs);
+    });
   }
 
-  /** Is this most of those enlisted, or just the half with the first of them? */
-  #areMost(up: readonly NodeId[], self: NodeId): boolean {
+  /** Is what was heard of since then most of those enlisted, or just the half with the first of them? */
+  #areMost(up: HeardOf, self: NodeId, sinceMs: number): boolean {
     const roster = [...this.#store.members.roster()].sort();
-    const there = roster.filter((node) => node === self || up.includes(node));
+    const there = roster.filter((node) => node === self || (up.get(node) ?? -Infinity) > sinceMs);
     const missing = roster.length - there.length;
     return there.length > missing || (there.length === missing && there[0] === roster[0]);
   }

@@ -28,6 +28,11 @@ export class Delivery {
     this.#rng = rng;
   }
 
+  /** It keeps a stream to this member, or tries to. */
+  isLinked(node: NodeId): boolean {
+    return this.#linked.has(node);
+  }
+
   /** Changes go by way of relays. */
   get isRelayed(): boolean {
     return this.#topology.isLarge;

@@ -26,7 +26,7 @@ import {
   type UnknownFrame,
 } from "@patina/gossip";
 import { Bootstrap } from "./bootstrap.js";
-import { Collection } from "./collection.js";
+import { Collection, type HeardOf } from "./collection.js";
 import type { AgentConfig } from "./config.js";
 import { EarlyChanges } from "./early-changes.js";
 import type { StorePort } from "./ports.js";
@@ -99,7 +99,7 @@ export class Replica {
   }
 
   /** Gives up enlisted nodes that have been gone for too long. */
-  evictGone(up: readonly NodeId[], self: NodeId, now: Now): ReplicaEffect[] {
+  evictGone(up: HeardOf, self: NodeId, now: Now): ReplicaEffect[] {
     const overdue = this.#collection.overdue(up, self, now);
     return overdue.flatMap((node) => this.#writeOwn(this.#store.members.eviction(node), now));
   }

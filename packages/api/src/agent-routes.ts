@@ -7,6 +7,7 @@ import { type Context, Hono } from "hono";
 import { stream } from "hono/streaming";
 import { limitBodies } from "./body-limit.js";
 import { type BulkLimits, defaultBulkLimits } from "./bulk-load.js";
+import { endBodyOfHead } from "./head-body.js";
 import { jsonBody } from "./json-body.js";
 import { addHandoffRoutes } from "./handoff-routes.js";
 import { addIntegrityRoutes } from "./integrity-routes.js";
@@ -61,6 +62,7 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   app.notFound((c) =>
     problemResponse(new AppError("bad-request", `no such route: ${c.req.method} ${c.req.path}`), { status: 404 }),
   );
+  app.use(endBodyOfHead);
   app.use(limitBodies(limits.bodyBytesMax, isObjectStream));
   if (parts.tierRoutes !== undefined) app.route("/", parts.tierRoutes);
   addSqlRoutes(app, parts, limits);

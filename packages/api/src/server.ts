@@ -10,6 +10,9 @@ import { type SocketHandler, serveSockets } from "./sockets.js";
 /** How long a client may take to send one request: as long as a large load may need. */
 const REQUEST_MS_MAX = 3_600_000;
 
+/** A client that vanished while nothing was said to it, as on a watch: the kernel finds out, and its stream ends. */
+const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 30_000 } as const;
+
 /** What was asked before the end is answered, within so long; a stream of events has no last answer. */
 const LAST_ANSWERS_MS = 500;
 
@@ -33,7 +36,7 @@ export async function serveApi(
   { sockets = new Map(), direct = () => undefined }: Beside = {},
 ): Promise<HttpServer> {
   const framework = getRequestListener(app.fetch, { hostname: host });
-  const server = createServer({ requestTimeout: REQUEST_MS_MAX }, inFront(direct, framework));
+  const server = createServer({ requestTimeout: REQUEST_MS_MAX, ...KEEP_ALIVE }, inFront(direct, framework));
   const closeSockets = serveSockets(server, sockets);
   server.listen(port, host);
   await once(server, "listening");

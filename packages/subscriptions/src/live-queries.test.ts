@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AppError, assert, type ChangedRow, type SqlValue } from "@patina/base";
+import { AppError, assert, type ChangedRow, must, type SqlValue } from "@patina/base";
 import { SqliteStore } from "@patina/store";
 import Database from "better-sqlite3";
 import fc from "fast-check";
@@ -340,4 +340,16 @@ test("applying the events to the snapshot always equals running the query again"
     }),
     { numRuns: 60 },
   );
+});
+
+test("a query whose columns the schema changes is ended, and asked again has the new ones", () => {
+  const query = live.open("SELECT * FROM labels", []);
+  const other = live.open("SELECT name, value FROM labels", []);
+  const plan = store.schemas.plan(`${SCHEMA.replace("value TEXT", "value TEXT, hue TEXT NOT NULL DEFAULT 'red'")}`, []);
+  const [outcome] = store.commit([{ kind: "rows", rows: [must(plan.write, "a write")] }], 1_790_000_000_001);
+  expect(outcome?.ok).toBe(true);
+  const changes = live.onChanges(write("INSERT INTO labels (name, value) VALUES ('a', 'b')"));
+  expect(changes.find(({ id }) => id === query.id)?.ended?.code).toBe("subscription-unknown");
+  expect(changes.find(({ id }) => id === other.id)).toMatchObject({ ended: undefined, lines: [expect.any(String)] });
+  expect(live.open("SELECT * FROM labels", [])).toMatchObject({ columns: ["name", "value", "hue"], rows: [{}] });
 });

@@ -62,6 +62,9 @@ export class LiveQueries {
   readonly #queries = new Map<string, LiveQuery>();
   readonly #idByIdentity = new Map<string, string>();
   readonly #queriesByTable = new Map<string, Set<LiveQuery>>();
+  readonly #schemaVersion: Database.Statement;
+  /** SQLite's own count of changes of the schema, when the queries were last held against it. */
+  #checkedVersion: unknown;
   #rowsTotal = 0;
 
   /** `db` is a read-only connection nobody else uses. `newId` never repeats itself. */
@@ -70,6 +73,8 @@ export class LiveQueries {
     this.#newId = newId;
     this.#limits = limits;
     this.#functions = readFunctions(db);
+    this.#schemaVersion = db.prepare("PRAGMA schema_version").pluck();
+    this.#checkedVersion = this.#schemaVersion.get();
   }
 
   /**
@@ -128,21 +133,26 @@ export class LiveQueries {
   onChanges(changes: readonly TableKeys[]): QueryChanges[] {
     const watched = changes.filter(({ table }) => this.#queriesByTable.has(table));
     if (watched.length === 0) return [];
-    const touched = new Set(watched.flatMap(({ table }) => [...(this.#queriesByTable.get(table) ?? [])]));
-    return this.#inOneSnapshot(() =>
-      [...touched].flatMap((query) =>
+    return this.#inOneSnapshot(() => {
+      const ended = this.#endChanged();
+      const touched = new Set(watched.flatMap(({ table }) => [...(this.#queriesByTable.get(table) ?? [])]));
+      const advanced = [...touched].flatMap((query) =>
         this.#advance(query, (out) => {
           for (const { table, keys } of watched) if (table === query.table) query.recheck(keys, out);
         }),
-      ),
-    );
+      );
+      return [...ended, ...advanced];
+    });
   }
 
   /** Runs one query again as a whole. An id that is gone changes nothing. */
   rescan(id: string): QueryChanges[] {
-    const query = this.#queries.get(id);
-    if (query === undefined) return [];
-    return this.#advance(query, (out) => query.rescan(this.#rowsMaxOf(query), out));
+    return this.#inOneSnapshot(() => {
+      const ended = this.#endChanged();
+      const query = this.#queries.get(id);
+      if (query === undefined) return ended;
+      return [...ended, ...this.#advance(query, (out) => query.rescan(this.#rowsMaxOf(query), out))];
+    });
   }
 
   /** Forgets a query. One that is gone already stays gone. */
@@ -155,6 +165,17 @@ export class LiveQueries {
     const siblings = must(this.#queriesByTable.get(query.table), "the queries of its table");
     siblings.delete(query);
     if (siblings.size === 0) this.#queriesByTable.delete(query.table);
+  }
+
+  /** Ends the queries that the schema has given other columns. */
+  #endChanged(): QueryChanges[] {
+    const version = this.#schemaVersion.get();
+    if (version === this.#checkedVersion) return [];
+    this.#checkedVersion = version;
+    this.#db.prepare("SELECT 1 FROM sqlite_schema").get(); // Compiling alone would go by the schema that this connection last read.
+    return [...this.#queries.values()].flatMap((query) =>
+      this.#advance(query, () => query.assertSameColumns(this.#db)),
+    );
   }
 
   /** One query's failure is its own: it ends, with the lines it had so far, and the others go on. */

@@ -22,6 +22,7 @@ export class LiveQuery {
   readonly table: string;
   readonly columns: readonly string[];
   readonly known: LiveRows;
+  readonly #sql: string;
   readonly #byKey: Database.Statement;
   readonly #all: Database.Statement;
   readonly #keyColumns: number;
@@ -39,6 +40,7 @@ export class LiveQuery {
     this.hash = query.hash;
     this.table = parsed.table.name;
     this.known = new LiveRows(query.changesKeptMax);
+    this.#sql = query.sql;
     this.#keyColumns = parsed.table.key.length;
     this.#bound = bindParameters(parsed.parameters, query.params);
     try {
@@ -51,6 +53,15 @@ export class LiveQuery {
       throw sqlError(thrown);
     }
     assert(this.#all.columns().length === this.columns.length + this.#keyColumns, "the key follows the columns");
+  }
+
+  /** Throws `subscription-unknown` when the schema has changed what its text means: its clients know of other columns. */
+  assertSameColumns(db: Database.Database): void {
+    const columns = columnsOf(db, this.#sql);
+    if (columns?.length === this.columns.length && columns.every((name, i) => name === this.columns[i])) return;
+    throw new AppError("subscription-unknown", `the schema changed, and with it the columns of live query ${this.id}`, {
+      hint: "Subscribe again.",
+    });
   }
 
   /** Runs it for the first time. Throws `too-many` beyond `rowsMax` rows, or `sql-error`. */
@@ -119,4 +130,16 @@ export function tooManyRows(rowsMax: number): AppError {
 
 function push(out: string[], line: string | undefined): void {
   if (line !== undefined) out.push(line);
+}
+
+/** Undefined for a text that means nothing any more. */
+function columnsOf(db: Database.Database, sql: string): readonly string[] | undefined {
+  try {
+    return db
+      .prepare(sql)
+      .columns()
+      .map(({ name }) => name);
+  } catch {
+    return undefined; // The caller says that it is not what it was.
+  }
 }

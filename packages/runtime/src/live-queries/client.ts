@@ -69,10 +69,10 @@ export class LiveClient implements AsyncGenerator<string, void, void> {
   }
 
   /** The last line it gets, after what waits for it. Changes are of no use to a client that never gets all the rows. */
-  fail({ code, message }: Pick<LiveFailure, "code" | "message">): void {
+  fail({ code, message, hint }: Pick<LiveFailure, "code" | "message"> & { readonly hint?: string | undefined }): void {
     if (this.#isOver) return;
     if (this.hasRows) this.#forgetAll();
-    this.#waiting.push(`${JSON.stringify({ error: message, code })}\n`);
+    this.#waiting.push(`${JSON.stringify({ error: message, code, hint })}\n`);
     this.#leave();
   }
 

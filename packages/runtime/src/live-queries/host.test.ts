@@ -1,5 +1,5 @@
 /** Live queries from a committed row to a client's stream of lines, with the real thread and a real store. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -379,7 +379,7 @@ test("closing ends every stream with the reason", async () => {
   const client = await open();
   await client.snapshot();
   await host.close();
-  expect(await client.rest()).toEqual([{ error: "the agent is stopping", code: "not-ready" }]);
+  expect(await client.rest()).toMatchObject([{ error: "the agent is stopping", code: "not-ready" }]);
   expect((await errorOf(open())).code).toBe("not-ready");
 });
 
@@ -387,4 +387,19 @@ test("a database that is not there is an error for whoever asks", async () => {
   await host.close();
   host = new Host(join(dir, "nowhere.db"));
   expect((await errorOf(open())).code).toBe("internal");
+});
+
+test("a change that came while no thread could start does not silence the queries that follow", async () => {
+  await host.close();
+  const later = join(dir, "later.db");
+  host = new Host(later);
+  const failed = errorOf(open());
+  host.onChanged([{ table: "machines", key: ["00001"] }]);
+  expect((await failed).code).toBe("internal");
+  symlinkSync(join(dir, "state.db"), later);
+  fill("machines", 1);
+  const client = await open();
+  await client.snapshot();
+  commit("DELETE FROM machines WHERE id = '00001'");
+  expect((await client.change())?.[0]).toBe("delete");
 });

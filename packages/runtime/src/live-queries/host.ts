@@ -195,7 +195,10 @@ export class LiveQueriesHost {
         request: () => this.#nextDispatch(),
         onReply: (reply) => this.#onChanges(reply.kind === "changed" ? reply.queries : []),
         // Its keys are lost. Queries that may have missed a change must not go on as if they had not.
-        onFailure: (error) => (error === undefined ? undefined : this.#thread.restart(error)),
+        onFailure: (error) => {
+          this.#isDispatchQueued = false; // Also of one that never had its turn: the next change must queue another.
+          if (error !== undefined) this.#thread.restart(error);
+        },
       });
     });
   }

@@ -3,7 +3,7 @@
  * deadline. A worker past it is ended, and the next request finds a new one.
  */
 import { Worker } from "node:worker_threads";
-import { AppError, must } from "@patina/base";
+import { AppError, messageOf, must } from "@patina/base";
 import type { LiveReply, LiveRequest, LiveThreadData } from "./protocol.js";
 
 export interface LiveJob {
@@ -75,7 +75,7 @@ export class LiveThread {
     const worker = new Worker(new URL("./live-queries.worker.js", import.meta.url), { workerData: this.#data });
     const isCurrent = (): boolean => worker === this.#worker;
     worker.on("message", (reply: LiveReply) => (isCurrent() ? this.#onReply(reply) : undefined));
-    worker.on("error", (thrown) => (isCurrent() ? this.#onCrash(thrown.message) : undefined));
+    worker.on("error", (thrown) => (isCurrent() ? this.#onCrash(messageOf(thrown)) : undefined));
     worker.on("exit", (status) => (isCurrent() ? this.#onCrash(`it exited with ${status}`) : undefined));
     return worker;
   }

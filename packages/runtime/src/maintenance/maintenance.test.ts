@@ -1,5 +1,5 @@
 /** The write-ahead log under a reader that never ends: bounded, and writes go on by themselves once it is gone. */
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -71,3 +71,17 @@ test(
     }
   },
 );
+
+test("a thread that ended by itself leaves nobody waiting, and is followed by another", async () => {
+  const nowhere = join(dir, "not yet.db");
+  const maintenance = new Built(nowhere);
+  const outcome = (): Promise<unknown> => maintenance.scrub().catch((thrown: unknown) => (thrown as AppError).code);
+  expect(await outcome()).toBe("internal");
+  expect(await outcome()).toBe("internal");
+  const store = open();
+  symlinkSync(path, nowhere);
+  expect(await outcome()).toMatchObject({});
+  store.close();
+  await maintenance.close();
+  expect(await outcome()).toBe("not-ready");
+});

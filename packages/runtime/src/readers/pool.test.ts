@@ -1,5 +1,5 @@
 /** The reader pool on a real database and real processes: built first, since its processes run the built file. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AppError } from "@patina/base";
@@ -40,6 +40,19 @@ async function rows(sql: string, deadlineMs?: number): Promise<unknown[]> {
     .split("\n")
     .filter(Boolean)
     .map((line) => (JSON.parse(line) as { row: [number, unknown[]] }).row);
+}
+
+/** The process id of a child of this process that runs such a program. */
+function childRunning(program: string): number {
+  const isIt = (pid: string): boolean => {
+    try {
+      const parent = /\) \w (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
+      return parent === String(process.pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(program);
+    } catch {
+      return false; // It ended meanwhile.
+    }
+  };
+  return Number(readdirSync("/proc").find((name) => /^\d+$/.test(name) && isIt(name)));
 }
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
@@ -89,4 +102,13 @@ test("closing ends a query that would never end", async () => {
   const endless = codeOf(rows(ENDLESS, 60_000));
   await pool.close();
   expect(await endless).toBe("not-ready");
+});
+
+test("whoever waits for a process that ends by itself gets another", async () => {
+  open({ workers: 1 });
+  const first = codeOf(pool.query(ENDLESS, [], 60_000));
+  const waiting = rows("SELECT id FROM t WHERE id = 1");
+  process.kill(childRunning("reader.worker"), "SIGKILL");
+  expect(await first).toBe("internal");
+  expect(await waiting).toEqual([[1, [1]]]);
 });

@@ -97,15 +97,20 @@ export class ReaderPool {
       hint: "Narrow it, add an index, or ask for more time with ?timeout=SECONDS.",
     });
     void reader.end(error);
-    const next = this.#isClosed ? undefined : this.#waiting.shift();
-    next?.(this.#spawn());
+    this.#serveNext();
   }
 
-  /** A process that ended by itself serves nobody any more; the next query starts another. */
+  /** A process that ended by itself serves nobody any more; another is started for whoever waits, or for the next query. */
   #onGone(reader: Reader): void {
-    this.#all.delete(reader);
+    if (!this.#all.delete(reader)) return; // It was replaced.
     const at = this.#idle.indexOf(reader);
     if (at !== -1) this.#idle.splice(at, 1);
+    this.#serveNext();
+  }
+
+  #serveNext(): void {
+    const next = this.#isClosed ? undefined : this.#waiting.shift();
+    next?.(this.#spawn());
   }
 
   #spawn(): Reader {
@@ -136,6 +141,7 @@ class Reader {
   readonly #process: ChildProcess;
   #pending: { resolve: (reply: ReaderReply) => void; reject: (error: Error) => void } | undefined;
   #ended: AppError | undefined;
+  #isGone = false;
 
   constructor(settings: ReaderSettings, onGone: () => void) {
     this.#process = fork(new URL("./reader.worker.js", import.meta.url), {
@@ -143,10 +149,13 @@ class Reader {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.#process.on("message", (reply) => this.#onReply(reply as ReaderReply));
-    this.#process.on("exit", (status, signal) => {
+    const gone = (why: string): void => {
+      this.#isGone = true;
+      void this.end(new AppError("internal", `a reader ended by itself (${why})`, { hint: "Ask again." }));
       onGone();
-      void this.end(new AppError("internal", `a reader ended by itself (${signal ?? `status ${status}`})`));
-    });
+    };
+    this.#process.on("exit", (status, signal) => gone(signal ?? `status ${status}`));
+    this.#process.on("error", (thrown) => gone(thrown.message)); // It never ran: no `exit` follows.
     this.#send({ kind: "open", settings });
   }
 
@@ -167,7 +176,7 @@ class Reader {
     this.#ended ??= error;
     this.#pending?.reject(this.#ended);
     this.#pending = undefined;
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    if (this.#isGone) return;
     const gone = new Promise((resolve) => this.#process.once("exit", resolve));
     this.#process.kill("SIGKILL");
     await gone;

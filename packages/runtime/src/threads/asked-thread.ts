@@ -1,6 +1,9 @@
-/** A thread that is asked one thing after another: requests go in, each gets its reply or its error, and none is left waiting. */
+/**
+ * A thread that is asked one thing after another: requests go in, each gets its reply or its error, and none is left waiting.
+ * One that ended by itself is followed by another when it is asked again.
+ */
 import { Worker } from "node:worker_threads";
-import { AppError } from "@patina/base";
+import { AppError, messageOf } from "@patina/base";
 import type { ThreadReply } from "./answering.js";
 
 interface Waiting {
@@ -9,29 +12,49 @@ interface Waiting {
 }
 
 export class AskedThread<Request> {
-  readonly #worker: Worker;
+  readonly #spawn: () => Worker;
+  readonly #what: string;
   readonly #waiting = new Map<number, Waiting>();
+  #worker: Worker | undefined;
   #tickets = 0;
+  #isClosed = false;
 
   /** `program` calls `answer`; `what` names its work in the error of a thread that ended. */
   constructor(program: URL, workerData: unknown, what: string) {
-    this.#worker = new Worker(program, { workerData });
-    this.#worker.on("message", (reply: ThreadReply) => this.#onReply(reply));
-    this.#worker.on("error", (thrown) => this.#failAll(new AppError("internal", `${what} failed: ${thrown.message}`)));
+    this.#what = what;
+    this.#spawn = () => new Worker(program, { workerData });
+    this.#worker = this.#start();
   }
 
-  /** What the thread answers. Throws what it throws, and `not-ready` when it is closed first. */
+  /** What the thread answers. Throws what it throws, `internal` when it ended by itself, and `not-ready` once it is closed. */
   async ask(request: Request): Promise<unknown> {
+    if (this.#isClosed) throw stopping();
     const ticket = ++this.#tickets;
+    const worker = (this.#worker ??= this.#start());
     return new Promise((resolve, reject) => {
       this.#waiting.set(ticket, { resolve, reject });
-      this.#worker.postMessage({ ticket, request });
+      worker.postMessage({ ticket, request });
     });
   }
 
   async close(): Promise<void> {
-    this.#failAll(new AppError("not-ready", "the agent is stopping"));
-    await this.#worker.terminate();
+    this.#isClosed = true;
+    this.#failAll(stopping());
+    await this.#worker?.terminate();
+  }
+
+  #start(): Worker {
+    const worker = this.#spawn();
+    worker.on("message", (reply: ThreadReply) => this.#onReply(reply));
+    worker.on("error", (thrown) => this.#onEnded(worker, messageOf(thrown)));
+    worker.on("exit", (status) => this.#onEnded(worker, `it exited with ${status}`));
+    return worker;
+  }
+
+  #onEnded(worker: Worker, why: string): void {
+    if (this.#worker !== worker) return; // Its error has been told, and its exit follows.
+    this.#worker = undefined;
+    this.#failAll(new AppError("internal", `${this.#what} failed: ${why}`, { hint: "Try again: it starts anew." }));
   }
 
   #onReply(reply: ThreadReply): void {
@@ -46,4 +69,8 @@ export class AskedThread<Request> {
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
+}
+
+function stopping(): AppError {
+  return new AppError("not-ready", "the agent is stopping", { hint: "Ask another agent." });
 }

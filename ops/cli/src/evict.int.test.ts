@@ -32,6 +32,8 @@ test("patina members evict, and the return of the evicted", { timeout: 90_000 },
 
   const alive = await running.patina("members", "evict", self.nodeId.slice(0, 12), "--region", "iad");
   expect([alive.status, alive.stderr]).toEqual([2, expect.stringContaining("is alive")]);
+  const which = await running.patina("members", "evict", "", "--region", "iad");
+  expect([which.status, which.stderr]).toEqual([2, expect.stringContaining("2 members of iad begin with")]);
   await running.fleet.supervisor.kill(victim.name);
   await until("it is dead", async () => {
     const { members } = await must(first, "a client").request<Members>("/v1/members");

@@ -1,5 +1,6 @@
 /** A typed client of the API: what the CLI, the border, the router and the benches speak through. */
 import { AppError, messageOf } from "@patina/base";
+import { Agent, fetch, type Response } from "undici";
 import { errorOf } from "./problem.js";
 
 export interface ClientOptions {
@@ -28,6 +29,11 @@ export interface RequestOptions {
 }
 
 const TIMEOUT_MS = 10_000;
+/**
+ * A request's own limit is the only one: a drill says nothing for an hour, and a watch as long as nothing changes. The `fetch`
+ * that Node has built in gives both up after five minutes, and cannot be told otherwise.
+ */
+const CONNECTIONS = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
 /** A load of a few thousand objects on a slow disk. */
 const LOAD_TIMEOUT_MS = 120_000;
 
@@ -66,10 +72,11 @@ export class PatinaClient {
   /** A JSON answer. Throws the server's error, or `agent-unreachable`. */
   async request<T>(path: string, options: RequestOptions = {}): Promise<T> {
     const response = await this.#fetch(path, options, options.timeoutMs ?? this.#timeoutMs);
-    const document: unknown = await response.json().catch(() => undefined);
-    if (!response.ok && options.accept?.includes(response.status) !== true) {
-      throw errorOf(document, `${this.url}${path} answered ${response.status}`);
-    }
+    const text = await this.#readWhole(response);
+    const isWanted = response.ok || options.accept?.includes(response.status) === true;
+    const document = parsed(text);
+    if (!isWanted) throw errorOf(document, `${this.url}${path} answered ${response.status}`);
+    if (document === undefined && text !== "") throw this.#unreachable(`answers ${path} with what is not JSON`);
     return document as T;
   }
 
@@ -77,14 +84,37 @@ export class PatinaClient {
   async *events(path: string, options: RequestOptions = {}): AsyncGenerator<Record<string, unknown>, void, void> {
     const response = await this.#fetch(path, options, options.timeoutMs ?? this.#timeoutMs);
     if (!response.ok || response.body === null) {
-      throw errorOf(await response.json().catch(() => undefined), `${this.url}${path} answered ${response.status}`);
+      throw errorOf(parsed(await this.#readWhole(response)), `${this.url}${path} answered ${response.status}`);
     }
     let rest = "";
-    for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+    for await (const text of this.#pieces(response.body.pipeThrough(new TextDecoderStream()), options.signal)) {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) if (line !== "") yield JSON.parse(line) as Record<string, unknown>;
     }
+  }
+
+  async #readWhole(response: Response): Promise<string> {
+    try {
+      return await response.text();
+    } catch (cause) {
+      throw this.#unreachable(`broke off in the middle of its answer: ${reasonOf(cause)}`, cause);
+    }
+  }
+
+  /** Text as it comes. Whoever ended it by `signal` gets that reason; an end in the middle is `agent-unreachable`. */
+  async *#pieces(body: AsyncIterable<string>, signal: AbortSignal | undefined): AsyncGenerator<string, void, void> {
+    try {
+      yield* body;
+    } catch (cause) {
+      if (signal?.aborted === true) throw cause;
+      throw this.#unreachable(`broke off in the middle of its answer: ${reasonOf(cause)}`, cause);
+    }
+  }
+
+  #unreachable(why: string, cause?: unknown): AppError {
+    const hint = "Is it running? `patina members` shows who is.";
+    return new AppError("agent-unreachable", `${this.url} ${why}`, { cause, hint });
   }
 
   async #fetch(path: string, options: RequestOptions, timeoutMs: number): Promise<Response> {
@@ -99,6 +129,7 @@ export class PatinaClient {
     ];
     try {
       return await fetch(this.url + path, {
+        dispatcher: CONNECTIONS,
         method,
         headers: {
           ...(bytes === undefined ? {} : { "content-type": type }),
@@ -108,13 +139,23 @@ export class PatinaClient {
         ...(signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }),
       });
     } catch (cause) {
-      const why = cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : messageOf(cause);
-      throw new AppError("agent-unreachable", `${this.url} does not answer: ${why}`, {
-        cause,
-        hint: "Is it running? `patina members` shows who is.",
-      });
+      throw this.#unreachable(`does not answer: ${reasonOf(cause)}`, cause);
     }
   }
+}
+
+/** Undefined for what is not JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // The caller knows what it means here.
+  }
+}
+
+/** What a failed request is about is in the error below it. */
+function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause.message : messageOf(thrown);
 }
 
 export interface TransactionResult {

@@ -225,6 +225,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   closing.push(() => lag.close());
   const service = startCheckpoints({ config, objects, store, runtime, dataDir, version, log, onFatal });
   closing.push(() => service?.close());
+  await service?.removeLeftovers();
   if (service !== undefined) metrics.watchCheckpoints(() => service.standing.look());
   return {
     config,

@@ -68,6 +68,18 @@ describe("configuration", () => {
     expect(() => loadConfig(join(dir, "none.toml"), {}, agentConfigSchema)).toThrow(/none\.toml/);
   });
 
+  test("a wildcard to listen on needs an address for the others", () => {
+    const everywhere = GOOD.replace("127.0.0.1:7946", "0.0.0.0:7946").replace("127.0.0.1:8080", "[::]:8080");
+    expect(problemOf(everywhere)).toMatch(/gossip\.advertise: must be set[^]*api\.advertise: must be set/);
+    const env = { PATINA__GOSSIP__ADVERTISE: "a:1", PATINA__API__ADVERTISE: "http://a:2" };
+    expect(load(everywhere, env)).toMatchObject({ gossip: { advertise: "a:1" }, api: { advertise: "http://a:2" } });
+  });
+
+  test("the environment may set text that looks like a number, and keys below what the file has as a value", () => {
+    const env = { PATINA__WORKER: "42", PATINA__LOG__LEVEL: "warn" };
+    expect(load(`log = "info"\n${GOOD}`, env)).toMatchObject({ worker: "42", log: { level: "warn" } });
+  });
+
   test("the environment wins, with its values typed", () => {
     const env = {
       PATINA__GOSSIP__SEEDS: '["127.0.0.1:1"]',

@@ -19,10 +19,18 @@ export function loadConfig<T>(
 ): T {
   const text = readConfig(path);
   const tree = parseToml(path, text);
-  for (const [name, value] of Object.entries(env)) {
-    if (name.startsWith(ENV_PREFIX) && value !== undefined) override(tree, name, value);
-  }
-  const checked = schema.safeParse(tree);
+  const overrides = Object.entries(env).flatMap(([name, value]) => {
+    return name.startsWith(ENV_PREFIX) && value !== undefined ? [{ keys: keysOf(name), text: value }] : [];
+  });
+  for (const { keys, text: value } of overrides) set(tree, keys, parseScalar(value));
+  let checked = schema.safeParse(tree);
+  if (checked.success) return checked.data;
+  // What looks like a number may have been meant as text: the environment has no quotes to tell.
+  const asText = checked.error.issues.flatMap(({ path: at }) => {
+    return overrides.filter(({ keys }) => keys.join(".") === at.join("."));
+  });
+  for (const { keys, text: value } of asText) set(tree, keys, value);
+  if (asText.length > 0) checked = schema.safeParse(tree);
   if (checked.success) return checked.data;
   const problems = checked.error.issues.map(({ path: keys, message }) => {
     const line = lineOf(text, keys.map(String));
@@ -54,12 +62,23 @@ function parseToml(path: string, text: string): Tree {
   }
 }
 
-function override(tree: Tree, name: string, value: string): void {
-  const keys = name.slice(ENV_PREFIX.length).toLowerCase().split("__");
-  const last = keys.pop() ?? "";
+function keysOf(name: string): string[] {
+  return name.slice(ENV_PREFIX.length).toLowerCase().split("__");
+}
+
+/** What is in the way of a key, and has no keys of its own, gives way to it. */
+function set(tree: Tree, keys: readonly string[], value: unknown): void {
   let at = tree;
-  for (const key of keys) at = (at[key] ??= {}) as Tree;
-  at[last] = typeof at[last] === "string" ? value : parseScalar(value);
+  for (const key of keys.slice(0, -1)) {
+    const below = at[key];
+    at = isTree(below) ? below : (at[key] = {});
+  }
+  const last = keys.at(-1) ?? "";
+  at[last] = value;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Numbers, booleans and lists as TOML writes them; anything else is text. */

@@ -4,6 +4,10 @@ import { validate } from "node-cron";
 import { z } from "zod";
 
 const address = z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, "must be host:port");
+/** Every address of the machine, and so none that another could reach. */
+const WILDCARD = /^(0\.0\.0\.0|\[::\]|\*):/;
+const TO_ADVERTISE =
+  "must be set: the listening address is every address of this machine, and none that others could use";
 const url = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
 
 const file = z.string().min(1);
@@ -11,7 +15,7 @@ const file = z.string().min(1);
 const openGossip = z.strictObject({
   /** UDP and TCP on the same port. */
   address,
-  /** Where the others reach it; the listening address unless that is a wildcard. */
+  /** Where the others reach it: the listening address, which must not be a wildcard then. */
   advertise: address.optional(),
   seeds: z.array(address).default([]),
   /** This node's certificate and key, and the authorities of its cluster, as PEM. Read again when they change. */
@@ -24,16 +28,29 @@ const openGossip = z.strictObject({
   insecure_force: z.boolean().default(false),
 });
 
-const gossip = openGossip.superRefine(({ tls, keyring, insecure }, context) => {
+const gossip = openGossip.superRefine(({ address: listening, advertise, tls, keyring, insecure }, context) => {
   const complain = (key: string, message: string): void => {
     context.addIssue({ code: "custom", path: [key], message });
   };
+  if (advertise === undefined && WILDCARD.test(listening)) complain("advertise", TO_ADVERTISE);
   if (tls !== undefined && keyring === undefined) complain("keyring", "streams are secured and datagrams are not");
   if (tls === undefined && keyring !== undefined) complain("tls", "datagrams are secured and streams are not");
   if (insecure && (tls ?? keyring) !== undefined) complain("insecure", "members are secured and plaintext at once");
 });
 
-const api = z.strictObject({ address, advertise: url.optional() });
+const openApi = z.strictObject({
+  address,
+  /** Where the others reach it: `http://` and the listening address, which must not be a wildcard then. */
+  advertise: url.optional(),
+});
+
+const api = openApi.refine(
+  ({ address: listening, advertise }) => advertise !== undefined || !WILDCARD.test(listening),
+  {
+    path: ["advertise"],
+    error: TO_ADVERTISE,
+  },
+);
 
 const checkpoint = z.strictObject({
   /** `file:///directory` or `s3://bucket/prefix?…`. */

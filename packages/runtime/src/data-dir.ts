@@ -72,10 +72,10 @@ export class DataDir {
     renameSync(this.#abandonedPath, join(this.path, `state.abandoned-${this.identity.boot}.txt`));
   }
 
-  /** Members known when the process last ran; none on a first start. */
+  /** Members known when the process last ran; none on a first start, and none of what is no list of them: there are seeds, too. */
   rememberedPeers(): Member[] {
-    const text = readText(join(this.path, "peers.json"));
-    return text === undefined ? [] : (JSON.parse(text) as Member[]);
+    const peers = parsed(readText(join(this.path, "peers.json")));
+    return Array.isArray(peers) ? (peers as Member[]) : [];
   }
 
   rememberPeers(members: readonly Member[]): void {
@@ -140,13 +140,20 @@ function nextIdentity(path: string, wallMs: number, named: NodeId | undefined): 
 function readIdentity(path: string): Identity | undefined {
   const text = readText(path);
   if (text === undefined) return undefined;
-  const parsed = JSON.parse(text) as Partial<Identity>;
-  if (typeof parsed.nodeId === "string" && isNodeId(parsed.nodeId) && Number.isSafeInteger(parsed.boot)) {
-    return { nodeId: parsed.nodeId, boot: parsed.boot ?? 0 };
-  }
+  const { nodeId, boot } = (parsed(text) ?? {}) as Partial<Identity>;
+  if (typeof nodeId === "string" && isNodeId(nodeId) && Number.isSafeInteger(boot)) return { nodeId, boot: boot ?? 0 };
   throw new AppError("store-failed", `${path} is not a node identity`, {
     hint: "Restore the file from a copy, or move the whole data directory away to start as a new node.",
   });
+}
+
+/** Undefined for what is not JSON. */
+function parsed(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined; // Each caller knows what that means.
+  }
 }
 
 function readText(path: string): string | undefined {

@@ -2,6 +2,7 @@
 import { AppError, messageOf } from "@patina/base";
 import { PatinaClient } from "@patina/api/client";
 import type { Command } from "commander";
+import { askEach } from "../fleet/ask-each.js";
 import { agentsOf, type Fleet, type FleetAgent } from "../fleet/fleet-file.js";
 import { anyOf } from "../fleet/reach.js";
 import { note, print, renderTable } from "../output.js";
@@ -102,10 +103,13 @@ async function list(_none: unknown, command: Command): Promise<void> {
   const options = command.optsWithGlobals<CommonOptions & { region?: string }>();
   const fleet = fleetOf(options);
   const regions = options.region === undefined ? Object.keys(fleet.regions) : [options.region];
-  const agents = regions.flatMap((region) => agentsOf(fleet, region).map((agent) => ({ region, agent })));
-  const reports = await Promise.all(agents.map(async ({ region, agent }) => ({ region, agent: agent.name, ...(await reportOf(agent)) }))); // prettier-ignore
+  const asked = regions.map(async (region) => {
+    const reports = await askEach(agentsOf(fleet, region), (client) => client.request<HandoffReport>("/v1/handoffs"));
+    return reports.map((report) => ({ region, ...report }));
+  });
+  const reports = (await Promise.all(asked)).flat();
   print(options.output, { agents: reports }, () => {
-    const rows = reports.flatMap(({ region, agent, doubtful = [], fenced = [] }) => [
+    const rows = reports.flatMap(({ region, agent, doubtful, fenced }) => [
       ...doubtful.map((row) => [
         region,
         agent,
@@ -117,15 +121,6 @@ async function list(_none: unknown, command: Command): Promise<void> {
     ]);
     return renderTable(["region", "agent", "found", "table", "key", "owner", "epoch", "what"], rows);
   });
-  for (const { agent, error } of reports) if (error !== undefined) note(`${agent}: ${error}`);
-}
-
-async function reportOf({ api }: FleetAgent): Promise<Partial<HandoffReport> & { error?: string }> {
-  try {
-    return await new PatinaClient(api).request<HandoffReport>("/v1/handoffs");
-  } catch (thrown) {
-    return { error: messageOf(thrown) };
-  }
 }
 
 function cellsOf({ table, key, owner, epoch }: Contested): unknown[] {

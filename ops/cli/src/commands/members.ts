@@ -1,7 +1,8 @@
 /** `patina members`: who is in a cluster, as one of its agents sees it. */
-import { AppError } from "@patina/base";
+import { AppError, asAppError } from "@patina/base";
 import type { Command } from "commander";
 import pc from "picocolors";
+import { exitStatusOf } from "../exit-status.js";
 import type { Fleet } from "../fleet/fleet-file.js";
 import { anyIn, anyRouter } from "../fleet/reach.js";
 import { note, print, renderTable } from "../output.js";
@@ -40,8 +41,13 @@ async function evict(prefix: string, options: CommonOptions & { region?: string;
   for (const cluster of clusters) {
     const client = cluster === "global" ? await anyRouter(fleet) : await anyIn(fleet, cluster);
     const { members: all } = await client.request<MembersDocument>("/v1/members");
-    const node = all.find(({ nodeId }) => nodeId.startsWith(prefix))?.nodeId;
+    const [node, ...others] = all.map(({ nodeId }) => nodeId).filter((nodeId) => nodeId.startsWith(prefix));
     if (node === undefined) continue;
+    if (others.length > 0) {
+      throw new AppError("bad-request", `${others.length + 1} members of ${cluster} begin with ${prefix}`, {
+        hint: "Give more of the node's id: a member that was given up starts over.",
+      });
+    }
     await client.request(`/v1/members/${node}/evict`, { method: "POST" });
     return print(options.output, { cluster, evicted: node }, () => `${cluster} gave up ${node}\n`);
   }
@@ -54,8 +60,15 @@ async function members(options: CommonOptions & { region?: string; global?: bool
   const fleet = fleetOf(options);
   const documents: MembersDocument[] = [];
   for (const cluster of clustersOf(fleet, options)) {
-    const client = cluster === "global" ? await anyRouter(fleet) : await anyIn(fleet, cluster);
-    documents.push(await client.request<MembersDocument>("/v1/members"));
+    try {
+      const client = cluster === "global" ? await anyRouter(fleet) : await anyIn(fleet, cluster);
+      documents.push(await client.request<MembersDocument>("/v1/members"));
+    } catch (thrown) {
+      // What is to be seen of the others is worth the more.
+      const error = asAppError(thrown);
+      note(`missing ${cluster}: ${error.message}`);
+      process.exitCode = exitStatusOf(error);
+    }
   }
   const rows = documents.flatMap(({ cluster, self, members: others }) =>
     [self, ...others]

@@ -2,9 +2,8 @@
  * `patina salvage list|replay FILE…`: what members had beyond the checkpoint that their cluster went back to. Each wrote such a
  * file beside the data it put aside; rows that were good are written again, as new writes of the present generation.
  */
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
-import type { Command } from "commander";
+import { open } from "node:fs/promises";
+import { type Command, InvalidArgumentError } from "commander";
 import { AppError, messageOf } from "@patina/base";
 import type { PatinaClient } from "@patina/api/client";
 import type { SalvagedRow } from "@patina/store";
@@ -18,8 +17,9 @@ interface SalvageFlags extends CommonOptions {
   readonly table?: readonly string[];
   readonly origin?: readonly string[];
   readonly exceptOrigin?: readonly string[];
-  readonly since?: string;
-  readonly until?: string;
+  /** Milliseconds since 1970. */
+  readonly since?: number;
+  readonly until?: number;
 }
 
 interface ReplayFlags extends SalvageFlags {
@@ -52,9 +52,15 @@ function filtered(command: Command): Command {
     .option("--table <table>", "only of this table (may be given again)", many)
     .option("--origin <node>", "only what this node wrote (may be given again)", many)
     .option("--except-origin <node>", "nothing that this node wrote (may be given again)", many)
-    .option("--since <time>", "only what was written at that time or later")
-    .option("--until <time>", "only what was written before that time")
+    .option("--since <time>", "only what was written at that time or later", timeOf)
+    .option("--until <time>", "only what was written before that time", timeOf)
     .addHelpText("after", HELP);
+}
+
+function timeOf(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new InvalidArgumentError("It is a time such as 2026-03-01T12:00:00Z.");
+  return ms;
 }
 
 async function list(files: readonly string[], options: SalvageFlags): Promise<void> {
@@ -122,8 +128,7 @@ async function salvagedRows(files: readonly string[], filters: SalvageFlags): Pr
   const latest = new Map<string, SalvagedRow>();
   for (const file of files) {
     let line = 0;
-    const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
-    for await (const text of lines) {
+    for await (const text of linesOf(file)) {
       line++;
       const row = parseLine(text, `${file}:${line}`);
       const id = `${row.origin}/${row.version}/${row.table}/${JSON.stringify(row.values)}`;
@@ -133,12 +138,24 @@ async function salvagedRows(files: readonly string[], filters: SalvageFlags): Pr
   return [...latest.values()].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : a.version - b.version));
 }
 
+async function* linesOf(file: string): AsyncGenerator<string, void, void> {
+  try {
+    const opened = await open(file);
+    yield* opened.readLines({ encoding: "utf8" });
+  } catch (cause) {
+    throw new AppError("bad-request", `cannot read ${file}: ${messageOf(cause)}`, {
+      cause,
+      hint: "Give files named salvage.ndjson, which members write when their generation is over.",
+    });
+  }
+}
+
 function passes({ table, origin, at }: SalvagedRow, filters: SalvageFlags): boolean {
   const { table: tables, origin: origins, exceptOrigin = [], since, until } = filters;
   if (tables !== undefined && !tables.includes(table)) return false;
   if (origins !== undefined && !origins.some((start) => origin.startsWith(start))) return false;
   if (exceptOrigin.some((start) => origin.startsWith(start))) return false;
-  return (since === undefined || Date.parse(at) >= Date.parse(since)) && (until === undefined || Date.parse(at) < Date.parse(until)); // prettier-ignore
+  return (since === undefined || Date.parse(at) >= since) && (until === undefined || Date.parse(at) < until); // prettier-ignore
 }
 
 function parseLine(text: string, where: string): SalvagedRow {

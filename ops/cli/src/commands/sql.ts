@@ -110,6 +110,23 @@ function isUnreachable(thrown: unknown): boolean {
 /** Numbers are numbers, `null` is null, everything else is text; quote a number in JSON to send it as text. */
 function parameter(text: string): unknown {
   if (text === "null") return null;
-  if (/^-?\d+(\.\d+)?$/.test(text) && Number.isFinite(Number(text))) return Number(text);
-  return /^".*"$/.test(text) ? (JSON.parse(text) as unknown) : text;
+  if (/^-?\d+(\.\d+)?$/.test(text)) return numberOf(text);
+  if (!/^".*"$/.test(text)) return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new AppError("bad-request", `the parameter ${text} is quoted, and is no JSON text`, {
+      cause,
+      hint: 'Write a quote within it as \\".',
+    });
+  }
+}
+
+function numberOf(text: string): number {
+  const number = Number(text);
+  const isExact = Number.isFinite(number) && (text.includes(".") || Number.isSafeInteger(number));
+  if (isExact) return number;
+  throw new AppError("bad-request", `the parameter ${text} is too large to be sent as a number`, {
+    hint: `Quote it, '"${text}"': a column of integers takes it as one.`,
+  });
 }

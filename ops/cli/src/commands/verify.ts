@@ -7,11 +7,11 @@ import { type Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import type { RepairReport } from "@patina/api";
 import { PatinaClient } from "@patina/api/client";
-import { messageOf } from "@patina/base";
+import { asAppError, messageOf } from "@patina/base";
 import type { ScrubFinding } from "@patina/store";
 import { EXIT } from "../exit-status.js";
 import { type Differences, lastingDifferences } from "../fleet/differences.js";
-import { agentsOf, type FleetAgent } from "../fleet/fleet-file.js";
+import { agentsOf, type Fleet, type FleetAgent } from "../fleet/fleet-file.js";
 import { anyRouter } from "../fleet/reach.js";
 import { type AgentDigest, digestsOf, type IndexCheck, isEqual, isTrue, lastingErrors } from "../fleet/settle.js";
 import { note, print, renderTable } from "../output.js";
@@ -71,10 +71,7 @@ async function verify(options: VerifyFlags): Promise<void> {
   const regions = options.region === undefined ? Object.keys(fleet.regions) : [options.region];
   for (const region of regions) clusters.push(await check(region, agentsOf(fleet, region), options));
   if (options.region === undefined) clusters.push(await check("global", fleet.global, options));
-  const index =
-    options.region === undefined
-      ? await lastingErrors(fleet, await anyRouter(fleet), options.within * 1000)
-      : undefined;
+  const index = options.region === undefined ? await indexOf(fleet, options) : undefined;
 
   print(options.output, { clusters, index }, () => {
     const rows = clusters.flatMap(({ cluster, equal, agents }) =>
@@ -88,6 +85,18 @@ async function verify(options: VerifyFlags): Promise<void> {
     return table + (found === "" ? "" : `\n${found}`) + (index === undefined ? "" : `\n${indexText(index)}`);
   });
   process.exitCode = exitStatusOf(clusters, index);
+}
+
+/** Undefined when no router answers: the global tier's own line says that. */
+async function indexOf(fleet: Fleet, { within }: VerifyFlags): Promise<IndexCheck | undefined> {
+  try {
+    return await lastingErrors(fleet, await anyRouter(fleet), within * 1000);
+  } catch (thrown) {
+    const error = asAppError(thrown);
+    if (error.code !== "region-unreachable" && error.code !== "agent-unreachable") throw thrown;
+    note(`the index was not checked: ${error.message}`);
+    return undefined;
+  }
 }
 
 async function check(cluster: string, agents: readonly FleetAgent[], options: VerifyFlags): Promise<ClusterCheck> {

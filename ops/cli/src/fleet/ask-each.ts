@@ -1,11 +1,11 @@
 /** One question to several agents at once, of which any may be down. */
 import { PatinaClient } from "@patina/api/client";
-import { messageOf } from "@patina/base";
-import { EXIT } from "../exit-status.js";
+import { asAppError } from "@patina/base";
+import { exitStatusOf } from "../exit-status.js";
 import { note } from "../output.js";
 import type { FleetAgent } from "./fleet-file.js";
 
-/** What each agent says. One that does not answer is named and left out, and the exit status says so. */
+/** What each agent says. One that does not answer, or refuses, is named and left out, and the exit status says so. */
 export async function askEach<T extends object>(
   agents: readonly FleetAgent[],
   ask: (client: PatinaClient) => Promise<T>,
@@ -14,8 +14,9 @@ export async function askEach<T extends object>(
   return results.flatMap((result, i) => {
     const agent = agents[i]?.name ?? "";
     if (result.status === "fulfilled") return [{ agent, ...result.value }];
-    note(`${agent}: ${messageOf(result.reason)}`);
-    process.exitCode = EXIT.unreachable;
+    const error = asAppError(result.reason);
+    note(`${agent}: ${error.message}`);
+    process.exitCode = exitStatusOf(error);
     return [];
   });
 }

@@ -53,10 +53,13 @@ export async function planRollback({ fleet, cluster, to }: Rollback): Promise<Ro
 
 /** Throws `checkpoint-damaged` and `region-unreachable` before anything is touched, `checkpoint-conflict` beside another. */
 export async function rollBack(rollback: Rollback): Promise<RolledBack> {
-  const { fleet, cluster, to, reason, say } = rollback;
+  const { fleet, cluster, reason, say } = rollback;
   const objects = await checkpointStoreOf(fleet);
   const plan = await planRollback(rollback);
-  const manifest: Manifest | undefined = to === undefined ? undefined : await readManifest(objects, cluster, to);
+  // What was planned with: `latest` may be another one by now.
+  const { checkpoint } = plan;
+  const manifest: Manifest | undefined =
+    checkpoint === null ? undefined : await readManifest(objects, cluster, checkpoint);
   if (manifest !== undefined) await refuseDamaged(objects, manifest);
   const agents = agentsOfCluster(fleet, cluster);
   const before = await (await anyOf(agents, cluster)).request<DigestReport>("/v1/digest");

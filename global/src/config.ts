@@ -2,7 +2,8 @@
 import { agentConfigSchema } from "@patina/process";
 import { z } from "zod";
 
-export const globalConfigSchema = agentConfigSchema.extend({
+/** Its tables are those that regions publish to: they are no setting. */
+export const globalConfigSchema = agentConfigSchema.omit({ schema: true }).extend({
   /** Who may publish. Left out, nobody may; where members speak plaintext, everybody. */
   borders: z
     .strictObject({

@@ -1,8 +1,9 @@
 /** The parts of a global agent, put together: the map from the tables, the router over it, the door for the borders. */
+import { messageOf } from "@patina/base";
 import type { AgentProcess } from "@patina/process";
 import { Rib } from "@patina/router";
 import { systemNow } from "@patina/runtime";
-import { RouterMetrics } from "@patina/telemetry";
+import { type Logger, RouterMetrics } from "@patina/telemetry";
 import { Hono } from "hono";
 import type { GlobalConfig } from "./config.js";
 import { DnsServer } from "./dns/dns-server.js";
@@ -17,7 +18,8 @@ import { addIndexRoutes } from "./routes/index-routes.js";
 import { addMapRoutes } from "./routes/map-routes.js";
 import { addQueryRoutes } from "./routes/query-routes.js";
 import { addRouterRoutes } from "./routes/router-routes.js";
-import { addWatchRoutes, watchSocket } from "./routes/watch-routes.js";
+import { addWatchRoutes } from "./routes/watch-routes.js";
+import { watchSocket } from "./routes/watch-socket.js";
 import { Watches } from "./watch/watches.js";
 
 /** Addresses in one answer: more would not fit in a datagram, and nobody tries more. */
@@ -27,6 +29,7 @@ interface DnsParts {
   readonly rib: Rib;
   readonly resolver: Resolver;
   readonly files: RibFiles;
+  readonly log: Logger;
 }
 
 export class GlobalTier {
@@ -97,11 +100,11 @@ export class GlobalTier {
     await agent.serve(routes, { sockets, direct: directPlacement(resolver) });
     this.#closing.push(() => agent.stop());
     this.#closing.push(() => reloads.close());
-    if (config.dns !== undefined) await this.#startDns(config.dns, { rib, resolver, files });
+    if (config.dns !== undefined) await this.#startDns(config.dns, { rib, resolver, files, log });
   }
 
   async #startDns(dns: NonNullable<GlobalConfig["dns"]>, parts: DnsParts): Promise<void> {
-    const { rib, resolver, files } = parts;
+    const { rib, resolver, files, log } = parts;
     const { address, domain, ttl_seconds: ttlSeconds, address_column: addressColumn, only } = dns;
     const server = await DnsServer.start({
       address,
@@ -109,6 +112,7 @@ export class GlobalTier {
       resolve: (app, options) => resolver.resolve(app, options),
       hasRegion: (region) => rib.regions.has(region),
       isOff: () => files.switches.features.includes("dns"),
+      onFault: (thrown) => log.error({ reason: messageOf(thrown) }, "a question in the DNS was left without an answer"),
     });
     this.#closing.push(() => server.close());
   }

@@ -16,12 +16,16 @@ export interface DnsOptions {
   readonly resolve: (app: string, options: ResolveOptions) => Promise<Placement>;
   readonly hasRegion: (region: string) => boolean;
   readonly isOff: () => boolean;
+  /** A question was left without an answer over a mistake of ours: its asker asks again. */
+  readonly onFault: (thrown: unknown) => void;
 }
 
 /** Questions at once; one more gets no answer, and is asked again by its resolver. */
 const QUESTIONS_MAX = 1024;
 const CONNECTIONS_MAX = 256;
 const IDLE_MS = 5000;
+/** Of answers that a connection does not read: then nothing more is read from it, and it idles to its end. */
+const UNREAD_BYTES_MAX = 1 << 16;
 /** A question is a name and little more. */
 const MESSAGE_BYTES_MAX = 4096;
 /** Of a datagram, without EDNS and at most. */
@@ -51,14 +55,14 @@ export class DnsServer {
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
   #underWay = 0;
+  #isClosed = false;
 
   private constructor(options: DnsOptions) {
     this.#options = options;
     const { host } = parseAddress(options.address);
-    this.#datagrams = createSocket(
-      host.includes(":") ? "udp6" : "udp4",
-      (message, from) => void this.#onDatagram(message, from),
-    );
+    this.#datagrams = createSocket(host.includes(":") ? "udp6" : "udp4", (message, from) => {
+      this.#onDatagram(message, from).catch(options.onFault);
+    });
     this.#server = createServer((socket) => this.#onConnection(socket));
     this.#server.maxConnections = CONNECTIONS_MAX;
   }
@@ -79,13 +83,15 @@ export class DnsServer {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const socket of this.#connections) socket.destroy();
     await Promise.all([closed((done) => this.#datagrams.close(done)), closed((done) => this.#server.close(done))]);
   }
 
   async #onDatagram(message: Buffer, { address, port }: RemoteInfo): Promise<void> {
+    if (port === 0) return; // Forged: nobody can be answered there.
     const reply = await this.#answer(message, "datagram");
-    if (reply !== undefined) this.#datagrams.send(reply, port, address);
+    if (reply !== undefined && !this.#isClosed) this.#datagrams.send(reply, port, address);
   }
 
   /** Messages one after another, each with its length before it. */
@@ -95,21 +101,26 @@ export class DnsServer {
     socket.setTimeout(IDLE_MS, () => socket.destroy());
     socket.on("close", () => this.#connections.delete(socket));
     socket.on("error", () => socket.destroy());
+    socket.on("drain", () => socket.resume());
     socket.on("data", (bytes) => {
       rest = Buffer.concat([rest, bytes]);
       while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE()) {
         const length = rest.readUInt16BE();
         const message = rest.subarray(2, 2 + length);
         rest = rest.subarray(2 + length);
-        void this.#answer(message, "stream").then((reply) => {
-          if (reply === undefined || socket.destroyed) return;
-          const head = Buffer.alloc(2);
-          head.writeUInt16BE(reply.length);
-          socket.write(Buffer.concat([head, reply]));
-        });
+        this.#onMessage(message, socket).catch(this.#options.onFault);
       }
       if (rest.length > MESSAGE_BYTES_MAX) socket.destroy();
     });
+  }
+
+  async #onMessage(message: Buffer, socket: Socket): Promise<void> {
+    const reply = await this.#answer(message, "stream");
+    if (reply === undefined || socket.destroyed) return;
+    const head = Buffer.alloc(2);
+    head.writeUInt16BE(reply.length);
+    socket.write(Buffer.concat([head, reply]));
+    if (socket.writableLength > UNREAD_BYTES_MAX) socket.pause();
   }
 
   /** The reply's bytes; undefined for what deserves none. */
@@ -162,7 +173,9 @@ export class DnsServer {
     const placement = await resolve(asked.app, optionsFor(asked, config));
     // The region that was named has said that it does not have it, wherever else it may be.
     const elsewhere = asked.region !== undefined && placement.missing.every(({ region }) => region !== asked.region);
-    if (placement.result === "absent") return { code: "NXDOMAIN", answers: [] };
+    // Names may exist below a region's, though nothing has its own: such a name is there, and is empty (RFC 8020).
+    const isRegion = asked.region === undefined && hasRegion(asked.app);
+    if (placement.result === "absent") return { code: isRegion ? "NOERROR" : "NXDOMAIN", answers: [] };
     if (placement.result === "unknown") return { code: elsewhere ? "NXDOMAIN" : "SERVFAIL", answers: [] };
     const endpoints = endpointsOf(placement, config);
     const isSilent = endpoints.length === 0 && placement.regions.every(({ source }) => source === "index");

@@ -13,11 +13,13 @@ export class KeptFile<T> {
     this.#schema = schema;
   }
 
-  /** Undefined when it is not there, or is as it was when last read or written. Throws `config-invalid`. */
-  readIfChanged(): T | undefined {
+  /** `absent` when it is not there; undefined when it is as it was when last read or written. Throws `config-invalid`. */
+  readIfChanged(absent: T): T | undefined {
     const text = existsSync(this.path) ? readFileSync(this.path, "utf8") : undefined;
-    if (text === this.#text || text === undefined) return undefined;
-    this.#text = text;
+    const isSame = text === this.#text;
+    this.#text = text; // None, too: when it comes back, it is news whatever it says.
+    if (text === undefined) return absent;
+    if (isSame) return undefined;
     try {
       return this.#schema.parse(JSON.parse(text));
     } catch (cause) {

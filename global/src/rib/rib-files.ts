@@ -2,7 +2,6 @@
  * What the map needs beside the tables, kept in the data directory: the rows that are aside, the rows that are being taken
  * right now, and what is switched off.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, messageOf } from "@patina/base";
 import { FEATURES, NOTHING_OFF, Quarantine, type QuarantinedRow, type Switches, SWITCHES_MAX } from "@patina/router";
@@ -111,7 +110,7 @@ export class RibFiles {
 
   /** Rows of one app that were being taken when the process ended are suspects from now on; of several, none is yet. */
   #readQuarantine(): Quarantine {
-    const kept = quarantineFile.safeParse(this.#quarantineFile.readIfChanged() ?? { rows: [], suspects: [] });
+    const kept = quarantineFile.safeParse(this.#quarantineFile.readIfChanged({ rows: [], suspects: [] }));
     if (!kept.success) this.#log.error({ file: this.#quarantineFile.path }, "the rows put aside cannot be read again");
     const { rows, suspects } = kept.success ? kept.data : { rows: [], suspects: [] };
     const { interrupted } = this.journal;
@@ -137,7 +136,7 @@ export class RibFiles {
   /** Undefined while the file is as it was, or cannot be read. */
   #readSwitches(): Switches | undefined {
     try {
-      const read = existsSync(this.#switchesFile.path) ? this.#switchesFile.readIfChanged() : NOTHING_OFF;
+      const read = this.#switchesFile.readIfChanged(NOTHING_OFF);
       this.#complaint = undefined;
       return read;
     } catch (thrown) {

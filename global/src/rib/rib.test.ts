@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RowWrite } from "@patina/base";
 import { Rib } from "@patina/router";
 import { newDbId, newNodeId, systemNow } from "@patina/runtime";
@@ -233,4 +233,17 @@ test("a file that an operator writes switches too, and nonsense in it changes no
   const again = start();
   expect(again.files.switches.features).toEqual([]);
   expect(files.switches.features).toEqual(["probe"]);
+});
+
+test("a file that is removed and written again as it was switches again", async () => {
+  const { files } = start();
+  const path = join(dir, "switches.json");
+  const follows = async (...features: readonly string[]): Promise<void> =>
+    vi.waitFor(() => expect(files.switches.features).toEqual(features), { timeout: 5000 });
+  writeFileSync(path, '{"features": ["probe"]}');
+  await follows("probe");
+  rmSync(path);
+  await follows();
+  writeFileSync(path, '{"features": ["probe"]}');
+  await follows("probe");
 });

@@ -96,14 +96,13 @@ export function addIndexRoutes(app: Hono, parts: IndexParts): void {
   app.post("/v1/regions/:region", (c) =>
     counted(async () => {
       const holder = await parts.borders.holderOf(c);
-      const region = regionName.safeParse(c.req.param("region"));
-      if (!region.success) throw new AppError("bad-request", `${c.req.param("region")} is not a region's name`);
+      const region = regionIn(c);
       const beat = await checkedBody(c, heartbeat);
       const stamps = [BigInt(beat.high_water)];
-      judge(parts, door, holder, { region: region.data, generation: beat.generation, stamps });
+      judge(parts, door, holder, { region, generation: beat.generation, stamps });
       const { high_water: highWater, location, ...rest } = beat;
       const told = { ...rest, highWater: BigInt(highWater), location: location ?? undefined };
-      const write = heartbeatWrite(region.data, told, systemNow().wallMs);
+      const write = heartbeatWrite(region, told, systemNow().wallMs);
       return c.json({ written: await writeRows(process, [write]) });
     }),
   );
@@ -140,8 +139,18 @@ async function writeRows(process: AgentProcess, rows: readonly RowWrite[]): Prom
   return outcome.rows.length;
 }
 
+function regionIn(c: Context): string {
+  const parsed = regionName.safeParse(c.req.param("region"));
+  if (parsed.success) return parsed.data;
+  throw new AppError("bad-request", `${c.req.param("region")} is not a region's name`, {
+    hint: "Use lower-case letters, digits and hyphens, up to 63.",
+  });
+}
+
 async function checkedBody<T>(c: Context, schema: z.ZodType<T>): Promise<T> {
   const parsed = schema.safeParse(await jsonBody(c));
   if (parsed.success) return parsed.data;
-  throw new AppError("bad-request", `the body is not what this route takes: ${z.prettifyError(parsed.error)}`);
+  throw new AppError("bad-request", `the body is not what this route takes: ${z.prettifyError(parsed.error)}`, {
+    hint: "Borders send this: are this router and the region's agents of one release?",
+  });
 }

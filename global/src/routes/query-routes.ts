@@ -32,13 +32,22 @@ export function addQueryRoutes(app: Hono, parts: QueryParts): void {
   app.post("/v1/queries", async (c, next) => {
     const scope = c.req.query("scope");
     if (scope === undefined) return next(); // Of this agent's own tables.
-    if (parts.isOff()) throw new AppError("switched-off", "queries across regions are switched off at this router");
-    if (underWay >= QUERIES_MAX) throw new AppError("too-many", `${QUERIES_MAX} queries across regions are under way`);
+    if (parts.isOff()) {
+      throw new AppError("switched-off", "queries across regions are switched off at this router", {
+        hint: "Ask another router, or one region: POST /v1/queries at one of its agents.",
+      });
+    }
     const targets = targetsOf(parts, scope);
     const statement = await jsonBody(c);
     const deadlineMs = deadlineMsOf(c);
     const began = systemNow().monotonicMs;
     const gone = new AbortController();
+    // Once all of it has been read, and in one step: who sends slowly holds no place, and a burst gets no more than there are.
+    if (underWay >= QUERIES_MAX) {
+      throw new AppError("too-many", `${QUERIES_MAX} queries across regions are under way`, {
+        hint: "Ask again when one has ended, or ask another router.",
+      });
+    }
     underWay++;
     c.header("content-type", "application/x-ndjson");
     return stream(c, async (out) => {
@@ -86,5 +95,7 @@ function deadlineMsOf(c: Context): number {
   const text = c.req.query("timeout");
   const ms = text === undefined ? DEADLINE_MS : Number(text) * 1000;
   if (ms > 0 && ms <= DEADLINE_MS_MAX) return ms;
-  throw new AppError("bad-request", `timeout=${text} is not a number of seconds up to ${DEADLINE_MS_MAX / 1000}`);
+  throw new AppError("bad-request", `timeout=${text} is not a number of seconds up to ${DEADLINE_MS_MAX / 1000}`, {
+    hint: `Write ?timeout=${DEADLINE_MS / 1000}.`,
+  });
 }

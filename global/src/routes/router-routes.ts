@@ -10,7 +10,7 @@ import { systemNow } from "@patina/runtime";
 import type { Hono } from "hono";
 import { explainApp, type ExplainParts } from "../explain.js";
 import { addPlacementRoute } from "../placement/placement-route.js";
-import { INDEX } from "../tier.js";
+import { addAppList } from "./app-list.js";
 
 export function addRouterRoutes(app: Hono, parts: ExplainParts): void {
   const { rib, resolver } = parts;
@@ -25,16 +25,6 @@ export function addRouterRoutes(app: Hono, parts: ExplainParts): void {
     }));
     return c.json({ regions: regions.sort((a, b) => (a.region < b.region ? -1 : 1)) });
   });
-
-  app.get("/v1/apps", (c) => {
-    const limit = Math.min(INDEX.appsPerPageMax, Number(c.req.query("limit") ?? INDEX.appsPerPageMax) || 1);
-    const after = c.req.query("after") ?? "";
-    const names = [...rib.fib.apps()].filter((name) => name > after).sort();
-    const apps = names.slice(0, limit).map((name) => {
-      return { app: name, regions: rib.fib.lookup(name).map(({ region, class: cls }) => ({ region, class: cls })) };
-    });
-    return c.json({ total: rib.fib.size, apps, next: names.length > limit ? apps.at(-1)?.app : null });
-  });
-
+  addAppList(app, rib.fib);
   addPlacementRoute(app, resolver);
 }

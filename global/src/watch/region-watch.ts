@@ -2,6 +2,7 @@
  * Follows one app in one region: a stream from one of the region's agents, from the next when that one fails or falls
  * silent. While there is none, the region is as the index has it.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { AppError, messageOf } from "@patina/base";
 import { PatinaClient } from "@patina/api";
 import {
@@ -38,6 +39,8 @@ const RETRY_MAX_MS = 5000;
 export class RegionWatch {
   readonly #options: RegionWatchOptions;
   readonly #ended = new AbortController();
+  /** The stream from one agent: its own, as signals that hang on the end's would stay with it, one a retry. */
+  #attempt = new AbortController();
   #failures = 0;
 
   constructor(options: RegionWatchOptions) {
@@ -47,6 +50,7 @@ export class RegionWatch {
 
   close(): void {
     this.#ended.abort();
+    this.#attempt.abort();
   }
 
   async #follow(): Promise<void> {
@@ -56,10 +60,7 @@ export class RegionWatch {
       if (signal.aborted) return;
       this.#options.onState(this.#fromIndex(reason));
       const afterMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(this.#failures++, 10));
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, afterMs);
-        signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-      });
+      await delay(afterMs, undefined, { signal }).catch(() => undefined); // Ended: then so does the loop.
     }
   }
 
@@ -69,20 +70,20 @@ export class RegionWatch {
     const apis = stateOf()?.apis ?? [];
     const api = apis[this.#failures % Math.max(1, apis.length)];
     if (api === undefined) return "it has told nobody where to ask";
-    const silent = new AbortController();
-    let timer = setTimeout(() => silent.abort(), config.askTimeoutMs);
-    const signal = AbortSignal.any([silent.signal, this.#ended.signal]);
+    const attempt = (this.#attempt = new AbortController());
+    const { signal } = attempt;
+    let timer = setTimeout(() => attempt.abort(), config.askTimeoutMs);
     const path = `/v1/apps/${encodeURIComponent(app)}/watch?limit=${config.instancesMax}`;
     try {
       for await (const line of new PatinaClient(api).events(path, { timeoutMs: 0, signal })) {
         clearTimeout(timer);
-        timer = setTimeout(() => silent.abort(), SILENT_MAX_MS);
+        timer = setTimeout(() => attempt.abort(), SILENT_MAX_MS);
         this.#failures = 0;
         this.#onLine(line);
       }
       return `${api} ended the watch`;
     } catch (thrown) {
-      if (silent.signal.aborted) return `${api} is silent`;
+      if (signal.aborted) return `${api} is silent`;
       throw thrown;
     } finally {
       clearTimeout(timer);

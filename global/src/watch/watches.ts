@@ -21,6 +21,7 @@ const WATCHERS_MAX = 10_000;
 const LINGER_MS = 30_000;
 /** How long the first snapshot waits for regions that have not said anything yet. */
 const FIRST_WORD_MS = 1000;
+const ASK_ANOTHER = "Watch at another router.";
 
 export interface Watcher {
   /** The next events, once there are any; none when the watch has ended. */
@@ -45,7 +46,9 @@ export interface WatchesOptions {
 export class Watches {
   readonly #options: WatchesOptions;
   readonly #byApp = new Map<string, Watched>();
+  /** With those who wait for their first snapshot. */
   #watchers = 0;
+  #isClosed = false;
 
   constructor(options: WatchesOptions) {
     this.#options = options;
@@ -59,26 +62,44 @@ export class Watches {
     return this.#watchers;
   }
 
-  /** `from` is the token of the last event seen. Throws `too-many` and `switched-off`. */
+  /** `from` is the token of the last event seen. Throws `too-many`, `switched-off` and, at the end, `not-ready`. */
   async open(app: string, from: string | undefined): Promise<Watcher> {
-    if (this.#options.isOff()) throw new AppError("switched-off", "watching is switched off at this router");
-    if (this.#watchers >= WATCHERS_MAX) throw new AppError("too-many", `${WATCHERS_MAX} watches are open here`);
+    this.#checkOpen();
     const watched = this.#byApp.get(app) ?? this.#watch(app);
-    await firstWord(watched);
+    this.#watchers++;
     clearTimeout(watched.linger);
+    await firstWord(watched);
+    if (this.#byApp.get(app) !== watched) {
+      // It has ended meanwhile, and nobody hears anything of it any more.
+      this.#watchers--;
+      return this.open(app, from);
+    }
+    clearTimeout(watched.linger); // Another may have come and gone meanwhile.
     const watcher = new OpenWatcher(watched.watch, () => this.#leave(watched, watcher));
     watcher.push(...watched.watch.since(from));
     watched.watchers.add(watcher);
-    this.#watchers++;
     return watcher;
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const watched of this.#byApp.values()) this.#end(watched);
   }
 
+  #checkOpen(): void {
+    if (this.#isClosed) throw new AppError("not-ready", "this router is stopping", { hint: ASK_ANOTHER });
+    if (this.#options.isOff()) {
+      throw new AppError("switched-off", "watching is switched off at this router", { hint: ASK_ANOTHER });
+    }
+    if (this.#watchers >= WATCHERS_MAX) {
+      throw new AppError("too-many", `${WATCHERS_MAX} watches are open here`, { hint: ASK_ANOTHER });
+    }
+  }
+
   #watch(app: string): Watched {
-    if (this.#byApp.size >= APPS_MAX) throw new AppError("too-many", `${APPS_MAX} apps are watched here`);
+    if (this.#byApp.size >= APPS_MAX) {
+      throw new AppError("too-many", `${APPS_MAX} apps are watched here`, { hint: ASK_ANOTHER });
+    }
     const watch = new AppWatch(app, newCounter().toString(36), defaultWatchConfig);
     const watched: Watched = { watch, regions: new Map(), silent: new Set(), watchers: new Set(), linger: undefined };
     this.#byApp.set(app, watched);

@@ -192,7 +192,8 @@ address = "127.0.0.1:${19_001 + serial * 2}"
     ],
     [
       "in plaintext on the network",
-      (toml: string) => toml.replace(/address = "127[^"]*"/, 'address = "0.0.0.0:19999"'),
+      (toml: string) =>
+        toml.replace(/address = "127[^"]*"/, 'address = "0.0.0.0:19999"\nadvertise = "127.0.0.1:19999"'),
       "config-invalid",
       "insecure_force",
     ],

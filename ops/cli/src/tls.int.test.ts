@@ -184,8 +184,8 @@ describe("in a running fleet", { timeout: 120_000 }, () => {
     await renewMember(lone.tls_dir, await openAuthorityDir(authority), -1);
     await supervisor.stop(lone.name);
     supervisor.start(lone.name);
-    const client = new PatinaClient(lone.api, { timeoutMs: 1000 });
-    const isUp = async (): Promise<boolean> => client.request("/livez").then(() => true, () => false); // prettier-ignore
+    const client = new PatinaClient(lone.api);
+    const isUp = async (): Promise<boolean> => client.request("/livez", { timeoutMs: 1000 }).then(() => true, () => false); // prettier-ignore
     await until("it is up", isUp);
     await until("it is refused", async () => ((await metric(agent(0), 'patina_refused_total{transport="stream",reason="expired"}')) ?? 0) > 3); // prettier-ignore
     expect(await metric(lone, REACHABLE)).toBe(0);

@@ -40,7 +40,11 @@ data "aws_iam_policy_document" "pruner" {
   statement {
     sid       = "Mark"
     actions   = ["s3:PutObject"]
-    resources = ["${aws_s3_bucket.checkpoints.arn}/${var.prefix}/v1/*/trash/*"]
+    resources = [
+      "${aws_s3_bucket.checkpoints.arn}/${var.prefix}/v1/*/trash/*",
+      # Written before anything else, to see that the store keeps a name that is taken.
+      "${aws_s3_bucket.checkpoints.arn}/${var.prefix}/.create-only",
+    ]
   }
 }
 

@@ -118,7 +118,11 @@ describe("identities", () => {
     expect(actionsOf("writer")).toEqual(expect.arrayContaining(["s3:GetObject", "s3:ListBucket", "s3:PutObject"]));
     expect(actionsOf("pruner")).toEqual(["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]);
     const writing = policy("pruner").statement.filter(({ actions }) => actions.includes("s3:PutObject"));
-    expect(writing.map(({ resources }) => resources)).toEqual([[expect.stringMatching(/\/v1\/\*\/trash\/\*$/)]]);
+    const [marks, probe] = [expect.stringMatching(/\/v1\/\*\/trash\/\*$/), expect.stringMatching(/\/\.create-only$/)];
+    expect(writing.map(({ resources }) => resources)).toEqual([[marks, probe]]);
+    // The name that every process writes before its first object.
+    const store = readFileSync(join(directory, "../../packages/checkpoint/src/s3/s3-object-store.ts"), "utf8");
+    expect(store).toContain('CREATE_ONLY_PROBE = ".create-only"');
   });
 
   test("both reach the prefix only", () => {
@@ -126,7 +130,8 @@ describe("identities", () => {
       (name) => policy(name).statement,
     )) {
       if (actions.some((action) => action.endsWith("Object"))) {
-        for (const each of resources) expect(each).toMatch(/\/\$\{var\.prefix\}\/(v1\/\*\/trash\/)?\*$/);
+        for (const each of resources)
+          expect(each).toMatch(/\/\$\{var\.prefix\}\/((v1\/\*\/trash\/)?\*|\.create-only)$/);
       }
       if (actions.includes("s3:ListBucket"))
         expect(condition?.[0]?.values).toEqual([expect.stringMatching(/^\$\{var\.prefix\}\/\*$/)]);

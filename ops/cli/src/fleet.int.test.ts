@@ -171,7 +171,9 @@ describe("restore a region from a checkpoint", { timeout: 90_000 }, () => {
     await equal("iad");
     const [before] = await digestsOf("iad", agents("iad"));
     expect((await test_.patina("checkpoint", "create", "--region", "iad")).status).toBe(0);
-    expect((await test_.patina("checkpoint", "verify", "latest", "--region", "iad")).status).toBe(0);
+    expect((await test_.patina("checkpoint", "create", "--region", "fra")).status).toBe(0);
+    const { status, stdout } = await test_.patina("checkpoint", "verify");
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^iad .* objects\nfra .* objects\n/)]);
     for (const { name, node_dir: dir } of agents("iad")) {
       await test_.fleet.supervisor.kill(name);
       rmSync(must(dir, "a directory"), { recursive: true });

@@ -7,6 +7,7 @@ import {
   type Finding,
   listCheckpoints,
   type Manifest,
+  partsOfId,
   readManifest,
   verifyCheckpoint,
   type VerifyReport,
@@ -86,13 +87,19 @@ async function show(id: string, options: ClusterFlags): Promise<void> {
 async function verify(id: string, options: ClusterFlags & { quick?: boolean }): Promise<void> {
   const fleet = fleetOf(options);
   const objects = await checkpointStoreOf(fleet);
-  for (const cluster of options.quick === true ? clustersOf(fleet, options) : []) {
-    const lost = await lostOf(fleet, cluster);
-    if (lost.length > 0) return printFindings(options.output, cluster, id, { objects: 0, findings: lost });
+  // One checkpoint is one cluster's; the latest, or that of a time, each cluster has its own.
+  const isOne = partsOfId(id) !== undefined;
+  const clusters = isOne ? [(await find(fleet, id, options)).cluster] : clustersOf(fleet, options);
+  const reports = [];
+  for (const cluster of clusters) {
+    const lost = options.quick === true ? await lostOf(fleet, cluster) : [];
+    const found = lost.length > 0 ? { objects: 0, findings: lost } : undefined;
+    reports.push({
+      cluster,
+      ...(found ?? (await verifyCheckpoint(objects, cluster, id, { data: options.quick !== true }))),
+    });
   }
-  const cluster = (await find(fleet, id, options)).cluster;
-  const report = await verifyCheckpoint(objects, cluster, id, { data: options.quick !== true });
-  printFindings(options.output, cluster, id, report);
+  printFindings(options.output, id, reports);
 }
 
 /** What the members know to be there, and the store does not list: it cannot be asked what it has lost. */
@@ -104,17 +111,24 @@ async function lostOf(fleet: Fleet, cluster: string): Promise<Finding[]> {
     .map((object) => ({ object, problem: "missing", expected: "what the members know of", got: "nothing" }));
 }
 
-function printFindings(output: OutputFormat, cluster: string, id: string, report: VerifyReport): void {
-  print(output, { cluster, ...report }, () => {
-    const { findings } = report;
-    if (findings.length === 0)
-      return `${cluster} ${report.chain?.at(-1)?.id ?? id}: ${pc.green("whole")}, ${report.objects} objects\n`;
-    return renderTable(
-      ["problem", "object", "expected", "got"],
-      findings.map((it) => [pc.red(it.problem), it.object, it.expected, it.got]),
-    );
-  });
-  if (report.findings.length > 0) process.exitCode = EXIT.findings;
+interface ClusterReport extends VerifyReport {
+  readonly cluster: string;
+}
+
+/** Of one cluster, its report as it is; of several, a list of them. */
+function printFindings(output: OutputFormat, id: string, reports: readonly ClusterReport[]): void {
+  print(output, reports.length === 1 ? reports[0] : reports, () =>
+    reports.map((report) => reportText(id, report)).join(""),
+  );
+  if (reports.some(({ findings }) => findings.length > 0)) process.exitCode = EXIT.findings;
+}
+
+function reportText(id: string, { cluster, chain, objects, findings }: ClusterReport): string {
+  if (findings.length === 0) return `${cluster} ${chain?.at(-1)?.id ?? id}: ${pc.green("whole")}, ${objects} objects\n`;
+  return renderTable(
+    ["cluster", "problem", "object", "expected", "got"],
+    findings.map((it) => [cluster, pc.red(it.problem), it.object, it.expected, it.got]),
+  );
 }
 
 /** The cluster that has this checkpoint, among those asked for. A damaged manifest is reported, not skipped. */

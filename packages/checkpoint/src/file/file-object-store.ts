@@ -9,7 +9,7 @@ import type { Stats } from "node:fs";
 import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { AppError, messageOf } from "@patina/base";
+import { AppError, type ErrorCode, messageOf } from "@patina/base";
 import { isErrno, makeDirectory, syncPath, unlessAbsent } from "../restoring/durable-file.js";
 import { checkKey, checkPrefix, type ObjectFacts, type ObjectStore, type StoredObject } from "../object-store.js";
 
@@ -20,6 +20,17 @@ const HINTS: Readonly<Record<string, string>> = {
   EROFS: "Mount the volume writable.",
   EPERM: "Use a file system with hard links: they are what makes a create atomic.",
   ENOTSUP: "Use a file system with hard links: they are what makes a create atomic.",
+};
+
+/** As an S3 server's faults have them, so that a script may tell them apart. */
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  EACCES: "object-store-access-denied",
+  EROFS: "object-store-access-denied",
+  ENOSPC: "object-store-full",
+  EDQUOT: "object-store-full",
+  EIO: "object-store-unreachable",
+  ESTALE: "object-store-unreachable",
+  ENOTCONN: "object-store-unreachable",
 };
 
 export class FileObjectStore implements ObjectStore {
@@ -137,11 +148,15 @@ export class FileObjectStore implements ObjectStore {
     } catch (error) {
       const code = error instanceof Error && "code" in error ? String(error.code) : "";
       const hint = HINTS[code];
-      throw new AppError("object-store", `cannot ${verb} ${key || "the objects"} in ${this.url}: ${messageOf(error)}`, {
-        cause: error,
-        ...(hint === undefined ? {} : { hint }),
-        details: { object: key, store: this.url },
-      });
+      throw new AppError(
+        CODES[code] ?? "object-store",
+        `cannot ${verb} ${key || "the objects"} in ${this.url}: ${messageOf(error)}`,
+        {
+          cause: error,
+          ...(hint === undefined ? {} : { hint }),
+          details: { object: key, store: this.url },
+        },
+      );
     }
   }
 }

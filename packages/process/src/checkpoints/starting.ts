@@ -151,11 +151,11 @@ async function keepOwnFiles(from: string, to: string): Promise<void> {
   for (const name of OWN_FILES) if (existsSync(join(from, name))) await copyFile(join(from, name), join(to, name));
 }
 
-/** Into the directory that is about to move aside. */
+/** Into the directory that is about to move aside, and anew: a restore that failed before, or was killed, may have left less. */
 function salvageInto(nodeDir: string, since: Manifest, say: Start["say"]): void {
   const database = join(nodeDir, DATABASE_FILE);
   const path = join(nodeDir, "salvage.ndjson");
-  if (!existsSync(database) || existsSync(path)) return;
+  if (!existsSync(database)) return;
   try {
     const rows = salvage(database, manifestHoldings(since), path);
     say("what the checkpoint does not have was written out", { rows, file: "salvage.ndjson" });

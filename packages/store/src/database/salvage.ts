@@ -2,7 +2,8 @@
  * What a database has beyond an earlier state, as lines of JSON for people and for `patina salvage replay`: one line a row, as
  * it stands. It is what a restore would lose, so it reads whatever can be read of a database that nobody will open again.
  */
-import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import {
   type Change,
   heldVersions,
@@ -37,9 +38,26 @@ export interface SalvagedRow {
 
 const PART_BYTES = 1 << 20;
 
-/** Writes the rows that `path` has beyond `since` to the new file `toPath`; answers how many. */
+/**
+ * Writes the rows that `path` has beyond `since` to the file `toPath`, which is there whole or as it was before, whenever this ends;
+ * answers how many.
+ */
 export function salvage(path: string, since: Holdings, toPath: string): number {
-  const file = openSync(toPath, "wx", 0o600);
+  const part = `${toPath}.part`;
+  rmSync(part, { force: true });
+  const file = openSync(part, "wx", 0o600);
+  const rows = writeBeyond(path, since, file);
+  renameSync(part, toPath);
+  const directory = openSync(dirname(toPath), "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+  return rows;
+}
+
+function writeBeyond(path: string, since: Holdings, file: number): number {
   try {
     let rows = 0;
     forEachBeyond(path, since, (lines) => {

@@ -4,6 +4,7 @@ import { AppError, asAppError, type ErrorCode } from "@patina/base";
 const STATUS: Record<ErrorCode, number> = {
   "bad-request": 400,
   "body-too-large": 413,
+  "disk-full": 507,
   "sql-error": 400,
   "sql-not-allowed": 403,
   "sql-deadline": 408,

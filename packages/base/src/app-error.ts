@@ -9,6 +9,7 @@ export type ErrorCode =
   // what the caller sent
   | "bad-request"
   | "body-too-large"
+  | "disk-full"
   | "sql-error"
   | "sql-not-allowed"
   | "sql-deadline"

@@ -1,6 +1,7 @@
 /** Takes checkpoints of the cluster from this agent's own copy: a base of everything, or a delta after an earlier one. */
+import { statSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { AppError, parseHoldings } from "@patina/base";
 import {
   type CheckpointFacts,
@@ -18,12 +19,14 @@ import type { Copier } from "@patina/runtime";
 import type { ImageFacts, SqliteStore } from "@patina/store";
 import { readAside } from "./read-aside.js";
 import { removeGently } from "./remove-gently.js";
+import { assertRoom } from "./room.js";
 
 export interface TakingOptions {
   readonly objects: ObjectStore;
   readonly store: SqliteStore;
   readonly copier: Copier;
   readonly nodeDir: string;
+  readonly databasePath: string;
   readonly nodeId: string;
   readonly version: string;
   /** While nothing changes, a delta is taken this often. */
@@ -48,9 +51,10 @@ export class Taking {
     this.#options = options;
   }
 
-  /** Throws `too-many` while one is being taken, and `not-ready` while this copy is not whole. */
+  /** Throws `too-many` while one is being taken, `not-ready` while this copy is not whole, and `disk-full`. */
   async base(): Promise<Manifest> {
     return this.#alone("checkpoint-image.db", async (path) => {
+      await assertRoom(dirname(path), this.#liveBytes());
       const facts = await this.#options.copier.takeImage(path);
       if (!facts.isWhole) {
         throw new AppError("not-ready", "this agent is catching up: its state is not whole", {
@@ -59,6 +63,15 @@ export class Taking {
       }
       return this.#take(path, facts, "base", null);
     });
+  }
+
+  /** An image is about as large as what it is of. */
+  #liveBytes(): number {
+    const { databasePath } = this.#options;
+    const sizes = [databasePath, `${databasePath}-wal`].map(
+      (path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0,
+    );
+    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
   /** A delta since the newest checkpoint of this level or a longer one. Throws `too-many` as `base` does. */

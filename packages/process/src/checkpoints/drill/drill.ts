@@ -3,7 +3,7 @@
  * verified, and it is known how long a restore takes. Nothing but a drill tells that a checkpoint can be restored.
  */
 import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { AppError, must } from "@patina/base";
 import {
   DATABASE_FILE,
@@ -18,6 +18,7 @@ import {
 import { compareSample } from "@patina/store";
 import { adoptChain } from "../adopt-chain.js";
 import { removeGently } from "../remove-gently.js";
+import { assertRoom } from "../room.js";
 
 export interface Drill {
   readonly objects: ObjectStore;
@@ -35,11 +36,12 @@ export interface Drill {
 /** Rows of each table that are compared with the live copy. */
 const SAMPLE_PER_TABLE = 200;
 
-/** Throws `checkpoint-damaged` when what comes back is not what was taken. Answers what it recorded in the store. */
+/** Throws `disk-full` before anything is fetched, and `checkpoint-damaged` when what comes back is not what was taken. Answers what it recorded in the store. */
 export async function drill(what: Drill): Promise<Proof> {
   const { objects, cluster, nodeDir, nodeId, livePath, monotonicMs } = what;
   const beganMs = monotonicMs();
   const chain = await readChain(objects, cluster, what.which);
+  await assertRoom(dirname(nodeDir), chain.reduce((sum, { content }) => sum + content.bytes, 0)); // prettier-ignore
   const aside = await mkdtemp(`${nodeDir}.drill-`);
   const restored = join(aside, "node");
   try {

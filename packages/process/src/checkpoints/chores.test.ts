@@ -23,7 +23,7 @@ class Cluster {
   readonly failed: string[] = [];
   readonly members: readonly Chores[];
 
-  constructor(taker: string, members: readonly string[] = MEMBERS, canDrill = true) {
+  constructor(taker: string | undefined, members: readonly string[] = MEMBERS, canDrill = true) {
     this.members = members.map(
       (self) =>
         new Chores({
@@ -33,7 +33,10 @@ class Cluster {
           others: () => members.filter((it) => it !== self),
           notes: () => this.notes,
           retention: "standard",
-          takerOf: async () => taker,
+          takerOf: async () => {
+            if (taker === undefined) throw new Error("the base cannot be read");
+            return taker;
+          },
           drill: async () => {
             this.drills.push(self);
             if (!canDrill) throw new Error("damaged");
@@ -74,6 +77,15 @@ describe("a drill", () => {
     cluster.nowMs += HOUR;
     await cluster.ring();
     expect(cluster.failed.toSorted()).toEqual(["drill", "drill", "prune"]);
+  });
+
+  test("of a base that cannot be read is told of once a period by each, and not with every ring", async () => {
+    const cluster = new Cluster(undefined, ["a"]);
+    for (let ring = 0; ring < 5; ring++) await cluster.ring();
+    expect(cluster.failed.filter((work) => work === "drill")).toHaveLength(1);
+    cluster.nowMs += HOUR;
+    await cluster.ring();
+    expect(cluster.failed.filter((work) => work === "drill")).toHaveLength(2);
   });
 
   test("is due for a new base at once, and for the same one every day", () => {

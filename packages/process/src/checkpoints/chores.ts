@@ -70,11 +70,21 @@ export class Chores {
   }
 
   async #drill(base: string, period: number): Promise<void> {
-    const { drill, takerOf, self, others } = this.#options;
+    const { drill, self, others } = this.#options;
     if (this.#settled.get("drill") === period) return;
-    const isOurs = (await takerOf(base)) === self;
+    const isOurs = (await this.#takerOf(base, period)) === self;
     if ((isOurs && others().length > 0) || !(await this.#isMine("drill", period))) return;
     await drill("latest");
+  }
+
+  /** A base that cannot be read is told of once a period, and not with every ring. */
+  async #takerOf(base: string, period: number): Promise<string> {
+    try {
+      return await this.#options.takerOf(base);
+    } catch (thrown) {
+      this.#settled.set("drill", period);
+      throw thrown;
+    }
   }
 
   async #prune(policy: RetentionName, period: number): Promise<void> {

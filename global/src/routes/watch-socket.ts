@@ -1,6 +1,6 @@
 /**
- * Serves `/v1/watch`: many apps on one WebSocket. What waits for a reader who does not read is bounded, whatever the reason
- * it is said for: the watches lag, and refusals are counted instead.
+ * Serves `/v1/watch`: many apps on one WebSocket. What waits for a client that does not read is bounded: its watches lag, and one
+ * that goes on sending what is refused is let go.
  */
 import { asAppError, AppError } from "@patina/base";
 import { type ApiSocket, problemOf, type SocketHandler } from "@patina/api";
@@ -11,7 +11,7 @@ import type { Watcher, Watches } from "../watch/watches.js";
 const APPS_PER_SOCKET_MAX = 500;
 /** With those that were unwatched and have not ended yet, since they were just opening, or their reader does not read. */
 const WATCHES_PER_SOCKET_MAX = 2 * APPS_PER_SOCKET_MAX;
-/** Of a socket whose reader does not read: then nothing more is taken, and the watches lag instead. */
+/** Of a socket whose reader does not read: then no event is taken, and the watches lag instead. */
 const BUFFERED_BYTES_MAX = 1 << 20;
 
 const request = z.union([
@@ -35,9 +35,6 @@ class WatchSocket {
   readonly #open = new Map<string, Following>();
   /** Those that have not ended, with those of apps that were unwatched meanwhile. */
   #underWay = 0;
-  /** Of refusals, since there was room for the last time; and how many were not sent since then. */
-  #refusedBytes = 0;
-  #untold = 0;
 
   constructor(watches: Watches, socket: ApiSocket) {
     this.#watches = watches;
@@ -91,27 +88,9 @@ class WatchSocket {
     }
   }
 
-  /** Who sends and does not read is told only so much at a time, and later of how much it was not told. */
   #refuse(document: unknown): void {
-    const text = JSON.stringify(document);
-    if (this.#refusedBytes + text.length > BUFFERED_BYTES_MAX) {
-      this.#untold++;
-      return;
-    }
-    // Asked before this one is sent: there is room at once unless others wait already.
-    if (this.#refusedBytes === 0) void this.#socket.drained(BUFFERED_BYTES_MAX).then(() => this.#onRoom());
-    this.#refusedBytes += text.length;
-    this.#socket.send(text);
-  }
-
-  #onRoom(): void {
-    const untold = this.#untold;
-    this.#refusedBytes = this.#untold = 0;
-    if (untold === 0) return;
-    const detail = `${untold} more messages were refused while too much was waiting to be read`;
-    this.#refuse({
-      error: problemOf(new AppError("too-many", detail, { hint: "Read what is said here before sending more." })),
-    });
+    if (this.#socket.waitingBytes > BUFFERED_BYTES_MAX) this.#socket.end();
+    else this.#socket.send(JSON.stringify(document));
   }
 
   #onClose(): void {

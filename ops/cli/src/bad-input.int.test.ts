@@ -28,13 +28,13 @@ const patina = async (...args: string[]): Promise<Ran> => runPatina([...args, "-
 
 describe("nobody answers", () => {
   test.each([
-    ["handoff", "list"],
+    ["handoff list"],
     ["members"],
-    ["quarantine", "list"],
+    ["quarantine list"],
     ["query", "SELECT 1"],
-    ["exec", "DELETE FROM machines", "--region", "iad"],
-  ])("%s %s", async (...args) => {
-    const { status, stderr } = await patina(...args);
+    ["exec --region iad", "DELETE FROM machines"],
+  ])("patina %s", async (command, ...sql) => {
+    const { status, stderr } = await patina(...command.split(" "), ...sql);
     expect([status, stderr]).toEqual([4, expect.stringMatching(/nobody|iad/)]);
   });
 });

@@ -34,10 +34,11 @@ test("an answer that breaks off is no answer", async () => {
 
 test("what is not JSON is no answer either, and an error's status counts more than its text", async () => {
   const client = await clientOf((request, response) => {
-    response.writeHead(request.url === "/error" ? 502 : 200).end("<html>hello</html>");
+    response.writeHead(request.url === "/error" ? 502 : 200).end("<html>hello</html>\n");
   });
   await expect(client.request("/")).rejects.toMatchObject({ code: "agent-unreachable" });
   await expect(client.request("/error")).rejects.toThrow("answered 502");
+  await expect(eventsOf(client)).rejects.toMatchObject({ code: "agent-unreachable" });
 });
 
 test("who ends a stream has their own reason back", async () => {

@@ -90,8 +90,14 @@ export class PatinaClient {
     for await (const text of this.#pieces(response.body.pipeThrough(new TextDecoderStream()), options.signal)) {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) if (line !== "") yield JSON.parse(line) as Record<string, unknown>;
+      for (const line of lines) if (line !== "") yield this.#event(path, line);
     }
+  }
+
+  #event(path: string, line: string): Record<string, unknown> {
+    const event = parsed(line);
+    if (event === undefined) throw this.#unreachable(`answers ${path} with what is not JSON`);
+    return event as Record<string, unknown>;
   }
 
   async #readWhole(response: Response): Promise<string> {

@@ -4,7 +4,6 @@ import { AppError, asAppError, type ErrorCode } from "@patina/base";
 const STATUS: Record<ErrorCode, number> = {
   "bad-request": 400,
   "body-too-large": 413,
-  "disk-full": 507,
   "sql-error": 400,
   "sql-not-allowed": 403,
   "sql-deadline": 408,
@@ -43,6 +42,7 @@ const STATUS: Record<ErrorCode, number> = {
   "data-dir-in-use": 500,
   "data-dir-not-empty": 409,
   "not-ready": 503,
+  "disk-full": 507,
   "checkpoint-damaged": 422,
   "checkpoint-conflict": 409,
   "checkpoint-forged": 422,

@@ -5,7 +5,11 @@ import { type RawData, WebSocket, WebSocketServer } from "ws";
 
 /** One client's socket, as its handler sees it. */
 export interface ApiSocket {
+  /** What was sent and its reader has not read. */
+  readonly waitingBytes: number;
   send(text: string): void;
+  /** At once, with what waits for its reader. */
+  end(): void;
   /** Resolves once no more than so many bytes wait to be sent, or it is closed. */
   drained(bytesMax: number): Promise<void>;
   onMessage(listener: (text: string) => void): void;
@@ -69,6 +73,10 @@ function answerWithoutUpgrade(server: Server, request: IncomingMessage, stream: 
 function apiSocketOf(socket: WebSocket): ApiSocket {
   socket.on("error", () => socket.terminate()); // A message too large, or noise: `close` follows.
   return {
+    get waitingBytes() {
+      return socket.bufferedAmount;
+    },
+    end: () => socket.terminate(),
     send: (text) => {
       if (socket.readyState === WebSocket.OPEN) socket.send(text);
     },

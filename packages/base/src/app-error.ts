@@ -9,7 +9,6 @@ export type ErrorCode =
   // what the caller sent
   | "bad-request"
   | "body-too-large"
-  | "disk-full"
   | "sql-error"
   | "sql-not-allowed"
   | "sql-deadline"
@@ -51,6 +50,7 @@ export type ErrorCode =
   | "generation-over"
   | "member-unknown"
   | "not-ready"
+  | "disk-full"
   // what was found damaged
   | "checkpoint-damaged"
   | "checkpoint-conflict"

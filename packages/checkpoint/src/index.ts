@@ -26,6 +26,7 @@ export { type Proof, readProofs, recordProof } from "./proof/proof.js";
 export { RETENTION_POLICIES, type RetentionName } from "./retention/policy.js";
 export type { OnProgress, Progress } from "./progress.js";
 export {
+  chainBytes,
   completeRestore,
   DATABASE_FILE,
   type FetchedDelta,

@@ -29,6 +29,7 @@ import { AgentMetrics, createLogger, logEvent, type Logger } from "@patina/telem
 import type { Hono } from "hono";
 import { Checkpoints } from "./checkpoints/checkpoints.js";
 import type { GenerationWatch } from "./checkpoints/generation-watch.js";
+import { removeLeftovers } from "./checkpoints/drill/drilling.js";
 import { CheckpointService } from "./checkpoints/service.js";
 import { prepareDataDir } from "./checkpoints/starting.js";
 import type { AgentProcessConfig } from "./config.js";
@@ -193,6 +194,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   });
   const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);
   closing.push(() => dataDir.close());
+  await removeLeftovers(dataDir.path);
   const blackBox = new BlackBox();
   const store = openStore({ config, tier, dataDir, blackBox, generation });
   closing.push(() => store.close());
@@ -225,7 +227,6 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   closing.push(() => lag.close());
   const service = startCheckpoints({ config, objects, store, runtime, dataDir, version, log, onFatal });
   closing.push(() => service?.close());
-  await service?.removeLeftovers();
   if (service !== undefined) metrics.watchCheckpoints(() => service.standing.look());
   return {
     config,

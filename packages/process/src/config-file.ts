@@ -26,8 +26,9 @@ export function loadConfig<T>(
   let checked = schema.safeParse(tree);
   if (checked.success) return checked.data;
   // What looks like a number may have been meant as text: the environment has no quotes to tell.
-  const asText = checked.error.issues.flatMap(({ path: at }) => {
-    return overrides.filter(({ keys }) => keys.join(".") === at.join("."));
+  const asText = checked.error.issues.flatMap((issue) => {
+    const isForText = issue.code === "invalid_type" && issue.expected === "string";
+    return isForText ? overrides.filter(({ keys }) => keys.join(".") === issue.path.join(".")) : [];
   });
   for (const { keys, text: value } of asText) set(tree, keys, value);
   if (asText.length > 0) checked = schema.safeParse(tree);

@@ -7,11 +7,12 @@
  *   abandoned    says that the database must not be opened again, and why: the next start puts it aside
  *   lock         held for as long as a process uses the directory
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { AppError, isNodeId, messageOf, type NodeId } from "@patina/base";
 import type { Member } from "@patina/membership";
 import Database from "better-sqlite3";
+import { writeDurably } from "./durable-write.js";
 import { newNodeId } from "./entropy.js";
 
 export interface Identity {
@@ -162,24 +163,5 @@ function readText(path: string): string | undefined {
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new AppError("store-failed", `cannot read ${path}: ${messageOf(thrown)}`, { cause: thrown });
-  }
-}
-
-/** The old content or the new, whenever the power goes. */
-function writeDurably(path: string, text: string): void {
-  const aside = `${path}.new`;
-  const file = openSync(aside, "w");
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(aside, path);
-  const dir = openSync(dirname(path), "r");
-  try {
-    fsyncSync(dir);
-  } finally {
-    closeSync(dir);
   }
 }

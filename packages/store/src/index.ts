@@ -20,6 +20,7 @@ export { adoptImage, type AdoptImage } from "./adopt-image.js";
 export type { CheckpointNote, CheckpointNotes } from "./log/checkpoint-notes.js";
 export { DEFAULT_DELTA_LIMITS, type Delta, type DeltaLimits, readDelta, takeDelta } from "./database/delta.js";
 export { type ImageFacts, takeImage } from "./database/image.js";
+export { moveDurably } from "./database/durable-move.js";
 export { countBeyond, salvage, type SalvagedRow } from "./database/salvage.js";
 export { generationIn } from "./database/identity.js";
 export { Digest } from "./check/digest.js";

@@ -93,13 +93,23 @@ async function verify(id: string, options: ClusterFlags & { quick?: boolean }): 
   const reports = [];
   for (const cluster of clusters) {
     const lost = options.quick === true ? await lostOf(fleet, cluster) : [];
-    const found = lost.length > 0 ? { objects: 0, findings: lost } : undefined;
-    reports.push({
-      cluster,
-      ...(found ?? (await verifyCheckpoint(objects, cluster, id, { data: options.quick !== true }))),
-    });
+    const ask = async (): Promise<VerifyReport> =>
+      verifyCheckpoint(objects, cluster, id, { data: options.quick !== true });
+    const found =
+      lost.length > 0 ? { objects: 0, findings: lost } : await (clusters.length > 1 ? orMissing(id, ask) : ask());
+    reports.push({ cluster, ...found });
   }
   printFindings(options.output, id, reports);
+}
+
+/** Of several clusters, one that has no such checkpoint must not keep the others from being told of. */
+async function orMissing(id: string, ask: () => Promise<VerifyReport>): Promise<VerifyReport> {
+  try {
+    return await ask();
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== "checkpoint-unknown") throw thrown;
+    return { objects: 0, findings: [{ object: id, problem: "missing", expected: "a checkpoint", got: "none" }] };
+  }
 }
 
 /** What the members know to be there, and the store does not list: it cannot be asked what it has lost. */

@@ -1,10 +1,10 @@
 /** `patina members`: who is in a cluster, as one of its agents sees it. */
-import { AppError, asAppError } from "@patina/base";
+import { AppError, messageOf } from "@patina/base";
 import type { Command } from "commander";
 import pc from "picocolors";
-import { exitStatusOf } from "../exit-status.js";
+import { EXIT } from "../exit-status.js";
 import type { Fleet } from "../fleet/fleet-file.js";
-import { anyIn, anyRouter } from "../fleet/reach.js";
+import { anyIn, anyRouter, isUnreachable } from "../fleet/reach.js";
 import { note, print, renderTable } from "../output.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
 
@@ -64,10 +64,9 @@ async function members(options: CommonOptions & { region?: string; global?: bool
       const client = cluster === "global" ? await anyRouter(fleet) : await anyIn(fleet, cluster);
       documents.push(await client.request<MembersDocument>("/v1/members"));
     } catch (thrown) {
-      // What is to be seen of the others is worth the more.
-      const error = asAppError(thrown);
-      note(`missing ${cluster}: ${error.message}`);
-      process.exitCode = exitStatusOf(error);
+      if (!isUnreachable(thrown)) throw thrown;
+      note(`missing ${cluster}: ${messageOf(thrown)}`);
+      process.exitCode = EXIT.unreachable;
     }
   }
   const rows = documents.flatMap(({ cluster, self, members: others }) =>

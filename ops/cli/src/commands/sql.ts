@@ -4,7 +4,7 @@ import { AppError, messageOf } from "@patina/base";
 import type { PatinaClient } from "@patina/api/client";
 import { EXIT } from "../exit-status.js";
 import { agentsOf, type Fleet } from "../fleet/fleet-file.js";
-import { anyIn, anyOf, anyRouter } from "../fleet/reach.js";
+import { anyIn, anyOf, anyRouter, isUnreachable } from "../fleet/reach.js";
 import { counted, note, print, renderTable, seconds } from "../output.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
 
@@ -101,10 +101,6 @@ async function exec(
     const rows = first?.rows_affected ?? 0;
     return `${counted(rows, "row")} affected in ${seconds((first?.time ?? 0) * 1000)}; ${version}\n`;
   });
-}
-
-function isUnreachable(thrown: unknown): boolean {
-  return thrown instanceof AppError && (thrown.code === "region-unreachable" || thrown.code === "agent-unreachable");
 }
 
 /** Numbers are numbers, `null` is null, everything else is text; quote a number in JSON to send it as text. */

@@ -7,12 +7,12 @@ import { type Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import type { RepairReport } from "@patina/api";
 import { PatinaClient } from "@patina/api/client";
-import { asAppError, messageOf } from "@patina/base";
+import { messageOf } from "@patina/base";
 import type { ScrubFinding } from "@patina/store";
 import { EXIT } from "../exit-status.js";
 import { type Differences, lastingDifferences } from "../fleet/differences.js";
 import { agentsOf, type Fleet, type FleetAgent } from "../fleet/fleet-file.js";
-import { anyRouter } from "../fleet/reach.js";
+import { anyRouter, isUnreachable } from "../fleet/reach.js";
 import { type AgentDigest, digestsOf, type IndexCheck, isEqual, isTrue, lastingErrors } from "../fleet/settle.js";
 import { note, print, renderTable } from "../output.js";
 import { type CommonOptions, fleetOf, withCommon } from "./options.js";
@@ -92,9 +92,8 @@ async function indexOf(fleet: Fleet, { within }: VerifyFlags): Promise<IndexChec
   try {
     return await lastingErrors(fleet, await anyRouter(fleet), within * 1000);
   } catch (thrown) {
-    const error = asAppError(thrown);
-    if (error.code !== "region-unreachable" && error.code !== "agent-unreachable") throw thrown;
-    note(`the index was not checked: ${error.message}`);
+    if (!isUnreachable(thrown)) throw thrown;
+    note(`the index was not checked: ${messageOf(thrown)}`);
     return undefined;
   }
 }

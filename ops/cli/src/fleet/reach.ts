@@ -22,6 +22,11 @@ export async function anyOf(agents: readonly FleetAgent[], what: string): Promis
   });
 }
 
+/** Nobody there answers: what others say may be worth having without. */
+export function isUnreachable(thrown: unknown): boolean {
+  return thrown instanceof AppError && (thrown.code === "region-unreachable" || thrown.code === "agent-unreachable");
+}
+
 export async function anyIn(fleet: Fleet, region: string): Promise<PatinaClient> {
   return anyOf(agentsOf(fleet, region), `region ${region}`);
 }

@@ -1,6 +1,7 @@
-/** Writes certificates and secrets so that an agent that reads them meanwhile, or a start after a loss of power, sees the old or the new. */
-import { closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from "node:fs";
+/** Certificates and secrets: what a key has sealed outlives a loss of power, and so must the key. */
+import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { writeDurably } from "@patina/runtime";
 
 const SECRET_MODE = 0o600;
 const PUBLIC_MODE = 0o644;
@@ -16,20 +17,5 @@ export function writePublic(path: string, text: string): void {
 
 function write(path: string, text: string, mode: number): void {
   mkdirSync(dirname(path), { recursive: true });
-  const aside = `${path}.new`;
-  const file = openSync(aside, "w", mode);
-  try {
-    fchmodSync(file, mode); // A file left over from a run that was killed keeps the mode that it had.
-    writeFileSync(file, text);
-    fsyncSync(file); // What a key has sealed outlives a loss of power, and so must the key.
-  } finally {
-    closeSync(file);
-  }
-  renameSync(aside, path);
-  const directory = openSync(dirname(path), "r");
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
+  writeDurably(path, text, mode);
 }

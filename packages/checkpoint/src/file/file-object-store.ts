@@ -148,15 +148,12 @@ export class FileObjectStore implements ObjectStore {
     } catch (error) {
       const code = error instanceof Error && "code" in error ? String(error.code) : "";
       const hint = HINTS[code];
-      throw new AppError(
-        CODES[code] ?? "object-store",
-        `cannot ${verb} ${key || "the objects"} in ${this.url}: ${messageOf(error)}`,
-        {
-          cause: error,
-          ...(hint === undefined ? {} : { hint }),
-          details: { object: key, store: this.url },
-        },
-      );
+      const message = `cannot ${verb} ${key || "the objects"} in ${this.url}: ${messageOf(error)}`;
+      throw new AppError(CODES[code] ?? "object-store", message, {
+        cause: error,
+        ...(hint === undefined ? {} : { hint }),
+        details: { object: key, store: this.url },
+      });
     }
   }
 }

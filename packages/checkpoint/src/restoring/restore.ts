@@ -72,7 +72,7 @@ async function restoreWhole(restore: RestoreDataDir): Promise<Restored> {
   const manifest = must(chain.at(-1), "a checkpoint to restore");
   const dataDir = resolve(restore.dataDir);
   const quarantine = `${dataDir}.${restore.quarantineName}`;
-  const total = bytesOf(chain);
+  const total = chainBytes(chain);
   const tell = (phase: "prepare" | "sync" | "quarantine" | "publish" | "done"): void =>
     onProgress({ phase, done: total, total });
 
@@ -167,7 +167,7 @@ async function build(
 /** Writes the base in the database's place and the deltas beside it. */
 async function fetchChain(restore: RestoreDataDir, building: string): Promise<FetchedDelta[]> {
   const { objects, chain, unpack, onProgress: tell = ignoreProgress } = restore;
-  const total = bytesOf(chain);
+  const total = chainBytes(chain);
   const deltas: FetchedDelta[] = [];
   let before = 0;
   for (const [index, manifest] of chain.entries()) {
@@ -181,7 +181,8 @@ async function fetchChain(restore: RestoreDataDir, building: string): Promise<Fe
   return deltas;
 }
 
-function bytesOf(chain: readonly Manifest[]): number {
+/** Of the image and the deltas, unpacked. */
+export function chainBytes(chain: readonly Manifest[]): number {
   return chain.reduce((sum, { content }) => sum + content.bytes, 0);
 }
 

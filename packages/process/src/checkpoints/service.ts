@@ -107,11 +107,6 @@ export class CheckpointService {
     if (schedule !== undefined) this.#ringAt(schedule, options, { taking, clock, others, onTaken });
   }
 
-  /** What a process that was killed left beside its data directory. To be called before anything is due. */
-  async removeLeftovers(): Promise<void> {
-    await this.#drilling.removeLeftovers();
-  }
-
   async close(): Promise<void> {
     this.generations.close();
     await this.#choring?.destroy();

@@ -10,6 +10,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError, messageOf, must } from "@patina/base";
 import {
+  chainBytes,
   completeRestore,
   DATABASE_FILE,
   type GenerationRecord,
@@ -119,7 +120,7 @@ export async function beginFrom(begin: BeginFrom): Promise<string | undefined> {
   const { objects, nodeDir, chain, opened, say, onProgress } = begin;
   const newest = must(chain.at(-1), "a checkpoint");
   const generation = opened?.generation ?? newest.generation;
-  const bytes = chain.reduce((sum, { content }) => sum + content.bytes, 0);
+  const bytes = chainBytes(chain);
   say("this node begins from a checkpoint", { checkpoint: newest.id, generation, bytes });
   const { quarantine } = await restoreDataDir({
     objects,

@@ -1,7 +1,7 @@
 /** Takes checkpoints of the cluster from this agent's own copy: a base of everything, or a delta after an earlier one. */
 import { statSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { AppError, parseHoldings } from "@patina/base";
 import {
   type CheckpointFacts,
@@ -54,7 +54,7 @@ export class Taking {
   /** Throws `too-many` while one is being taken, `not-ready` while this copy is not whole, and `disk-full`. */
   async base(): Promise<Manifest> {
     return this.#alone("checkpoint-image.db", async (path) => {
-      await assertRoom(dirname(path), this.#liveBytes());
+      await assertRoom(this.#options.nodeDir, this.#liveBytes());
       const facts = await this.#options.copier.takeImage(path);
       if (!facts.isWhole) {
         throw new AppError("not-ready", "this agent is catching up: its state is not whole", {

@@ -379,7 +379,9 @@ test("closing ends every stream with the reason", async () => {
   const client = await open();
   await client.snapshot();
   await host.close();
-  expect(await client.rest()).toMatchObject([{ error: "the agent is stopping", code: "not-ready" }]);
+  expect(await client.rest()).toEqual([
+    { error: "the agent is stopping", code: "not-ready", hint: "Subscribe at another agent." },
+  ]);
   expect((await errorOf(open())).code).toBe("not-ready");
 });
 

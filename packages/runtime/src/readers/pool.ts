@@ -141,6 +141,7 @@ class Reader {
   readonly #process: ChildProcess;
   #pending: { resolve: (reply: ReaderReply) => void; reject: (error: Error) => void } | undefined;
   #ended: AppError | undefined;
+  readonly #gone: Promise<void>;
   #isGone = false;
 
   constructor(settings: ReaderSettings, onGone: () => void) {
@@ -149,13 +150,16 @@ class Reader {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.#process.on("message", (reply) => this.#onReply(reply as ReaderReply));
-    const gone = (why: string): void => {
-      this.#isGone = true;
-      void this.end(new AppError("internal", `a reader ended by itself (${why})`, { hint: "Ask again." }));
-      onGone();
-    };
-    this.#process.on("exit", (status, signal) => gone(signal ?? `status ${status}`));
-    this.#process.on("error", (thrown) => gone(thrown.message)); // It never ran: no `exit` follows.
+    this.#gone = new Promise((resolve) => {
+      const gone = (why: string): void => {
+        this.#isGone = true;
+        resolve();
+        void this.end(new AppError("internal", `a reader ended by itself (${why})`, { hint: "Ask again." }));
+        onGone();
+      };
+      this.#process.on("exit", (status, signal) => gone(signal ?? `status ${status}`));
+      this.#process.on("error", (thrown) => gone(thrown.message)); // It never ran: no `exit` follows.
+    });
     this.#send({ kind: "open", settings });
   }
 
@@ -177,9 +181,8 @@ class Reader {
     this.#pending?.reject(this.#ended);
     this.#pending = undefined;
     if (this.#isGone) return;
-    const gone = new Promise((resolve) => this.#process.once("exit", resolve));
     this.#process.kill("SIGKILL");
-    await gone;
+    await this.#gone;
   }
 
   /** A message that cannot be delivered means that the process is ending; `exit` follows. */

@@ -2,8 +2,7 @@
  * What a database has beyond an earlier state, as lines of JSON for people and for `patina salvage replay`: one line a row, as
  * it stands. It is what a restore would lose, so it reads whatever can be read of a database that nobody will open again.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
 import {
   type Change,
   heldVersions,
@@ -20,6 +19,7 @@ import { Origins } from "../log/origins.js";
 import { decodeBody, decodeKey, decodeState } from "../rows/row-codec.js";
 import { RESERVED_PREFIX } from "../sql/reserved.js";
 import { extractorOf } from "./delta.js";
+import { moveDurably } from "./durable-move.js";
 import type { Table } from "./layout.js";
 import { defaultStoreLimits } from "./limits.js";
 
@@ -47,13 +47,7 @@ export function salvage(path: string, since: Holdings, toPath: string): number {
   rmSync(part, { force: true });
   const file = openSync(part, "wx", 0o600);
   const rows = writeBeyond(path, since, file);
-  renameSync(part, toPath);
-  const directory = openSync(dirname(toPath), "r");
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
+  moveDurably(part, toPath);
   return rows;
 }
 

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError, must } from "@patina/base";
 import {
+  chainBytes,
   DATABASE_FILE,
   type Manifest,
   type ObjectStore,
@@ -36,12 +37,15 @@ export interface Drill {
 /** Rows of each table that are compared with the live copy. */
 const SAMPLE_PER_TABLE = 200;
 
-/** Throws `disk-full` before anything is fetched, and `checkpoint-damaged` when what comes back is not what was taken. Answers what it recorded in the store. */
+/**
+ * Answers what it recorded in the store. Throws `disk-full` before anything is fetched, and `checkpoint-damaged` when what comes
+ * back is not what was taken.
+ */
 export async function drill(what: Drill): Promise<Proof> {
   const { objects, cluster, nodeDir, nodeId, livePath, monotonicMs } = what;
   const beganMs = monotonicMs();
   const chain = await readChain(objects, cluster, what.which);
-  await assertRoom(dirname(nodeDir), chain.reduce((sum, { content }) => sum + content.bytes, 0)); // prettier-ignore
+  await assertRoom(dirname(nodeDir), chainBytes(chain));
   const aside = await mkdtemp(`${nodeDir}.drill-`);
   const restored = join(aside, "node");
   try {
@@ -68,7 +72,7 @@ export async function drill(what: Drill): Promise<Proof> {
 function factsOf(chain: readonly Manifest[]): Pick<Proof, "fmt" | "base" | "checkpoint" | "bytes" | "rows"> {
   const base = must(chain[0], "a base");
   const newest = must(chain.at(-1), "a checkpoint");
-  const bytes = chain.reduce((sum, { content }) => sum + content.bytes, 0);
+  const bytes = chainBytes(chain);
   const counts = Object.values(newest.tables).map(({ rows: count }) => count);
   // A delta does not count the rows of the whole.
   const rows = counts.reduce((sum, count) => (sum === null || count === null ? null : sum + count), 0);

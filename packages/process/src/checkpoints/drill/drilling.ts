@@ -31,16 +31,15 @@ export class Drilling {
 
   async close(): Promise<void> {
     await this.#worker?.terminate();
-    await this.removeLeftovers();
+    await removeLeftovers(this.#about.nodeDir);
   }
+}
 
-  /** What a process that was killed over a drill left beside its data directory. */
-  async removeLeftovers(): Promise<void> {
-    const { nodeDir } = this.#about;
-    const start = `${basename(nodeDir)}.drill-`;
-    for (const name of await readdir(dirname(nodeDir))) {
-      if (name.startsWith(start)) await rm(join(dirname(nodeDir), name), { recursive: true, force: true });
-    }
+/** What a drill that was cut off left beside the data directory: a whole copy, maybe. None may be under way. */
+export async function removeLeftovers(nodeDir: string): Promise<void> {
+  const start = `${basename(nodeDir)}.drill-`;
+  for (const name of await readdir(dirname(nodeDir))) {
+    if (name.startsWith(start)) await rm(join(dirname(nodeDir), name), { recursive: true, force: true });
   }
 }
 

@@ -87,19 +87,26 @@ test("a drill compares with live rows, and the metrics say how the cluster stand
   expect(text).toMatch(/^patina_checkpoint_failures_total\{work="take"\} 0$/m);
 });
 
-test("a drill of a damaged checkpoint fails, and records nothing", { timeout: 60_000 }, async () => {
-  const taken = await created();
-  const { id, content } = taken;
-  const chunk = String(content.chunks[0]?.id);
-  const store = join(fileURLToPath(String(running.fleet.layout.fleet.checkpoints)), "v1/iad");
-  const path = join(store, "img", chunk.slice(0, 2), chunk);
-  const whole = readFileSync(path);
-  writeFileSync(path, whole.subarray(1));
-  const failed = await running.patina("checkpoint", "drill", id, "--region", "iad");
-  expect(failed).toMatchObject({ status: 7, stderr: expect.stringContaining("checkpoint-damaged") as string });
-  expect(existsSync(join(store, "v", id))).toBe(false);
-  writeFileSync(path, whole);
-});
+/** ops/runbooks/damaged-checkpoint.md, step by step. */
+test(
+  "a drill of a damaged checkpoint fails, records nothing, and marks what is damaged",
+  { timeout: 60_000 },
+  async () => {
+    const taken = await created();
+    const { id, content } = taken;
+    const chunk = String(content.chunks[0]?.id);
+    const store = join(fileURLToPath(String(running.fleet.layout.fleet.checkpoints)), "v1/iad");
+    const path = join(store, "img", chunk.slice(0, 2), chunk);
+    writeFileSync(path, Buffer.from(readFileSync(path)).fill(0, 10, 50));
+    const failed = await running.patina("checkpoint", "drill", id, "--region", "iad");
+    expect(failed).toMatchObject({ status: 7, stderr: expect.stringContaining("checkpoint-damaged") as string });
+    expect(existsSync(join(store, "v", id))).toBe(false);
+    expect(existsSync(join(store, "damaged", chunk.slice(0, 2), `${chunk}.json`))).toBe(true);
+    await created();
+    await patina(0, "checkpoint", "drill", "--region", "iad");
+    await patina(7, "checkpoint", "verify", id, "--region", "iad"); // One chunk, of which the new base has another.
+  },
+);
 
 test("prune says what stays and why, and does nothing unless told to", { timeout: 60_000 }, async () => {
   const [report] = await patina<{ isDryRun: boolean; keep: unknown[]; go: unknown[] }[]>(

@@ -7,6 +7,7 @@ const SCHEDULE = `${CHECKPOINT}/schedule/schedule.test.ts`;
 const RESTORE = `${CHECKPOINT}/restoring/restore.test.ts`;
 const SEALING = `${CHECKPOINT}/sealing/sealing.test.ts`;
 const TAKING = `${CHECKPOINT}/checkpoint.test.ts`;
+const STARTING = "packages/process/src/checkpoints/starting.test.ts";
 const FENCE = `${STORE}/log/closed-origins.test.ts`;
 const DELTA = `${STORE}/proof/delta.test.ts`;
 
@@ -91,9 +92,51 @@ export const PLANTED_CHECKPOINTS = [
   {
     name: "a taker counts on what is being collected",
     file: `${CHECKPOINT}/taking/upload.ts`,
-    from: "if (!condemned.has(key)) return { key, copy };",
-    to: "if (!condemned.has('')) return { key, copy };",
+    from: "if (condemned.has(key)) continue;",
+    to: "if (condemned.has('')) continue;",
     test: COLLECTION,
+  },
+  {
+    name: "a taker counts on what was found damaged",
+    file: `${CHECKPOINT}/collection/condemn.ts`,
+    from: "...damaged.map(({ key }) => chunkOfDamagedKey(cluster, key)),",
+    to: "",
+    test: TAKING,
+  },
+  {
+    name: "a checkpoint comes back from its own objects alone",
+    file: `${CHECKPOINT}/taking/chunk-object.ts`,
+    from: "if (plain !== undefined) return { plain, finding: own };",
+    to: "if (plain === undefined) return { finding: own };",
+    test: TAKING,
+  },
+  {
+    name: "all bases go at once",
+    file: `${CHECKPOINT}/retention/pace.ts`,
+    from: "fresh.slice(0, Math.max(0, fresh.length - most))",
+    to: "fresh.slice(0, 0)",
+    test: COLLECTION,
+  },
+  {
+    name: "one checkpoint dated ahead ends all others",
+    file: `${CHECKPOINT}/schedule/due.ts`,
+    from: "!isAhead(atMs, nowMs)",
+    to: "!isAhead(atMs, Infinity)",
+    test: SCHEDULE,
+  },
+  {
+    name: "a straggler begins from a checkpoint of any age",
+    file: "packages/process/src/checkpoints/starting.ts",
+    from: "if (own.length > 0 && !isYoung(opened.atMs)) return undefined;",
+    to: "",
+    test: STARTING,
+  },
+  {
+    name: "what a straggler had beyond the rollback is not written out",
+    file: "packages/process/src/checkpoints/starting.ts",
+    from: "await beginFrom({ ...start, objects, ...beginning, fence });",
+    to: "await beginFrom({ ...start, objects, ...beginning });",
+    test: STARTING,
   },
   {
     name: "an upload may take as long as it likes",

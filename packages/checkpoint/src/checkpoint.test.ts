@@ -1,8 +1,9 @@
 /** Taking, listing and verifying checkpoints, over a store that loses nothing and one whose objects are damaged. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { condemn, spentMarks } from "./collection/condemn.js";
 import { listCheckpoints, readChain, readManifest } from "./manifest/catalog.js";
 import { latestGeneration, openGeneration } from "./manifest/generation.js";
 import { chunkKey, manifestKey } from "./manifest/keys.js";
@@ -10,6 +11,7 @@ import { type Manifest, manifestBytes, manifestHoldings } from "./manifest/manif
 import { MemoryObjectStore } from "./memory/memory-object-store.js";
 import type { Progress } from "./progress.js";
 import { takeCheckpoint } from "./taking/take.js";
+import { fetchContent } from "./restoring/fetch-content.js";
 import { sampleFacts, writeSampleImage } from "./testing/sample.js";
 import { verifyCheckpoint } from "./restoring/verify.js";
 
@@ -59,6 +61,37 @@ describe("taking a checkpoint", () => {
     await damage(manifest, 3, (bytes) => bytes.subarray(0, 10));
     await take(sampleFacts({ takenAtMs: sampleFacts().takenAtMs + 60_000 }));
     expect((await verifyCheckpoint(objects, "iad", manifest.id, { data: true })).findings).toEqual([]);
+  });
+
+  test("a damaged chunk that is marked is written anew, and brings older checkpoints back as well", async () => {
+    const at = (n: number) => sampleFacts({ takenAtMs: sampleFacts().takenAtMs + n * 60_000 });
+    const manifest = await take();
+    const key = await damage(manifest, 3, (bytes) => Buffer.from(bytes).fill(7, 100, 200));
+    const trusting = await take(at(1)); // Its size is right.
+    const found = await verifyCheckpoint(objects, "iad", trusting.id, { data: true });
+    expect(found).toMatchObject({ findings: [{ object: key, problem: "damaged" }], spared: [] });
+    expect(await condemn(objects, "iad", found.findings)).toBe(1);
+    expect(await condemn(objects, "iad", found.findings)).toBe(1);
+    const wary = await take(at(2));
+    expect(wary.content.chunks.map(({ copy }) => copy)).toEqual(wary.content.chunks.map((_, n) => (n === 3 ? 1 : undefined))); // prettier-ignore
+    expect(await verifyCheckpoint(objects, "iad", wary.id, { data: true })).toMatchObject({ findings: [], spared: [] });
+    for (const { id } of [manifest, trusting]) {
+      const report = await verifyCheckpoint(objects, "iad", id, { data: true });
+      expect(report).toMatchObject({ findings: [], spared: [{ object: key, problem: "damaged" }] });
+    }
+    await fetchContent(objects, manifest, join(scratch, "back"));
+    expect((await readFile(join(scratch, "back"))).equals(await readFile(imagePath))).toBe(true);
+    await objects.delete(key);
+    expect((await verifyCheckpoint(objects, "iad", manifest.id, { data: false })).findings).toEqual([]);
+    expect(await spentMarks(objects, "iad")).toEqual([expect.stringContaining("/damaged/")]);
+  });
+
+  test("what is damaged and is no chunk, or is missing, is not marked", async () => {
+    const manifest = await take();
+    const missing = { object: chunkKey("iad", "ab".repeat(32)), problem: "missing", expected: "", got: "" } as const;
+    const record = { object: manifestKey("iad", manifest.id), problem: "damaged", expected: "", got: "" } as const;
+    expect(await condemn(objects, "iad", [missing, record])).toBe(0);
+    expect(await objects.list("v1/iad/damaged/")).toEqual([]);
   });
 
   test("an empty image and one smaller than a chunk are checkpoints too", async () => {
@@ -148,7 +181,7 @@ describe("verifying", () => {
     const manifest = await take();
     for (const data of [false, true]) {
       const report = await verifyCheckpoint(objects, "iad", "latest", { data });
-      expect(report).toEqual({ chain: [manifest], objects: 17, findings: [] });
+      expect(report).toEqual({ chain: [manifest], objects: 17, findings: [], spared: [] });
     }
   });
 
@@ -215,9 +248,10 @@ describe("generations", () => {
   });
 });
 
-async function damage(manifest: Manifest, index: number, change: (bytes: Uint8Array) => Uint8Array): Promise<void> {
+async function damage(manifest: Manifest, index: number, change: (bytes: Uint8Array) => Uint8Array): Promise<string> {
   const key = chunkKey(manifest.cluster, manifest.content.chunks[index]?.id ?? "");
   await replace(key, change((await objects.get(key)) ?? new Uint8Array()));
+  return key;
 }
 
 async function replace(key: string, bytes: Uint8Array): Promise<void> {
@@ -254,6 +288,24 @@ describe("deltas", () => {
     expect((await readManifest(objects, "iad", named)).id).toBe(first.id);
     const before = new Date(at(-1)).toISOString();
     await expect(readManifest(objects, "iad", before)).rejects.toMatchObject({ code: "checkpoint-unknown" });
+  });
+
+  test("a time without its zone is refused, and one with an offset is understood", async () => {
+    const base = await take();
+    const local = new Date(at(0)).toISOString().replace("Z", "");
+    await expect(readManifest(objects, "iad", local)).rejects.toMatchObject({ code: "bad-request" });
+    const later = new Date(at(0) + 2 * 3_600_000).toISOString().replace("Z", "+02:00");
+    expect((await readManifest(objects, "iad", later)).id).toBe(base.id);
+  });
+
+  test("the latest is none that a wrong clock dated ahead, unless there is no other", async () => {
+    const clocked = new MemoryObjectStore("clocked", () => at(10));
+    const taken = (n: number): Promise<Manifest> =>
+      takeCheckpoint({ objects: clocked, cluster: "iad", path: imagePath, facts: sampleFacts({ takenAtMs: at(n) }), limits: LIMITS }); // prettier-ignore
+    const ahead = await taken(100_000);
+    expect((await readManifest(clocked, "iad", "latest")).id).toBe(ahead.id);
+    const right = await taken(9);
+    expect((await readManifest(clocked, "iad", "latest")).id).toBe(right.id);
   });
 
   test("a later generation is newer than anything a member of an earlier one takes afterwards", async () => {

@@ -7,10 +7,12 @@
  *   restoring/        getting one back, and proving it            proof/        the record that one was restored
  *   retention/        which ones stay                             collection/   deleting what nobody needs, in two phases
  */
+export { condemn } from "./collection/condemn.js";
 export { whilePinned } from "./collection/pin.js";
 export { type Prune, prune, type PruneReport } from "./collection/prune.js";
+export { isAhead, newestAt } from "./manifest/ahead.js";
 export { type CatalogEntry, listCheckpoints, readChain, readManifest } from "./manifest/catalog.js";
-export type { Finding } from "./manifest/damage.js";
+export { type Finding, findingOf } from "./manifest/damage.js";
 export type { Examination, Probe } from "./doctor/examination.js";
 export { examineStore } from "./doctor/examine-store.js";
 export { fetchContent } from "./restoring/fetch-content.js";
@@ -35,6 +37,7 @@ export {
   type Restored,
   setAside,
 } from "./restoring/restore.js";
+export { assertRoom } from "./restoring/room.js";
 export { type Claim, claimPeriod } from "./schedule/claim.js";
 export { DEFAULT_SCHEDULE, type Due, dueAt, type Newest, type ScheduleConfig } from "./schedule/due.js";
 export { turnOf } from "./schedule/turn.js";

@@ -15,6 +15,8 @@ export const DEFAULT_LIMITS: CheckpointLimits = { chunkBytes: 8 * 2 ** 20, concu
 
 /** No reader accepts a larger chunk, whatever a manifest says. */
 export const CHUNK_BYTES_MAX = 64 * 2 ** 20;
+/** What does not pack is stored as it is, so no object of a chunk is larger, with what may seal it. */
+export const STORED_BYTES_MAX = CHUNK_BYTES_MAX + 1024;
 
 export function checkLimits({ chunkBytes, concurrency }: CheckpointLimits): void {
   const isSound = Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= CHUNK_BYTES_MAX && concurrency >= 1;

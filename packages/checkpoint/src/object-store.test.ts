@@ -1,6 +1,6 @@
 /** Every object store passes one suite; what only a file system can do wrong is tested beside it. */
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm, writeFile, mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -128,3 +128,14 @@ async function killedWriter(root: string, delayMs: number): Promise<void> {
 function moduleUrl(): string {
   return pathToFileURL(join(import.meta.dirname, "../dist/index.js")).href;
 }
+
+test("what was abandoned in a file store's `.tmp` goes a day later, and what is being written stays", async () => {
+  const root = await mkdtemp(join(scratch, "abandoned-"));
+  await mkdir(join(root, ".tmp"));
+  const [old, young] = [join(root, ".tmp", "1-0"), join(root, ".tmp", "2-0")];
+  for (const path of [old, young]) await writeFile(path, "half");
+  const twoDaysAgoS = (await stat(old)).mtimeMs / 1000 - 2 * 86_400;
+  await utimes(old, twoDaysAgoS, twoDaysAgoS);
+  await new FileObjectStore(root).putIfAbsent("a/b", Buffer.from("whole"));
+  expect(await readdir(join(root, ".tmp"))).toEqual(["2-0"]);
+});

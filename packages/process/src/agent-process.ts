@@ -32,6 +32,7 @@ import type { GenerationWatch } from "./checkpoints/generation-watch.js";
 import { removeLeftovers } from "./checkpoints/drill/drilling.js";
 import { CheckpointService } from "./checkpoints/service.js";
 import { prepareDataDir } from "./checkpoints/starting.js";
+import { removeUntaken } from "./checkpoints/taking.js";
 import type { AgentProcessConfig } from "./config.js";
 import { refuseDerived } from "./derived-tables.js";
 import { Integrity } from "./integrity.js";
@@ -194,7 +195,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
   });
   const dataDir = new DataDir(config.node_dir, systemNow().wallMs, security?.credentials.self.node);
   closing.push(() => dataDir.close());
-  await removeLeftovers(dataDir.path);
+  await Promise.all([removeLeftovers(dataDir.path), removeUntaken(dataDir.path)]);
   const blackBox = new BlackBox();
   const store = openStore({ config, tier, dataDir, blackBox, generation });
   closing.push(() => store.close());

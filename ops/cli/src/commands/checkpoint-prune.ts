@@ -26,7 +26,10 @@ export function addCheckpointPrune(checkpoint: Command): void {
     )
     .addOption(new Option("--dry-run", "say it only (default)").conflicts("yes"))
     .option("--yes", "delete what was marked a day ago, and mark what goes now")
-    .option("--force", "also when the store lists less than the members know, or many bases would go")
+    .option(
+      "--force",
+      "also when the store lists less than the members know, and all bases at once instead of a quarter",
+    )
     .action(run);
 }
 

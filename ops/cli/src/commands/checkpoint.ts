@@ -96,7 +96,9 @@ async function verify(id: string, options: ClusterFlags & { quick?: boolean }): 
     const ask = async (): Promise<VerifyReport> =>
       verifyCheckpoint(objects, cluster, id, { data: options.quick !== true });
     const found =
-      lost.length > 0 ? { objects: 0, findings: lost } : await (clusters.length > 1 ? orMissing(id, ask) : ask());
+      lost.length > 0
+        ? { objects: 0, findings: lost, spared: [] }
+        : await (clusters.length > 1 ? orMissing(id, ask) : ask());
     reports.push({ cluster, ...found });
   }
   printFindings(options.output, id, reports);
@@ -108,7 +110,8 @@ async function orMissing(id: string, ask: () => Promise<VerifyReport>): Promise<
     return await ask();
   } catch (thrown) {
     if (!(thrown instanceof AppError) || thrown.code !== "checkpoint-unknown") throw thrown;
-    return { objects: 0, findings: [{ object: id, problem: "missing", expected: "a checkpoint", got: "none" }] };
+    const finding: Finding = { object: id, problem: "missing", expected: "a checkpoint", got: "none" };
+    return { objects: 0, findings: [finding], spared: [] };
   }
 }
 
@@ -133,8 +136,11 @@ function printFindings(output: OutputFormat, id: string, reports: readonly Clust
   if (reports.some(({ findings }) => findings.length > 0)) process.exitCode = EXIT.findings;
 }
 
-function reportText(id: string, { cluster, chain, objects, findings }: ClusterReport): string {
-  if (findings.length === 0) return `${cluster} ${chain?.at(-1)?.id ?? id}: ${pc.green("whole")}, ${objects} objects\n`;
+function reportText(id: string, { cluster, chain, objects, findings, spared }: ClusterReport): string {
+  if (findings.length === 0) {
+    const copies = spared.length === 0 ? "" : `, of which ${spared.length} are damaged and have a copy that is whole`;
+    return `${cluster} ${chain?.at(-1)?.id ?? id}: ${pc.green("whole")}, ${objects} objects${copies}\n`;
+  }
   return renderTable(
     ["cluster", "problem", "object", "expected", "got"],
     findings.map((it) => [cluster, pc.red(it.problem), it.object, it.expected, it.got]),

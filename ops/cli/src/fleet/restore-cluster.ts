@@ -116,6 +116,7 @@ async function restoreDirs(
   for (const { name, dir } of dirs) {
     const quarantine = await beginFrom({
       ...from,
+      fence: from.chain.at(-1),
       nodeDir: dir,
       say: (message, details) => say(`${name}: ${message} ${JSON.stringify(details)}`),
       onProgress: (progress) => onProgress(name, progress),

@@ -8,7 +8,15 @@ import { join } from "node:path";
 import { AppError } from "@patina/base";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { listCheckpoints, readChain } from "../manifest/catalog.js";
-import { chunkPrefix, claimPrefix, manifestKey, pinPrefix, trashPrefix } from "../manifest/keys.js";
+import {
+  chunkKey,
+  chunkPrefix,
+  claimPrefix,
+  damagedPrefix,
+  manifestKey,
+  pinPrefix,
+  trashPrefix,
+} from "../manifest/keys.js";
 import type { Manifest } from "../manifest/manifest.js";
 import { MemoryObjectStore } from "../memory/memory-object-store.js";
 import type { ObjectStore } from "../object-store.js";
@@ -17,6 +25,7 @@ import { claimPeriod } from "../schedule/claim.js";
 import { takeCheckpoint } from "../taking/take.js";
 import { sampleFacts, writeSampleImage } from "../testing/sample.js";
 import { verifyCheckpoint } from "../restoring/verify.js";
+import { condemn } from "./condemn.js";
 import { GRACE_MS, PIN_FOR_MS, TRASH_FOR_MS, UPLOAD_MS_MAX } from "./grace.js";
 import { whilePinned } from "./pin.js";
 import { prune, type PruneReport } from "./prune.js";
@@ -77,7 +86,7 @@ class World {
 
   async prune(
     objects: ObjectStore = this.bucket,
-    changes: { force?: boolean; isDryRun?: boolean } = {},
+    changes: { force?: boolean; isDryRun?: boolean; noted?: readonly string[] } = {},
   ): Promise<PruneReport> {
     const by = `run${++this.runs}`;
     return prune({ objects, cluster: "iad", policy: "short", noted: [], by, isDryRun: false, force: true, ...changes });
@@ -133,13 +142,39 @@ test("what retention lets go is deleted a day after it was marked, and not befor
 });
 
 test("nothing is deleted over an objection, and what a person forced stays decided", async () => {
-  const { world } = await World.withOld();
-  const unforced = { force: false };
-  await expect(world.prune(undefined, unforced)).rejects.toMatchObject({ code: "retention-refused" });
+  const { world, old } = await World.withOld();
+  const noted = [old.id.replace(/.$/, (last) => (last === "0" ? "1" : "0"))]; // A base that the store does not list.
+  await expect(world.prune(undefined, { force: false, noted })).rejects.toMatchObject({ code: "retention-refused" });
   expect(await world.bucket.list(trashPrefix("iad"))).toEqual([]);
-  await world.prune();
+  await world.prune(undefined, { noted });
   world.nowMs += DAY;
-  expect((await world.prune(undefined, unforced)).swept.manifests).toBe(4);
+  expect((await world.prune(undefined, { force: false })).swept.manifests).toBe(4);
+});
+
+test("bases that were left for many days go a quarter a day, until no more than the policy's are left", async () => {
+  const { world } = await World.withOld();
+  const marked: number[] = [];
+  for (let day = 0; day < 5; day++) {
+    marked.push((await world.prune(undefined, { force: false })).marked.manifests);
+    await expectWhole(world);
+    world.nowMs += DAY;
+  }
+  expect(marked).toEqual([2, 2, 0, 0, 0]);
+  expect(await listCheckpoints(world.bucket, "iad")).toHaveLength(5);
+});
+
+test("a mark of damage stays while its object is there, and goes after it", async () => {
+  const { world, old } = await World.withOld();
+  const object = chunkKey("iad", String(old.content.chunks[0]?.id));
+  await condemn(world.bucket, "iad", [{ object, problem: "damaged", expected: "it whole", got: "rubbish" }]);
+  await world.prune();
+  expect(await world.bucket.list(damagedPrefix("iad"))).toHaveLength(1);
+  for (let round = 0; round < 2; round++) {
+    world.nowMs += DAY;
+    await world.prune();
+  }
+  expect(await world.bucket.head(object)).toBeUndefined();
+  expect(await world.bucket.list(damagedPrefix("iad"))).toEqual([]);
 });
 
 test("claims, pins and lists whose time is over go as well", async () => {
@@ -207,6 +242,16 @@ describe("a taker of what is being collected", () => {
     const { world } = await World.withOld();
     const slow = world.seenBy((_, request) => void (request.startsWith("head") ? (world.nowMs += UPLOAD_MS_MAX) : 0));
     await expect(world.take(1, slow)).rejects.toMatchObject({ code: "object-store-timeout" });
+  });
+
+  test("that stood still after it had published says so, also where it may delete nothing", async () => {
+    const { world } = await World.withOld();
+    const refusing = world.seenBy((_, request) => {
+      if (request.startsWith("get v1/iad/m/")) world.nowMs += UPLOAD_MS_MAX;
+      if (request.startsWith("delete")) throw new AppError("object-store-access-denied", "may not delete");
+    });
+    const late = world.take(99, refusing);
+    await expect(late).rejects.toMatchObject({ code: "object-store-timeout", message: expect.stringContaining("may not delete") }); // prettier-ignore
   });
 });
 

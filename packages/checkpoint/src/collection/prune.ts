@@ -2,6 +2,7 @@
 import { AppError } from "@patina/base";
 import type { ObjectStore } from "../object-store.js";
 import { objectionsTo } from "../retention/objections.js";
+import { paced } from "../retention/pace.js";
 import { RETENTION_POLICIES, type RetentionName } from "../retention/policy.js";
 import { decideRetention, type Retention } from "../retention/retention.js";
 import { mark } from "./mark.js";
@@ -18,7 +19,7 @@ export interface Prune {
   readonly by: string;
   /** Says what it would do, and does nothing. */
   readonly isDryRun: boolean;
-  /** Goes on in spite of objections. */
+  /** Goes on in spite of objections, and with all bases at once. */
   readonly force: boolean;
 }
 
@@ -37,9 +38,10 @@ export async function prune(run: Prune): Promise<PruneReport> {
   const { objects, cluster, noted, by, isDryRun, force } = run;
   const policy = RETENTION_POLICIES[run.policy];
   const found = await survey(objects, cluster);
-  const retention = decideRetention(found, policy);
   const condemned = new Set(found.trash.flatMap(({ manifests }) => [...manifests]));
-  const objections = objectionsTo(retention, policy, { held: found.held, noted, condemned });
+  const decided = decideRetention(found, policy);
+  const retention = force ? decided : paced(decided, found.held, condemned);
+  const objections = objectionsTo(retention, policy, { held: found.held, noted });
   const report = { cluster, ...retention, objections, isDryRun };
   if (isDryRun) return { ...report, marked: NOTHING, swept: NOTHING };
   if (objections.length > 0 && !force) throw refused(objects, cluster, objections);

@@ -7,6 +7,7 @@ import { AppError } from "@patina/base";
 import { chunkPrefix, claimPrefix, manifestKey, pinPrefix, proofPrefix, checkpointOfKey } from "../manifest/keys.js";
 import type { ObjectStore } from "../object-store.js";
 import type { Retention } from "../retention/retention.js";
+import { spentMarks } from "./condemn.js";
 import { CLAIMS_FOR_MS, GRACE_MS, PIN_FOR_MS, SWEEP_MS_MAX, SWEEP_UNTIL_MS, TRASH_FOR_MS } from "./grace.js";
 import type { Survey } from "./survey.js";
 
@@ -64,7 +65,8 @@ async function removeAged(
   const proofs = (await aged(proofPrefix(cluster), GRACE_MS)).filter((key) => !isHeld.has(checkpointOfKey(key) ?? ""));
   const lists = trash.flatMap(({ key, markedAtMs }) => (nowMs - markedAtMs > TRASH_FOR_MS ? [key] : []));
   const claims = await aged(claimPrefix(cluster), CLAIMS_FOR_MS);
-  for (const key of [...claims, ...(await aged(pinPrefix(cluster), PIN_FOR_MS)), ...proofs, ...lists])
+  const pins = await aged(pinPrefix(cluster), PIN_FOR_MS);
+  for (const key of [...claims, ...pins, ...proofs, ...lists, ...(await spentMarks(objects, cluster))])
     await remove(key);
 }
 

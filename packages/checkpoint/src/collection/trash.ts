@@ -50,11 +50,6 @@ export async function readTrash(objects: ObjectStore, cluster: string): Promise<
   return lists;
 }
 
-/** What a taker must not count on, whatever it finds in the store. */
-export async function condemnedObjects(objects: ObjectStore, cluster: string): Promise<ReadonlySet<string>> {
-  return new Set((await readTrash(objects, cluster)).flatMap(({ objects: keys }) => [...keys]));
-}
-
 function parse(key: string, bytes: Uint8Array): z.infer<typeof trashSchema> {
   try {
     return trashSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));

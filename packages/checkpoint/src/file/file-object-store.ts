@@ -3,7 +3,7 @@
  *
  * A create-only PUT is: write `.tmp/<pid>-<n>`, fdatasync, link(2) to the name, fsync the directory, unlink the
  * temporary. link fails when the name is taken, which is the precondition; a name therefore only ever appears with
- * its whole content behind it. What a killed process leaves in `.tmp` is no object, and is never listed.
+ * its whole content behind it. What a killed process leaves in `.tmp` is no object, is never listed, and goes a day later.
  */
 import type { Stats } from "node:fs";
 import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "node:fs/promises";
@@ -14,6 +14,8 @@ import { isErrno, makeDirectory, syncPath, unlessAbsent } from "../restoring/dur
 import { checkKey, checkPrefix, type ObjectFacts, type ObjectStore, type StoredObject } from "../object-store.js";
 
 const TMP = ".tmp";
+/** Nothing takes so long to write: whoever began with it is gone. */
+const ABANDONED_AFTER_MS = 86_400_000;
 const HINTS: Readonly<Record<string, string>> = {
   EACCES: "Let the user this process runs as read and write the directory.",
   ENOSPC: "Free space on the volume.",
@@ -37,6 +39,7 @@ export class FileObjectStore implements ObjectStore {
   readonly url: string;
   readonly #root: string;
   #written = 0;
+  #isTidied = false;
 
   constructor(root: string) {
     this.#root = root;
@@ -49,6 +52,7 @@ export class FileObjectStore implements ObjectStore {
       await makeDirectory(dirname(path));
       const temporary = await this.#writeTemporary(bytes);
       try {
+        await this.#tidyOnce(temporary);
         return await linkIfAbsent(temporary, path);
       } finally {
         await unlink(temporary);
@@ -119,9 +123,10 @@ export class FileObjectStore implements ObjectStore {
 
   /** Names are taken with O_EXCL, because processes in containers share their pids. */
   async #writeTemporary(bytes: Uint8Array): Promise<string> {
-    await makeDirectory(join(this.#root, TMP));
+    const folder = join(this.#root, TMP);
+    await makeDirectory(folder);
     for (;;) {
-      const path = join(this.#root, TMP, `${process.pid}-${this.#written++}`);
+      const path = join(folder, `${process.pid}-${this.#written++}`);
       const handle = await openNew(path);
       if (handle === undefined) continue;
       try {
@@ -134,6 +139,18 @@ export class FileObjectStore implements ObjectStore {
         await handle.close();
       }
       return path;
+    }
+  }
+
+  /** Removes what was abandoned in `.tmp`, by the age that the file system itself gives it beside the newest one. */
+  async #tidyOnce(newest: string): Promise<void> {
+    if (this.#isTidied) return;
+    this.#isTidied = true;
+    const nowMs = (await stat(newest)).mtimeMs;
+    for (const name of await readdir(dirname(newest))) {
+      const path = join(dirname(newest), name);
+      const found = await unlessAbsent(stat(path));
+      if (found !== undefined && nowMs - found.mtimeMs > ABANDONED_AFTER_MS) await unlessAbsent(unlink(path));
     }
   }
 

@@ -1,5 +1,6 @@
 /** Which checkpoints a cluster has, and the manifest of one of them. */
 import { AppError } from "@patina/base";
+import { newestAt } from "./ahead.js";
 import { damaged, missing, damageError } from "./damage.js";
 import { type IdParts, isManifestId, manifestIdOf, manifestKey, manifestPrefix, partsOfId } from "./keys.js";
 import { type Manifest, parseManifest } from "./manifest.js";
@@ -13,6 +14,7 @@ export interface CatalogEntry extends IdParts {
 
 const NAMED_MAX = 5;
 const TIME = /^\d{4}-\d\d-\d\d/;
+const ZONE = /(Z|[+-]\d\d:?\d\d)$/i;
 
 /** No chain is longer: a longer level starts over long before. */
 const CHAIN_MAX = 1000;
@@ -28,19 +30,34 @@ export async function listCheckpoints(objects: ObjectStore, cluster: string): Pr
 }
 
 /**
- * `which` is an id, "latest", or a time such as `2026-11-22T20:13:45Z`, which means the newest checkpoint not after it.
- * Throws `checkpoint-unknown` naming what exists, or `checkpoint-damaged`.
+ * `which` is an id, "latest", or a time with its zone such as `2026-11-22T20:13:45Z`, which means the newest checkpoint not
+ * after it. Throws `checkpoint-unknown` naming what exists, `checkpoint-damaged`, and `bad-request` for a time without a zone.
  */
 export async function readManifest(objects: ObjectStore, cluster: string, which: string): Promise<Manifest> {
-  const atMs = TIME.test(which) ? Date.parse(which) : NaN;
-  const isSought = which === "latest" || !Number.isNaN(atMs);
-  const isDue = ({ takenAtMs }: CatalogEntry): boolean => which === "latest" || takenAtMs <= atMs;
-  const id = isSought ? (await listCheckpoints(objects, cluster)).filter(isDue).at(-1)?.id : which;
+  const atMs = timeOf(which);
+  const isSought = which === "latest" || atMs !== undefined;
+  const id = isSought ? await seek(objects, cluster, atMs) : which;
   if (id === undefined) throw await unknown(objects, cluster, which);
   const bytes = isManifestId(id) ? await objects.get(manifestKey(cluster, id)) : undefined;
   if (bytes !== undefined) return parseManifest(cluster, id, bytes);
   if (isSought) throw damageError(missing(manifestKey(cluster, id), "the manifest that was just listed"));
   throw await unknown(objects, cluster, which);
+}
+
+function timeOf(which: string): number | undefined {
+  const atMs = TIME.test(which) ? Date.parse(which) : NaN;
+  if (Number.isNaN(atMs)) return undefined;
+  if (ZONE.test(which)) return atMs;
+  throw new AppError("bad-request", `${which} does not say its time zone`, {
+    hint: "Write it with one: `2026-11-22T20:13:45Z` for UTC, or `…+01:00`.",
+  });
+}
+
+/** The newest by `atMs`, or by now. */
+async function seek(objects: ObjectStore, cluster: string, atMs: number | undefined): Promise<string | undefined> {
+  const listed = await listCheckpoints(objects, cluster);
+  if (atMs === undefined) return newestAt(listed, await objects.now())?.id;
+  return listed.findLast(({ takenAtMs }) => takenAtMs <= atMs)?.id;
 }
 
 /** The manifests to restore one after the other for a checkpoint: its base, and the deltas up to itself. */

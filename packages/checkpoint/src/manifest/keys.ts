@@ -5,6 +5,7 @@
  *                                                  an id is g<generation>-<time>-<level>-<hash>: later ones sort last
  *     v1/<cluster>/img/<first 2 of name>/<name>     a chunk of an image or a delta, named by its plain content (ObjectStore.contentName)
  *                                                  <name>.<copy>: anew, while the one before is being collected
+ *     v1/<cluster>/damaged/<first 2 of name>/<name>.json   that chunk's object is not whole, and is not to be counted on
  *     v1/<cluster>/claims/<generation>-<work>-<period>/<attempt>.json   who does a period's work
  *     v1/<cluster>/epochs/<10 digits>.json         the record that opened a generation
  *     v1/<cluster>/v/<id of a base>/<time>-<node>.json   a drill that restored it
@@ -74,6 +75,21 @@ export function chunkPrefix(cluster: string): string {
 export function chunkKey(cluster: string, contentName: string, copy = 0): string {
   const name = copy === 0 ? contentName : `${contentName}.${copy}`;
   return `${chunkPrefix(cluster)}${contentName.slice(0, 2)}/${name}`;
+}
+
+export function damagedPrefix(cluster: string): string {
+  return `${clusterPrefix(cluster)}damaged/`;
+}
+
+/** The mark about a chunk's object, or undefined when the key is not of one. */
+export function damagedKey(cluster: string, key: string): string | undefined {
+  const prefix = chunkPrefix(cluster);
+  return key.startsWith(prefix) ? `${damagedPrefix(cluster)}${key.slice(prefix.length)}.json` : undefined;
+}
+
+/** The chunk's object that a mark is about. */
+export function chunkOfDamagedKey(cluster: string, key: string): string {
+  return chunkPrefix(cluster) + key.slice(damagedPrefix(cluster).length).replace(/\.json$/, "");
 }
 
 export function trashPrefix(cluster: string): string {

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { canonicalBytes, canonicalJson, type Json, sha256Hex } from "./canonical-json.js";
 import { damaged, damageError } from "./damage.js";
 import { chunkKey, type Level, LEVELS, manifestIdFor, manifestKey } from "./keys.js";
-import { CHUNK_BYTES_MAX } from "../limits.js";
+import { CHUNK_BYTES_MAX, STORED_BYTES_MAX } from "../limits.js";
 import type { ObjectStore } from "../object-store.js";
 
 /** The newest `minReader` this code understands. */
@@ -27,7 +27,7 @@ const chunk = z.object({
   id: sha256,
   bytes: count.max(CHUNK_BYTES_MAX),
   /** Bytes as stored. */
-  stored: count.max(CHUNK_BYTES_MAX + 1024),
+  stored: count.max(STORED_BYTES_MAX),
   codec: z.enum(["brotli", "none"]),
   /** Which object of this content; the first when left out. */
   copy: count.positive().optional(),

@@ -1,12 +1,14 @@
 /** Brings the image or the delta of a checkpoint back as a file, and proves that it is the one that was taken. */
 import { constants, type FileHandle, open } from "node:fs/promises";
+import { must } from "@patina/base";
 import { forEachBounded } from "../bounded.js";
 import { sha256Hex } from "../manifest/canonical-json.js";
-import { decodeChunk, hashFile, type Unpack } from "../taking/chunking.js";
-import { damaged, damageError, missing } from "../manifest/damage.js";
+import { readChunk } from "../taking/chunk-object.js";
+import { hashFile, type Unpack } from "../taking/chunking.js";
+import { damaged, damageError } from "../manifest/damage.js";
 import { manifestKey } from "../manifest/keys.js";
 import { DEFAULT_LIMITS } from "../limits.js";
-import { type ChunkDescription, chunkKeyOf, type Manifest } from "../manifest/manifest.js";
+import type { ChunkDescription, Manifest } from "../manifest/manifest.js";
 import type { ObjectStore } from "../object-store.js";
 import { ignoreProgress, type OnProgress } from "../progress.js";
 
@@ -34,8 +36,7 @@ export async function fetchContent(
     const present = (await file.stat()).size;
     await forEachBounded(placed(content.chunks), DEFAULT_LIMITS.concurrency, async ({ chunk, position }) => {
       if (position + chunk.bytes > present || !(await isThere(file, chunk, position))) {
-        const key = chunkKeyOf(objects, cluster, chunk);
-        await writeAll(file, await fetchChunk(objects, key, chunk, unpack), position);
+        await writeAll(file, await fetchChunk(objects, cluster, chunk, unpack), position);
         // Left to the kernel, it all goes to the disk at once, and whoever waits for a write of his own stands behind it.
         await file.datasync();
       }
@@ -60,15 +61,13 @@ async function isThere(file: FileHandle, { id, bytes }: ChunkDescription, positi
 
 async function fetchChunk(
   objects: ObjectStore,
-  key: string,
+  cluster: string,
   chunk: ChunkDescription,
   unpack: Unpack | undefined,
 ): Promise<Uint8Array> {
-  const stored = await objects.get(key);
-  if (stored === undefined) throw damageError(missing(key, `${chunk.stored} bytes`));
-  const plain = await decodeChunk(key, chunk, stored, unpack);
-  if (plain instanceof Uint8Array) return plain;
-  throw damageError(plain);
+  const { plain, finding } = await readChunk(objects, cluster, chunk, unpack);
+  if (plain !== undefined) return plain;
+  throw damageError(must(finding, "what is wrong with the chunk"));
 }
 
 function placed(chunks: readonly ChunkDescription[]): { chunk: ChunkDescription; position: number }[] {

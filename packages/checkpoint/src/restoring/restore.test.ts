@@ -14,7 +14,7 @@ import { chunkKey } from "../manifest/keys.js";
 import type { Manifest } from "../manifest/manifest.js";
 import { MemoryObjectStore } from "../memory/memory-object-store.js";
 import type { ObjectStore } from "../object-store.js";
-import { completeRestore, restoreDataDir, type RestoreDataDir } from "./restore.js";
+import { completeRestore, restoreDataDir, type RestoreDataDir, setAside } from "./restore.js";
 import { takeCheckpoint } from "../taking/take.js";
 import { sampleFacts, writeSampleImage } from "../testing/sample.js";
 
@@ -187,6 +187,36 @@ describe("a restore killed at any step", () => {
     await mkdir(dataDir);
     expect(await restore()).toEqual({ quarantine: undefined });
     expect(await stateOf(dataDir)).toBe("new");
+  });
+
+  test("and run again for another end is completed, and done anew", async () => {
+    await restore();
+    await rename(dataDir, `${dataDir}.restored-${manifest.id}`);
+    let prepared = 0;
+    const prepare = async (): Promise<void> => void prepared++;
+    const { quarantine } = await restore({ replace: true, isDone: () => false, prepare });
+    expect([prepared, await stateOf(dataDir), quarantine]).toEqual([1, "new", `${dataDir}.before`]);
+  });
+});
+
+describe("setting a data directory aside", () => {
+  test("leaves what is to be kept, and nothing else", async () => {
+    await writeOld(["state.db", "node.json"]);
+    expect(await setAside(dataDir, "before", ["node.json", "peers.json"])).toBe(`${dataDir}.before`);
+    expect(await readdir(dataDir)).toEqual(["node.json"]);
+    expect((await readdir(`${dataDir}.before`)).sort()).toEqual(["node.json", "state.db"]);
+    expect((await readdir(home)).filter((name) => name.includes(".anew"))).toEqual([]);
+  });
+
+  test("killed between its renames keeps them all the same, and killed before the first changed nothing", async () => {
+    await writeOld(["state.db", "node.json"]);
+    await mkdir(`${dataDir}.anew`);
+    await writeFile(join(`${dataDir}.anew`, "node.json"), "old");
+    expect(await completeRestore(dataDir)).toBeUndefined();
+    expect((await readdir(dataDir)).sort()).toEqual(["node.json", "state.db"]);
+    await rename(dataDir, `${dataDir}.before`);
+    await completeRestore(dataDir);
+    expect(await readdir(dataDir)).toEqual(["node.json"]);
   });
 });
 

@@ -6,15 +6,17 @@
  *   <dir>.restored-<id>    whole, checked and flushed         a kill here: the old state, still in place
  *   <dir>.<quarantine>     the old directory, moved away      a kill here: `completeRestore` moves the new one in
  *   <dir>                  the new state
+ *   <dir>.anew             what `setAside` puts in its place: a kill before that is ended by `completeRestore` as well
  *
  * The directory itself must not be a mount point, because a mount point cannot be renamed.
  */
-import { readdir, rename, unlink, writeFile } from "node:fs/promises";
+import { copyFile, readdir, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AppError, asAppError, messageOf, must } from "@patina/base";
 import { whilePinned } from "../collection/pin.js";
 import { exists, isErrno, makeDirectory, removeTree, syncPath, syncTree, unlessAbsent } from "./durable-file.js";
 import { fetchContent } from "./fetch-content.js";
+import { assertRoom } from "./room.js";
 import type { Unpack } from "../taking/chunking.js";
 import { isManifestId } from "../manifest/keys.js";
 import type { Manifest } from "../manifest/manifest.js";
@@ -30,6 +32,7 @@ const LOCK_FILE = "lock";
 const ALTERED = "altered";
 const BUILDING = ".restore-";
 const READY = ".restored-";
+const ANEW = ".anew";
 
 export interface RestoreDataDir {
   readonly objects: ObjectStore;
@@ -46,6 +49,8 @@ export interface RestoreDataDir {
   readonly prepare: (imagePath: string, deltas: readonly FetchedDelta[]) => Promise<void>;
   /** What the old directory is called from then on: `<dataDir>.<quarantineName>`. */
   readonly quarantineName: string;
+  /** Whether what a killed restore of this checkpoint has put in place is what this one is to put there; left out, it is. */
+  readonly isDone?: (imagePath: string) => boolean;
   readonly onProgress?: OnProgress;
   /** Unpacks somewhere else than in Node's own pool of threads. */
   readonly unpack?: Unpack;
@@ -61,14 +66,14 @@ export interface Restored {
   readonly quarantine: string | undefined;
 }
 
-/** The checkpoint is pinned meanwhile, so that collection leaves it alone. */
+/** The checkpoint is pinned meanwhile, so that collection leaves it alone. Throws `disk-full` before anything is fetched. */
 export async function restoreDataDir(restore: RestoreDataDir): Promise<Restored> {
   const { id, cluster } = must(restore.chain.at(-1), "a checkpoint to restore");
   return whilePinned(restore.objects, cluster, id, () => restoreWhole(restore));
 }
 
 async function restoreWhole(restore: RestoreDataDir): Promise<Restored> {
-  const { chain, replace, onProgress = ignoreProgress } = restore;
+  const { chain, replace, isDone = () => true, onProgress = ignoreProgress } = restore;
   const manifest = must(chain.at(-1), "a checkpoint to restore");
   const dataDir = resolve(restore.dataDir);
   const quarantine = `${dataDir}.${restore.quarantineName}`;
@@ -76,11 +81,14 @@ async function restoreWhole(restore: RestoreDataDir): Promise<Restored> {
   const tell = (phase: "prepare" | "sync" | "quarantine" | "publish" | "done"): void =>
     onProgress({ phase, done: total, total });
 
-  if ((await completeRestore(dataDir)) === manifest.id) return { quarantine: await pathIfThere(quarantine) };
+  const completed = await completeRestore(dataDir);
+  if (completed === manifest.id && isDone(join(dataDir, DATABASE_FILE)))
+    return { quarantine: await pathIfThere(quarantine) };
   await refuseUnlessFree(dataDir, quarantine, replace);
   const building = `${dataDir}${BUILDING}${manifest.id}`;
   const ready = `${dataDir}${READY}${manifest.id}`;
   await discardLeftovers(dataDir, building);
+  await assertRoom(building, total - (await bytesIn(building)));
   await makeDirectory(building);
   await build(restore, building, tell);
   await refuseUnlessFree(dataDir, quarantine, replace);
@@ -95,23 +103,29 @@ async function restoreWhole(restore: RestoreDataDir): Promise<Restored> {
 }
 
 /**
- * Finishes a restore that was killed after the old directory had moved away: call it before anything is put into a
- * data directory, or an agent would take the gap for a fresh start. Answers the checkpoint it put in place, if any.
+ * Finishes a restore, or a setting aside, that was killed after the old directory had moved away: call it before anything is
+ * put into a data directory, or an agent would take the gap for a fresh start. Answers the checkpoint it put in place, if any.
  */
 export async function completeRestore(dataDir: string): Promise<string | undefined> {
   const place = resolve(dataDir);
   if ((await namesIn(place)).length > 0) return undefined;
   const id = (await leftovers(place, READY)).at(-1);
   if (id !== undefined) await move(`${place}${READY}${id}`, place);
+  else if (await exists(place + ANEW)) await move(place + ANEW, place);
   return id;
 }
 
-/** Moves a data directory away whole and leaves an empty one in its place; answers where it went. */
-export async function setAside(dataDir: string, quarantineName: string): Promise<string> {
-  const quarantine = `${resolve(dataDir)}.${quarantineName}`;
-  await refuseUnlessFree(dataDir, quarantine, true);
-  await move(resolve(dataDir), quarantine);
-  await makeDirectory(resolve(dataDir));
+/** Moves a data directory away and leaves one in its place with nothing but copies of the files to keep; answers where it went. */
+export async function setAside(dataDir: string, quarantineName: string, keep: readonly string[]): Promise<string> {
+  const place = resolve(dataDir);
+  const quarantine = `${place}.${quarantineName}`;
+  await refuseUnlessFree(place, quarantine, true);
+  await removeTree(place + ANEW); // What was begun and not ended.
+  await makeDirectory(place + ANEW);
+  for (const name of keep) await unlessAbsent(copyFile(join(place, name), join(place + ANEW, name)));
+  await syncTree(place + ANEW);
+  await move(place, quarantine);
+  await move(place + ANEW, place);
   return quarantine;
 }
 
@@ -202,6 +216,12 @@ async function leftovers(dataDir: string, infix: string): Promise<string[]> {
     .filter((name) => name.startsWith(start))
     .map((name) => name.slice(start.length));
   return ids.filter(isManifestId).sort();
+}
+
+/** Of the files in it; what is not there has none. */
+async function bytesIn(directory: string): Promise<number> {
+  const sizes = (await namesIn(directory)).map(async (name) => (await stat(join(directory, name))).size);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 async function namesIn(directory: string): Promise<string[]> {

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Level, LEVELS, manifestIdFor } from "../manifest/keys.js";
 import { objectionsTo } from "./objections.js";
+import { paced } from "./pace.js";
 import { RETENTION_POLICIES } from "./policy.js";
 import { decideRetention, type HeldCheckpoint, type RetentionFacts } from "./retention.js";
 
@@ -83,26 +84,45 @@ test("an older generation is older, whatever its clock said", () => {
   expect(ids(keep).slice(0, 3)).toEqual(ids(right).reverse());
 });
 
-describe("it is objected", () => {
-  const bases = dailyBases(12);
-  const none = { noted: [], condemned: new Set<string>() };
+test("of many bases that would go, the oldest quarter does, and the others follow once it is marked", () => {
+  const held = dailyBases(40);
+  const decided = decide(held);
+  const all = ids(decided.go);
+  const sizes: number[] = [];
+  const marked = new Set<string>();
+  while (marked.size < all.length) {
+    const { go, keep } = paced(decided, held, marked);
+    expect([...ids(go), ...ids(keep)].sort()).toEqual(ids(held).sort());
+    const fresh = ids(go).filter((id) => !marked.has(id));
+    expect(fresh).toEqual(all.filter((id) => !marked.has(id)).slice(-fresh.length));
+    sizes.push(fresh.length);
+    for (const id of fresh) marked.add(id);
+  }
+  expect(sizes).toEqual([10, 10, all.length - 20]);
+});
 
-  test("that many bases would go at once, unless they were marked before", () => {
-    const sameDay = Array.from({ length: 6 }, (_, n) => checkpoint(START + 11 * DAY + n));
-    const held = [...bases, ...sameDay];
-    const retention = decide(held);
-    expect(retention.go.length).toBeGreaterThan(held.length / 4);
-    expect(objectionsTo(retention, policy, { ...none, held })).toEqual([expect.stringContaining("would go at once")]);
-    expect(objectionsTo(retention, policy, { ...none, held, condemned: new Set(ids(retention.go)) })).toEqual([]);
-  });
+test("of few bases one goes at a time", () => {
+  const held = [checkpoint(START), checkpoint(START + 1), checkpoint(START + 2)];
+  const go = ids(held).reverse().map((id) => ({ id, why: "old" })); // prettier-ignore
+  const { go: goes, keep } = paced({ asOfMs: START, keep: [], go }, held, new Set());
+  expect([ids(goes), ids(keep).length]).toEqual([[held[0]?.id], 2]);
+});
 
-  test("that the store lists less than the cluster knows, save what has grown old", () => {
-    const held = dailyBases(3);
-    const gone = checkpoint(START + 2 * DAY - HOUR, "d0", held[1]?.id);
-    const old = checkpoint(START - DAY, "d0");
-    const noted = ids([gone, old, ...held]);
-    expect(objectionsTo(decide(held), policy, { ...none, held, noted })).toEqual([expect.stringContaining(gone.id)]);
-  });
+test("it is objected that the store lists less than the cluster knows, save what has grown old", () => {
+  const held = dailyBases(3);
+  const gone = checkpoint(START + 2 * DAY - HOUR, "d0", held[1]?.id);
+  const old = checkpoint(START - DAY, "d0");
+  const noted = ids([gone, old, ...held]);
+  expect(objectionsTo(decide(held), policy, { held, noted })).toEqual([expect.stringContaining(gone.id)]);
+});
+
+test("what a wrong clock dated ahead stays, and stands for nothing", () => {
+  const right = dailyBases(12);
+  const nowMs = START + 12 * DAY;
+  const ahead = checkpoint(nowMs + 300 * DAY);
+  const [without, beside] = [decide(right, { nowMs }), decide([...right, ahead], { nowMs })];
+  expect(ids(beside.keep)).toEqual([ahead.id, ...ids(without.keep)]);
+  expect(ids(beside.go)).toEqual(ids(without.go));
 });
 
 /** A cluster's history, step by step. */

@@ -4,6 +4,7 @@
  * Time is the newest checkpoint's, not now: while none can be taken, nothing grows old. Only verified bases count, because
  * a base that nobody restored may be none. And whatever a kept checkpoint stands on is kept.
  */
+import { isAhead } from "../manifest/ahead.js";
 import { type IdParts, LEVELS } from "../manifest/keys.js";
 import type { RetentionPolicy } from "./policy.js";
 
@@ -44,20 +45,23 @@ const FIRST_MONDAY_MS = 4 * DAY_MS;
 type Keep = (id: string | undefined, why: string) => void;
 
 export function decideRetention(facts: RetentionFacts, policy: RetentionPolicy): Retention {
-  const newestFirst = facts.held.toSorted(byAge).reverse();
+  const all = facts.held.toSorted(byAge).reverse();
+  const ahead = all.filter(({ takenAtMs }) => isAhead(takenAtMs, facts.nowMs));
+  const newestFirst = all.filter((it) => !ahead.includes(it));
   const asOfMs = Math.max(0, ...newestFirst.map((it) => it.takenAtMs).filter((at) => at <= facts.nowMs));
   const whyById = new Map<string, string>();
   const keep: Keep = (id, why) => {
     if (id !== undefined && !whyById.has(id)) whyById.set(id, why);
   };
   for (const [id, why] of facts.pinned) keep(id, why);
+  for (const { id } of ahead) keep(id, "dated ahead, so that its age is not known");
   keepNewest(newestFirst, keep);
   keepBases(newestFirst, facts.verified, policy, keep);
   for (const { id, level, takenAtMs } of newestFirst) {
     if (level !== "base" && asOfMs - takenAtMs <= policy.deltaMs[level]) keep(id, `a ${level} of its time`);
   }
   keepChains(facts.held, whyById);
-  const verdicts = newestFirst.map(({ id, level }) => ({ id, why: whyById.get(id), gone: whyGone(level, facts, id) }));
+  const verdicts = all.map(({ id, level }) => ({ id, why: whyById.get(id), gone: whyGone(level, facts, id) }));
   return {
     asOfMs,
     keep: verdicts.flatMap(({ id, why }) => (why === undefined ? [] : [{ id, why }])),

@@ -7,6 +7,7 @@
  *
  * So a restore reads a base, 23 d2, 11 d1 and 29 d0 at most.
  */
+import { isAhead } from "../manifest/ahead.js";
 import { type Level, LEVELS } from "../manifest/keys.js";
 
 export interface ScheduleConfig {
@@ -33,8 +34,9 @@ export interface Due {
   readonly period: number;
 }
 
-/** The longest level of which this period has none; undefined when nothing is due. */
-export function dueAt(nowMs: number, newest: Newest, { periodMs }: ScheduleConfig): Due | undefined {
+/** The longest level of which this period has none; undefined when nothing is due. One that is dated ahead is none. */
+export function dueAt(nowMs: number, noted: Newest, { periodMs }: ScheduleConfig): Due | undefined {
+  const newest = new Map([...noted].filter(([, atMs]) => !isAhead(atMs, nowMs)));
   if (!newest.has("base")) return { level: "base", period: Math.floor(nowMs / periodMs.base) };
   for (const level of LEVELS) {
     const period = Math.floor(nowMs / periodMs[level]);

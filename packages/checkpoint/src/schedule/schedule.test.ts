@@ -30,6 +30,12 @@ describe("what is due", () => {
     expect(due(DAY + 3_600_001, [["base", DAY], ["d2", DAY + 3_600_000]])).toBeUndefined(); // prettier-ignore
   });
 
+  test("what it would be if there were none that a wrong clock dated ahead", () => {
+    expect(due(DAY + 5, [["base", 30 * DAY]])).toEqual({ level: "base", period: 1 });
+    expect(due(DAY + 10_000, [["base", DAY], ["d1", 30 * DAY]])).toMatchObject({ level: "d0" }); // prettier-ignore
+    expect(due(DAY + 10_000, [["base", DAY], ["d0", DAY + 15_000]])).toBeUndefined(); // prettier-ignore
+  });
+
   test("over a day of alarms at any times, a restore reads few checkpoints", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 2000, maxLength: 3000 }), (waits) => {

@@ -3,7 +3,7 @@
  * Nothing is visible before the manifest is, so what was interrupted never looks like a checkpoint; two takers at
  * once do no harm.
  */
-import { AppError } from "@patina/base";
+import { AppError, asAppError, messageOf } from "@patina/base";
 import { UPLOAD_MS_MAX } from "../collection/grace.js";
 import { manifestKey } from "../manifest/keys.js";
 import type { ReadChunks } from "./chunking.js";
@@ -40,12 +40,22 @@ export async function takeCheckpoint(take: TakeCheckpoint): Promise<Manifest> {
   const key = manifestKey(cluster, manifest.id);
   await publish(objects, key, manifestBytes(manifest));
   // A machine may stand still between a look at the clock and the next request, for hours when it is a suspended one.
-  await refuseLate(objects, beganMs).catch(async (late: unknown) => {
-    await objects.delete(key);
-    throw late;
-  });
+  await refuseLate(objects, beganMs).catch(async (late: unknown) => withdraw(objects, key, asAppError(late)));
   onProgress({ phase: "done", done: content.bytes, total: content.bytes });
   return manifest;
+}
+
+/** Throws what it is withdrawn for, also where the taker may delete nothing. */
+async function withdraw(objects: ObjectStore, key: string, why: AppError): Promise<never> {
+  try {
+    await objects.delete(key);
+  } catch (thrown) {
+    throw new AppError(why.code, `${why.message}, and ${key} could not be withdrawn: ${messageOf(thrown)}`, {
+      hint: `Delete ${key}: its data may be collected. Then take it again.`,
+      details: { object: key },
+    });
+  }
+  throw why;
 }
 
 /** What was found in the store when this began may since have been marked, and soon be swept: then it starts over. */

@@ -1,5 +1,6 @@
 /** Who drills and who prunes: one member a period, for a drill not the one that took it, and never silently nobody. */
-import { MemoryObjectStore, type Proof, type PruneReport } from "@patina/checkpoint";
+import { AppError } from "@patina/base";
+import { MemoryObjectStore, type ObjectStore, type Proof, type PruneReport } from "@patina/checkpoint";
 import type { CheckpointNote } from "@patina/store";
 import { describe, expect, test } from "vitest";
 import { baseToDrill, Chores } from "./chores.js";
@@ -21,13 +22,17 @@ class Cluster {
   readonly drills: string[] = [];
   readonly pruned: PruneReport[] = [];
   readonly failed: string[] = [];
+  readonly bases: string[] = [];
+  /** What every request of theirs is refused with. */
+  outage: AppError | undefined;
+  damage: AppError | undefined;
   readonly members: readonly Chores[];
 
   constructor(taker: string | undefined, members: readonly string[] = MEMBERS, canDrill = true) {
     this.members = members.map(
       (self) =>
         new Chores({
-          objects: this.objects,
+          objects: this.#refusing(),
           cluster: { name: "iad", generation: 1 },
           self,
           others: () => members.filter((it) => it !== self),
@@ -40,12 +45,25 @@ class Cluster {
           drill: async () => {
             this.drills.push(self);
             if (!canDrill) throw new Error("damaged");
+            if (this.damage !== undefined) throw this.damage;
             return {} as Proof; // What it says is for the CLI; here it only matters that it came.
           },
+          takeBase: async () => this.bases.push(self),
           onPruned: (report) => this.pruned.push(report),
           onFailed: (work) => this.failed.push(work),
         }),
     );
+  }
+
+  /** The same store, for as long as there is no outage. */
+  #refusing(): ObjectStore {
+    return new Proxy<ObjectStore>(this.objects, {
+      get: (objects, name: keyof ObjectStore) => {
+        if (this.outage !== undefined) throw this.outage;
+        const found = objects[name];
+        return typeof found === "function" ? found.bind(objects) : found;
+      },
+    });
   }
 
   async ring(): Promise<void> {
@@ -77,6 +95,18 @@ describe("a drill", () => {
     cluster.nowMs += HOUR;
     await cluster.ring();
     expect(cluster.failed.toSorted()).toEqual(["drill", "drill", "prune"]);
+  });
+
+  test("that finds damage is followed by another base, and any other failure is not", async () => {
+    const cluster = new Cluster("a");
+    cluster.damage = new AppError("object-store-timeout", "no answer");
+    await cluster.ring();
+    expect(cluster.bases).toEqual([]);
+    cluster.damage = new AppError("checkpoint-damaged", "a chunk is damaged");
+    cluster.nowMs += HOUR;
+    await cluster.ring();
+    expect(cluster.bases).toEqual(cluster.drills.slice(1));
+    expect(cluster.failed.filter((work) => work === "drill")).toHaveLength(2);
   });
 
   test("of a base that cannot be read is told of once a period by each, and not with every ring", async () => {
@@ -111,4 +141,18 @@ test("pruning is one member's a day", async () => {
   await cluster.ring();
   expect(cluster.pruned).toHaveLength(2);
   expect(cluster.failed).toEqual([]);
+});
+
+test("a store that does not answer a claim is asked again within the day, and not with every ring", async () => {
+  const cluster = new Cluster("a", ["a"]);
+  cluster.notes = [];
+  cluster.outage = new AppError("object-store-unreachable", "away");
+  for (let ring = 0; ring < 5; ring++) await cluster.ring();
+  expect(cluster.failed).toEqual(["prune"]);
+  cluster.outage = undefined;
+  await cluster.ring();
+  expect(cluster.pruned).toEqual([]);
+  cluster.nowMs += HOUR;
+  await cluster.ring();
+  expect([cluster.pruned.length, cluster.failed]).toEqual([1, ["prune"]]);
 });

@@ -2,6 +2,7 @@
  * What members do about checkpoints beside taking them, in turn and once a period: prove the newest base by restoring it, and
  * delete what retention lets go. A drill is the work of a member that did not take what it restores.
  */
+import { AppError } from "@patina/base";
 import {
   claimPeriod,
   type ObjectStore,
@@ -26,11 +27,13 @@ export interface ChoresOptions {
   /** Undefined to delete nothing. */
   readonly retention: RetentionName | undefined;
   readonly drill: (id: string) => Promise<Proof>;
+  /** Takes a base, and tells the members of it. */
+  readonly takeBase: () => Promise<unknown>;
   /** Who took it, from its manifest. */
   readonly takerOf: (id: string) => Promise<string>;
   readonly onPruned: (report: PruneReport) => void;
   /** Told of what went wrong. The next period tries again. */
-  readonly onFailed: (work: "drill" | "prune", error: unknown) => void;
+  readonly onFailed: (work: "take" | "drill" | "prune", error: unknown) => void;
 }
 
 const DAY_MS = 86_400_000;
@@ -38,11 +41,21 @@ const DAY_MS = 86_400_000;
 const DRILL_EVERY_MS = 3_600_000;
 /** Longer than either takes. */
 const CLAIM_TTL_MS = 60 * 60_000;
+const HOLD_OFF_MS = 15 * 60_000;
+
+interface Turn {
+  readonly work: Work;
+  readonly period: number;
+  /** By the store's clock. */
+  readonly nowMs: number;
+}
 
 export class Chores {
   readonly #options: ChoresOptions;
   /** Periods that were claimed by somebody, so that the store is not asked again. */
   readonly #settled = new Map<Work, number>();
+  /** When a store that did not answer a claim is asked again: for a moment's fault no day is given up. */
+  readonly #heldOffUntilMs = new Map<Work, number>();
 
   constructor(options: ChoresOptions) {
     this.#options = options;
@@ -53,15 +66,18 @@ export class Chores {
     await this.#attempt("drill", async () => {
       const nowMs = await clock.nowMs();
       const base = baseToDrill(this.#options.notes(), nowMs);
-      if (base !== undefined) await this.#drill(base, Math.floor(nowMs / DRILL_EVERY_MS));
+      const period = Math.floor(nowMs / DRILL_EVERY_MS);
+      if (base !== undefined) await this.#drill(base, { work: "drill", period, nowMs });
     });
     await this.#attempt("prune", async () => {
       const { retention } = this.#options;
-      if (retention !== undefined) await this.#prune(retention, Math.floor((await clock.nowMs()) / DAY_MS));
+      const nowMs = await clock.nowMs();
+      const period = Math.floor(nowMs / DAY_MS);
+      if (retention !== undefined) await this.#prune(retention, { work: "prune", period, nowMs });
     });
   }
 
-  async #attempt(work: "drill" | "prune", perform: () => Promise<void>): Promise<void> {
+  async #attempt(work: "take" | "drill" | "prune", perform: () => Promise<unknown>): Promise<void> {
     try {
       await perform();
     } catch (thrown) {
@@ -69,12 +85,19 @@ export class Chores {
     }
   }
 
-  async #drill(base: string, period: number): Promise<void> {
-    const { drill, self, others } = this.#options;
-    if (this.#settled.get("drill") === period) return;
-    const isOurs = (await this.#takerOf(base, period)) === self;
-    if ((isOurs && others().length > 0) || !(await this.#isMine("drill", period))) return;
-    await drill("latest");
+  async #drill(base: string, turn: Turn): Promise<void> {
+    const { drill, takeBase, self, others } = this.#options;
+    if (this.#settled.get("drill") === turn.period) return;
+    const isOurs = (await this.#takerOf(base, turn.period)) === self;
+    if ((isOurs && others().length > 0) || !(await this.#isMine(turn))) return;
+    try {
+      await drill("latest");
+    } catch (thrown) {
+      // The drill has marked what is damaged, so that another base does not stand on it.
+      const isDamaged = thrown instanceof AppError && thrown.code === "checkpoint-damaged";
+      if (isDamaged) await this.#attempt("take", takeBase);
+      throw thrown;
+    }
   }
 
   /** A base that cannot be read is told of once a period, and not with every ring. */
@@ -87,20 +110,24 @@ export class Chores {
     }
   }
 
-  async #prune(policy: RetentionName, period: number): Promise<void> {
+  async #prune(policy: RetentionName, turn: Turn): Promise<void> {
     const { objects, cluster, self, notes, onPruned } = this.#options;
-    if (!(await this.#isMine("prune", period))) return;
+    if (!(await this.#isMine(turn))) return;
     const noted = notes().map(({ manifest }) => manifest);
     onPruned(await prune({ objects, cluster: cluster.name, policy, noted, by: self.slice(0, 8), isDryRun: false, force: false })); // prettier-ignore
   }
 
-  async #isMine(work: Work, period: number): Promise<boolean> {
+  async #isMine({ work, period, nowMs }: Turn): Promise<boolean> {
     const { objects, cluster, self, others } = this.#options;
     if (this.#settled.get(work) === period) return false;
     // Whoever is behind the first two leaves it to them, and to the next period.
     if (turnOf(self, [self, ...others()], cluster.name, { work, period }) > 1) return false;
+    if (nowMs < (this.#heldOffUntilMs.get(work) ?? 0)) return false;
+    this.#heldOffUntilMs.set(work, nowMs + HOLD_OFF_MS);
+    const isMine = await claimPeriod(objects, cluster.name, { work, period, generation: cluster.generation, by: self, ttlMs: CLAIM_TTL_MS }); // prettier-ignore
+    this.#heldOffUntilMs.delete(work);
     this.#settled.set(work, period);
-    return claimPeriod(objects, cluster.name, { work, period, generation: cluster.generation, by: self, ttlMs: CLAIM_TTL_MS }); // prettier-ignore
+    return isMine;
   }
 }
 

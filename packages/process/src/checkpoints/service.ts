@@ -2,8 +2,10 @@
 import { type AppError } from "@patina/base";
 import {
   DEFAULT_SCHEDULE,
+  isAhead,
   type Manifest,
   type ObjectStore,
+  partsOfId,
   type Proof,
   type RetentionName,
   readManifest,
@@ -38,6 +40,12 @@ export interface CheckpointServiceOptions {
   readonly log: Logger;
   readonly onFatal: (error: AppError) => void;
 }
+
+const CHORE_FAILED = {
+  take: "no base could be taken in the place of one that is damaged",
+  drill: "the newest checkpoint could not be proved",
+  prune: "nothing is pruned",
+} as const;
 
 export class CheckpointService {
   readonly checkpoints: Checkpoints;
@@ -90,11 +98,12 @@ export class CheckpointService {
       notes,
       retention: options.retention,
       drill,
+      takeBase: async () => this.checkpoints.create(),
       takerOf: rememberLast(async (id) => (await readManifest(objects, cluster, id)).by.node),
       onPruned: ({ marked, swept }) => log.info({ marked, swept }, "checkpoints were pruned"),
       onFailed: (work, err) => {
         this.standing.onFailed(work);
-        log.error({ err }, work === "drill" ? "the newest checkpoint could not be proved" : "nothing is pruned");
+        log.error({ err }, CHORE_FAILED[work]);
       },
     });
     this.generations = new GenerationWatch({
@@ -155,10 +164,11 @@ async function note(runtime: AgentRuntime, store: SqliteStore, manifest: Manifes
   await write(runtime, store, { level, manifest: id, atMs });
 }
 
-/** A drill of an older base tells nobody anything new. */
+/** A drill of an older base tells nobody anything new; `atMs` is when it was, by the store's clock. */
 async function noteVerified(runtime: AgentRuntime, store: SqliteStore, { base, atMs }: Proof): Promise<void> {
   const before = store.checkpoints.list().find(({ level }) => level === "verified")?.manifest ?? "";
-  if (base >= before) await write(runtime, store, { level: "verified", manifest: base, atMs });
+  const isNews = base >= before || isAhead(partsOfId(before)?.takenAtMs ?? 0, atMs);
+  if (isNews) await write(runtime, store, { level: "verified", manifest: base, atMs });
 }
 
 async function write(runtime: AgentRuntime, store: SqliteStore, noted: CheckpointNote): Promise<void> {

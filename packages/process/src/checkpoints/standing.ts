@@ -2,7 +2,7 @@
  * How a cluster stands with its checkpoints, by what its members know of them and not by the store: so that a store which lost
  * what it had, or takes nothing more, shows.
  */
-import { partsOfId, type Proof } from "@patina/checkpoint";
+import { isAhead, partsOfId, type Proof } from "@patina/checkpoint";
 import type { CheckpointStanding } from "@patina/telemetry";
 import type { SqliteStore } from "@patina/store";
 import type { StoreClock } from "./store-clock.js";
@@ -31,7 +31,7 @@ export class Standing {
   /** Called now and then: how long changes have been waiting is known as finely as that. */
   look(): CheckpointStanding {
     const nowMs = this.#clock.estimateMs();
-    const notes = this.#store.checkpoints.list();
+    const notes = this.#store.checkpoints.list().filter(({ manifest }) => !isDatedAhead(manifest, nowMs));
     const newest = notes
       .filter(({ level }) => level !== "verified")
       .toSorted((a, b) => a.atMs - b.atMs)
@@ -55,6 +55,11 @@ export class Standing {
     else if (digest !== this.#covered.digest && this.#covered.changedAtMs === undefined)
       this.#covered.changedAtMs = nowMs;
   }
+}
+
+/** One that a wrong clock dated says nothing of how old the newest is. */
+function isDatedAhead(manifest: string, nowMs: number): boolean {
+  return isAhead(partsOfId(manifest)?.takenAtMs ?? 0, nowMs);
 }
 
 /** Infinite when it never was. */

@@ -1,9 +1,9 @@
 /**
- * What an agent does about its data directory before it opens it: a node without data begins from the newest checkpoint, and
- * one whose data is of a generation that was rolled back begins anew from the checkpoint that the present one began with. So
- * a lost node, a lost region, a rolled-back region and a straggler all come back the same way: by starting.
+ * What an agent does about its data directory before it opens it: a node without data, and one whose data is of a generation
+ * that was rolled back, begins from the newest checkpoint, or from the one that the present generation began with. So a lost
+ * node, a lost region, a rolled-back region and a straggler all come back the same way: by starting.
  *
- * The old directory moves aside whole, with a file of all that it has beyond that checkpoint.
+ * The old directory moves aside whole, with a file of all that it has beyond the checkpoint of the rollback.
  */
 import { copyFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
@@ -18,9 +18,11 @@ import {
   listCheckpoints,
   type Manifest,
   manifestHoldings,
+  newestAt,
   type ObjectStore,
   type OnProgress,
   readChain,
+  readManifest,
   restoreDataDir,
   setAside,
 } from "@patina/checkpoint";
@@ -42,7 +44,7 @@ export interface Start {
  * Deletions are remembered for longer than this, so a copy that is no older learns of every one since from its peers.
  * (`collectAfterMs` of the agent.)
  */
-const BOOTSTRAP_AGE_MAX_MS = 3_600_000;
+const BEGINNING_AGE_MAX_MS = 3_600_000;
 
 /** Files of a node's own, which outlive its data. */
 const OWN_FILES = ["node.json", "peers.json"];
@@ -50,9 +52,9 @@ const OWN_FILES = ["node.json", "peers.json"];
 const FIRST_GENERATION = 1;
 
 /**
- * Answers the generation that a node without data is to begin. Throws `data-dir-in-use`, what the object store throws when
- * the data must not be used as it is, and `checkpoint-damaged`. With the store out of reach it says so, and the node starts
- * with what it has: members of another generation refuse it.
+ * Answers the generation that a node without data is to begin. Throws `data-dir-in-use`, `disk-full`, `checkpoint-damaged`, and
+ * whatever else a person must look at. With the store out of reach it says so, and the node starts with what it has: members
+ * of another generation refuse it.
  */
 export async function prepareDataDir(start: Start): Promise<number> {
   const { objects, cluster, nodeDir, say } = start;
@@ -66,7 +68,7 @@ export async function prepareDataDir(start: Start): Promise<number> {
     else if (opened !== undefined && opened.generation > present) await beginAnew(start, objects, opened, present);
     return opened?.generation ?? FIRST_GENERATION;
   } catch (thrown) {
-    const isOutOfReach = thrown instanceof AppError && thrown.code !== "checkpoint-damaged";
+    const isOutOfReach = thrown instanceof AppError && thrown.code.startsWith("object-store");
     if (!isOutOfReach) throw thrown;
     const begins = present === undefined ? "starts empty" : `starts with generation ${present}, as it is`;
     say(`checkpoints cannot be read, and this node ${begins}`, { code: thrown.code, reason: thrown.message });
@@ -74,34 +76,53 @@ export async function prepareDataDir(start: Start): Promise<number> {
   }
 }
 
-/** A lost node, or one of a lost region, whose generation an operator has opened. */
+/** A lost node, or one of a lost region, whose generation an operator may have opened. */
 async function beginFromCheckpoint(
   start: Start,
   objects: ObjectStore,
   opened: GenerationRecord | undefined,
 ): Promise<void> {
-  const { cluster, bootstrap } = start;
-  const newest = (await listCheckpoints(objects, cluster)).at(-1);
-  const isOfOpened = newest !== undefined && newest.generation >= (opened?.generation ?? 0);
-  if (isOfOpened) {
-    const isFresh = (await objects.now()) - newest.takenAtMs <= BOOTSTRAP_AGE_MAX_MS;
-    if (bootstrap && isFresh)
-      await beginFrom({ ...start, objects, chain: await readChain(objects, cluster, newest.id) });
-  } else if (opened !== undefined && opened.manifestId !== null) {
-    await beginFrom({ ...start, objects, chain: await readChain(objects, cluster, opened.manifestId), opened });
-  }
+  const beginning = await beginningOf(start, objects, opened);
+  if (beginning !== undefined) await beginFrom({ ...start, objects, ...beginning });
 }
 
+/** One that slept through a rollback, whose data must not be used: what it has beyond the record's checkpoint is written out. */
 async function beginAnew(start: Start, objects: ObjectStore, opened: GenerationRecord, present: number): Promise<void> {
   const { cluster, nodeDir, say } = start;
   say("this node's data is of a generation that is over", { present, now: opened.generation, reason: opened.reason });
-  if (opened.manifestId !== null) {
-    await beginFrom({ ...start, objects, chain: await readChain(objects, cluster, opened.manifestId), opened });
+  const fence = opened.manifestId === null ? undefined : await readManifest(objects, cluster, opened.manifestId);
+  const beginning = await beginningOf(start, objects, opened);
+  if (beginning !== undefined) {
+    await beginFrom({ ...start, objects, ...beginning, fence });
     return;
   }
-  const quarantine = await setAside(nodeDir, quarantineNameIn(nodeDir, opened.generation));
-  await keepOwnFiles(quarantine, nodeDir);
+  if (fence !== undefined) salvageInto(nodeDir, fence, say);
+  const quarantine = await setAside(nodeDir, quarantineNameIn(nodeDir, opened.generation), OWN_FILES);
   say("this node begins empty, and what was there was moved aside", { quarantine });
+}
+
+/**
+ * The newest checkpoint of the generation, or the one that it began with, for as long as every deletion since then is remembered:
+ * in what is older, rows come back that the others have deleted and forgotten. Else nothing, and the peers have it all.
+ *
+ * Where nobody has taken a checkpoint since, the generation was opened and not yet begun, however long ago.
+ */
+async function beginningOf(
+  { cluster, bootstrap }: Start,
+  objects: ObjectStore,
+  opened: GenerationRecord | undefined,
+): Promise<Pick<BeginFrom, "chain" | "opened"> | undefined> {
+  const nowMs = await objects.now();
+  const isYoung = (atMs: number): boolean => Math.abs(nowMs - atMs) <= BEGINNING_AGE_MAX_MS;
+  const listed = await listCheckpoints(objects, cluster);
+  const own = listed.filter(({ generation }) => generation >= (opened?.generation ?? 0));
+  const newest = newestAt(own, nowMs);
+  if (bootstrap && newest !== undefined && isYoung(newest.takenAtMs)) {
+    return { chain: await readChain(objects, cluster, newest.id) };
+  }
+  if (opened === undefined || opened.manifestId === null) return undefined;
+  if (own.length > 0 && !isYoung(opened.atMs)) return undefined;
+  return { chain: await readChain(objects, cluster, opened.manifestId), opened };
 }
 
 export interface BeginFrom extends Pick<Start, "nodeDir" | "say"> {
@@ -109,6 +130,8 @@ export interface BeginFrom extends Pick<Start, "nodeDir" | "say"> {
   readonly chain: readonly Manifest[];
   /** The generation that it begins; left out to join the one the checkpoint was taken in. */
   readonly opened?: GenerationRecord;
+  /** What the old directory has beyond it is written out. */
+  readonly fence?: Manifest | undefined;
   readonly onProgress?: OnProgress;
 }
 
@@ -117,7 +140,7 @@ export interface BeginFrom extends Pick<Start, "nodeDir" | "say"> {
  * one, in which `salvage.ndjson` holds what it had beyond the checkpoint.
  */
 export async function beginFrom(begin: BeginFrom): Promise<string | undefined> {
-  const { objects, nodeDir, chain, opened, say, onProgress } = begin;
+  const { objects, nodeDir, chain, opened, fence, say, onProgress } = begin;
   const newest = must(chain.at(-1), "a checkpoint");
   const generation = opened?.generation ?? newest.generation;
   const bytes = chainBytes(chain);
@@ -128,10 +151,11 @@ export async function beginFrom(begin: BeginFrom): Promise<string | undefined> {
     dataDir: nodeDir,
     replace: true,
     quarantineName: quarantineNameIn(nodeDir, generation),
+    isDone: (image) => generationIn(image) === generation,
     prepare: async (image, deltas) => {
       adoptChain(image, chain, deltas, opened);
       await keepOwnFiles(nodeDir, dirname(image));
-      if (opened !== undefined) salvageInto(nodeDir, newest, say);
+      if (fence !== undefined) salvageInto(nodeDir, fence, say);
     },
     ...(onProgress === undefined ? {} : { onProgress }),
   });

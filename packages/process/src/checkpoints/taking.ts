@@ -4,7 +4,9 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, parseHoldings } from "@patina/base";
 import {
+  assertRoom,
   type CheckpointFacts,
+  isAhead,
   type Level,
   LEVELS,
   listCheckpoints,
@@ -19,7 +21,9 @@ import type { Copier } from "@patina/runtime";
 import type { ImageFacts, SqliteStore } from "@patina/store";
 import { readAside } from "./read-aside.js";
 import { removeGently } from "./remove-gently.js";
-import { assertRoom } from "./room.js";
+
+const IMAGE_FILE = "checkpoint-image.db";
+const DELTA_FILE = "checkpoint-delta";
 
 export interface TakingOptions {
   readonly objects: ObjectStore;
@@ -53,7 +57,7 @@ export class Taking {
 
   /** Throws `too-many` while one is being taken, `not-ready` while this copy is not whole, and `disk-full`. */
   async base(): Promise<Manifest> {
-    return this.#alone("checkpoint-image.db", async (path) => {
+    return this.#alone(IMAGE_FILE, async (path) => {
       await assertRoom(this.#options.nodeDir, this.#liveBytes());
       const facts = await this.#options.copier.takeImage(path);
       if (!facts.isWhole) {
@@ -61,7 +65,7 @@ export class Taking {
           hint: "Take the checkpoint on another agent, or again in a moment.",
         });
       }
-      return this.#take(path, facts, "base", null);
+      return this.#take(path, facts, "base");
     });
   }
 
@@ -74,10 +78,11 @@ export class Taking {
     return sizes.reduce((sum, size) => sum + size, 0);
   }
 
-  /** A delta since the newest checkpoint of this level or a longer one. Throws `too-many` as `base` does. */
+  /** A delta since the newest checkpoint of this level or a longer one. Throws `too-many` and `disk-full` as `base` does. */
   async delta(level: Level): Promise<Manifest | Untaken> {
-    return this.#alone("checkpoint-delta", async (path) => {
-      const { copier, objects, heartbeatMs } = this.#options;
+    return this.#alone(DELTA_FILE, async (path) => {
+      const { copier, objects, heartbeatMs, nodeDir } = this.#options;
+      await assertRoom(nodeDir, 0);
       const parent = await this.#parentOf(level);
       if (parent === undefined) return "base";
       const delta = await copier.takeDelta(parent.holdings, path);
@@ -86,7 +91,7 @@ export class Taking {
       if (delta.kind !== "delta") return level === "d0" ? "base" : this.#shorter(path);
       const isEqual = delta.facts.digest === parent.digest;
       if (isEqual && level === "d0" && (await objects.now()) - parent.takenAtMs < heartbeatMs) return "unchanged";
-      return (await this.#isThere(parent)) ? this.#take(path, delta.facts, level, parent.id) : "base";
+      return (await this.#isThere(parent)) ? this.#take(path, delta.facts, level, parent) : "base";
     });
   }
 
@@ -105,21 +110,23 @@ export class Taking {
     if (parent === undefined) return "base";
     const delta = await this.#options.copier.takeDelta(parent.holdings, path);
     const isFit = delta.kind === "delta" && (await this.#isThere(parent));
-    return isFit ? this.#take(path, delta.facts, "d0", parent.id) : "base";
+    return isFit ? this.#take(path, delta.facts, "d0", parent) : "base";
   }
 
-  /** The newest that is known of this level or a longer one, in this generation. */
+  /** The newest that is known of this level or a longer one, in this generation. After one dated ahead nothing can be taken. */
   async #parentOf(level: Level): Promise<Manifest | undefined> {
     const { objects, store, onVanished } = this.#options;
     const { name, generation } = store.cluster;
     const levels = LEVELS.slice(0, LEVELS.indexOf(level) + 1);
+    const nowMs = await objects.now();
     const isFit = (id: string): boolean => {
       const parts = partsOfId(id);
-      return parts !== undefined && parts.generation === generation && levels.includes(parts.level);
+      if (parts === undefined || isAhead(parts.takenAtMs, nowMs)) return false;
+      return parts.generation === generation && levels.includes(parts.level);
     };
     const noted = store.checkpoints.list().filter((note) => note.level !== "verified" && isFit(note.manifest));
     noted.sort((a, b) => a.atMs - b.atMs);
-    const id = noted.at(-1)?.manifest ?? (await listCheckpoints(objects, name)).filter((it) => isFit(it.id)).at(-1)?.id;
+    const id = noted.at(-1)?.manifest ?? (await listCheckpoints(objects, name)).findLast((it) => isFit(it.id))?.id;
     if (id === undefined) return undefined;
     if (this.#parent?.id === id) return this.#parent;
     const bytes = await objects.get(manifestKey(name, id));
@@ -128,13 +135,14 @@ export class Taking {
     return this.#parent;
   }
 
-  async #take(path: string, facts: ImageFacts, level: Level, parent: string | null): Promise<Manifest> {
+  async #take(path: string, facts: ImageFacts, level: Level, parent?: Manifest): Promise<Manifest> {
     const { objects, store, copier, nodeId, version } = this.#options;
     const full: CheckpointFacts = {
       level,
-      parent,
+      parent: parent?.id ?? null,
       generation: facts.generation,
-      takenAtMs: Math.floor(await objects.now()),
+      // Servers of a store differ by a moment, and no chain runs backwards.
+      takenAtMs: Math.max(parent?.takenAtMs ?? 0, Math.floor(await objects.now())),
       by: { node: nodeId, origin: store.origin },
       app: version,
       schema: facts.schema,
@@ -159,6 +167,11 @@ export class Taking {
       this.#isTaking = false; // Also when the file could not be removed: the next one tries again.
     }
   }
+}
+
+/** Removes what a killed process was taking: it is as large as the database, which may need the room. None may be under way. */
+export async function removeUntaken(nodeDir: string): Promise<void> {
+  for (const name of [IMAGE_FILE, `${IMAGE_FILE}-journal`, DELTA_FILE]) await rm(join(nodeDir, name), { force: true });
 }
 
 /** Nothing is at the path when it begins, though a killed process may have left something, and nothing afterwards. */

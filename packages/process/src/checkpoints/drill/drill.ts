@@ -3,10 +3,11 @@
  * verified, and it is known how long a restore takes. Nothing but a drill tells that a checkpoint can be restored.
  */
 import { mkdtemp, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { AppError, must } from "@patina/base";
+import { join } from "node:path";
+import { AppError, messageOf, must } from "@patina/base";
 import {
   chainBytes,
+  condemn,
   DATABASE_FILE,
   type Manifest,
   type ObjectStore,
@@ -15,11 +16,11 @@ import {
   recordProof,
   restoreDataDir,
   unpackHere,
+  verifyCheckpoint,
 } from "@patina/checkpoint";
 import { compareSample } from "@patina/store";
 import { adoptChain } from "../adopt-chain.js";
 import { removeGently } from "../remove-gently.js";
-import { assertRoom } from "../room.js";
 
 export interface Drill {
   readonly objects: ObjectStore;
@@ -39,13 +40,35 @@ const SAMPLE_PER_TABLE = 200;
 
 /**
  * Answers what it recorded in the store. Throws `disk-full` before anything is fetched, and `checkpoint-damaged` when what comes
- * back is not what was taken.
+ * back is not what was taken: then every damaged object of it is marked, so that no later base counts on one.
  */
 export async function drill(what: Drill): Promise<Proof> {
+  try {
+    return await restoreAside(what);
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === "checkpoint-damaged") await condemnDamaged(what, thrown);
+    throw thrown;
+  }
+}
+
+/** What the drill found is thrown in any case, also when it cannot be marked. */
+async function condemnDamaged({ objects, cluster, which }: Drill, why: AppError): Promise<void> {
+  try {
+    const { findings, spared } = await verifyCheckpoint(objects, cluster, which, { data: true });
+    await condemn(objects, cluster, [...findings, ...spared]);
+  } catch (thrown) {
+    throw new AppError(why.code, `${why.message}; and it could not be marked: ${messageOf(thrown)}`, {
+      ...(why.hint === undefined ? {} : { hint: why.hint }),
+      details: why.details,
+      cause: thrown,
+    });
+  }
+}
+
+async function restoreAside(what: Drill): Promise<Proof> {
   const { objects, cluster, nodeDir, nodeId, livePath, monotonicMs } = what;
   const beganMs = monotonicMs();
   const chain = await readChain(objects, cluster, what.which);
-  await assertRoom(dirname(nodeDir), chainBytes(chain));
   const aside = await mkdtemp(`${nodeDir}.drill-`);
   const restored = join(aside, "node");
   try {

@@ -115,6 +115,17 @@ test("the name of a region is there, and empty", async () => {
   expect([await codeOf("iad.apps.internal"), await codeOf("mars.apps.internal")]).toEqual([NOERROR, NXDOMAIN]);
 });
 
+test("where there is nothing, it says for how long that may be remembered, and nowhere else", async () => {
+  const port = await start(async (app) => (app === "web" ? placed(app) : absent(app)));
+  const authorityOf = async (name: string): Promise<unknown[]> =>
+    ((await ask(port, name)).authorities ?? []).map((it) => (it.type === "SOA" ? [it.type, it.name, it.data.minimum] : it)); // prettier-ignore
+  const soa = ["SOA", "apps.internal", config.ttlSeconds];
+  expect(await authorityOf("none.apps.internal")).toEqual([soa]);
+  expect(await authorityOf("iad.apps.internal")).toEqual([soa]);
+  expect(await authorityOf("web.apps.internal")).toEqual([]);
+  expect(await authorityOf("example.com")).toEqual([]);
+});
+
 test("a client that asks and does not read is read no further until it does, and then goes on", async () => {
   const questions = 30_000;
   let asked = 0;

@@ -47,6 +47,8 @@ interface Reply {
   readonly code: Code;
   readonly answers: readonly dns.Answer[];
   readonly additionals?: readonly dns.Answer[];
+  /** Says for how long a resolver may remember that there is nothing (RFC 2308); without it, it asks each time. */
+  readonly authority?: dns.SoaAnswer;
 }
 
 export class DnsServer {
@@ -135,7 +137,8 @@ export class DnsServer {
       const query = dns.decode(message);
       const edns = query.additionals?.find((record): record is dns.OptAnswer => record.type === "OPT");
       const datagramMax = Math.min(EDNS_BYTES_MAX, Math.max(PLAIN_BYTES, edns?.udpPayloadSize ?? PLAIN_BYTES));
-      return encodeReply(query, await this.#reply(query), transport === "stream" ? STREAM_BYTES : datagramMax);
+      const reply = withAuthority(await this.#reply(query), this.#options.config);
+      return encodeReply(query, reply, transport === "stream" ? STREAM_BYTES : datagramMax);
     } catch (thrown) {
       // Noise that cannot be read, or a name that can be read and not be written again: the asker is told.
       return encodeBare(id, thrown instanceof AppError ? "SERVFAIL" : "FORMERR");
@@ -215,6 +218,12 @@ function services(
   };
 }
 
+/** Of "no such name" and of "nothing of this type". */
+function withAuthority(reply: Reply, config: DnsConfig): Reply {
+  const isNegative = reply.answers.length === 0 && (reply.code === "NOERROR" || reply.code === "NXDOMAIN");
+  return isNegative ? { ...reply, authority: soa(config) } : reply;
+}
+
 function soa({ domain, ttlSeconds: ttl }: DnsConfig): dns.SoaAnswer {
   const data = {
     mname: domain,
@@ -234,19 +243,20 @@ function encodeReply(
   reply: Reply,
   bytesMax: number,
 ): Buffer {
-  const encode = (answers: readonly dns.Answer[], additionals: readonly dns.Answer[], flags: number): Buffer =>
+  const encode = ({ answers, additionals = [], authority }: Omit<Reply, "code">, flags = 0): Buffer =>
     dns.encode({
       type: "response",
       ...(query.id === undefined ? {} : { id: query.id }),
       flags: dns.AUTHORITATIVE_ANSWER | flags | CODES[reply.code],
       questions: [...(query.questions ?? [])],
       answers: [...answers],
+      authorities: authority === undefined ? [] : [authority],
       additionals: [...additionals],
     });
-  const whole = encode(reply.answers, reply.additionals ?? [], 0);
+  const whole = encode(reply);
   if (whole.length <= bytesMax) return whole;
-  const bare = encode(reply.answers, [], 0);
-  return bare.length <= bytesMax ? bare : encode([], [], dns.TRUNCATED_RESPONSE);
+  const bare = encode({ answers: reply.answers });
+  return bare.length <= bytesMax ? bare : encode({ answers: [] }, dns.TRUNCATED_RESPONSE);
 }
 
 function encodeBare(id: number, code: Code): Buffer {

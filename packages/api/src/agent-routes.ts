@@ -59,9 +59,12 @@ export function agentRoutes(parts: AgentRoutes): Hono {
   const limits = parts.limits ?? defaultApiLimits;
   const app = new Hono();
   app.onError((thrown) => problemResponse(thrown));
-  app.notFound((c) =>
-    problemResponse(new AppError("bad-request", `no such route: ${c.req.method} ${c.req.path}`), { status: 404 }),
-  );
+  app.notFound((c) => {
+    const hint = "GET /v1/openapi.json has every route, and what it takes.";
+    return problemResponse(new AppError("bad-request", `no such route: ${c.req.method} ${c.req.path}`, { hint }), {
+      status: 404,
+    });
+  });
   app.use(endBodyOfHead);
   app.use(limitBodies(limits.bodyBytesMax, isObjectStream));
   if (parts.tierRoutes !== undefined) app.route("/", parts.tierRoutes);

@@ -78,7 +78,12 @@ export class CheckpointService {
     };
     const clock = new StoreClock(objects, () => systemNow().wallMs);
     const cluster = store.cluster.name;
-    this.standing = new Standing(store, clock);
+    this.standing = new Standing({
+      store,
+      clock,
+      digestIn: async (id) => (await readManifest(objects, cluster, id)).digest,
+      onUnread: (err) => log.warn({ err }, "how far the newest checkpoint is behind is not known"),
+    });
     const { location, nodeDir, databasePath: livePath } = options;
     this.#drilling = new Drilling({ ...location, cluster, nodeDir, nodeId, livePath });
     const drill = async (id: string): Promise<Proof> => {

@@ -4,20 +4,33 @@
  */
 import { isAhead, partsOfId, type Proof } from "@patina/checkpoint";
 import type { CheckpointStanding } from "@patina/telemetry";
-import type { SqliteStore } from "@patina/store";
+import type { CheckpointNote, SqliteStore } from "@patina/store";
 import type { StoreClock } from "./store-clock.js";
 
+export interface StandingOptions {
+  readonly store: Pick<SqliteStore, "digest"> & { readonly checkpoints: Pick<SqliteStore["checkpoints"], "list"> };
+  readonly clock: Pick<StoreClock, "estimateMs">;
+  /** Asks the store, once: for what was the newest checkpoint when this process began. */
+  readonly digestIn: (checkpoint: string) => Promise<string>;
+  /** Told when that could not be read: what has been waiting since before is not known then. */
+  readonly onUnread: (error: unknown) => void;
+}
+
 export class Standing {
-  readonly #store: Pick<SqliteStore, "checkpoints" | "digest">;
+  readonly #store: StandingOptions["store"];
   readonly #clock: Pick<StoreClock, "estimateMs">;
-  /** The digest when the newest checkpoint was heard of, and since when it is another one. */
+  readonly #digestIn: (checkpoint: string) => Promise<string>;
+  readonly #onUnread: (error: unknown) => void;
+  /** The digest that the newest checkpoint has, and since when the state has another. */
   #covered = { manifest: "", digest: "", changedAtMs: undefined as number | undefined };
   #lastDrill: Proof | undefined;
   #failures = { take: 0, drill: 0, prune: 0 };
 
-  constructor(store: Pick<SqliteStore, "checkpoints" | "digest">, clock: Pick<StoreClock, "estimateMs">) {
+  constructor({ store, clock, digestIn, onUnread }: StandingOptions) {
     this.#store = store;
     this.#clock = clock;
+    this.#digestIn = digestIn;
+    this.#onUnread = onUnread;
   }
 
   onFailed(work: "take" | "drill" | "prune"): void {
@@ -38,7 +51,7 @@ export class Standing {
       .at(-1);
     const verified = notes.find(({ level }) => level === "verified");
     const verifiedAtMs = verified === undefined ? undefined : partsOfId(verified.manifest)?.takenAtMs;
-    this.#follow(newest?.manifest ?? "", nowMs);
+    this.#follow(newest, nowMs);
     const { changedAtMs } = this.#covered;
     return {
       ageSeconds: secondsSince(nowMs, newest?.atMs),
@@ -49,11 +62,22 @@ export class Standing {
     };
   }
 
-  #follow(manifest: string, nowMs: number): void {
+  /** What is heard of while this runs was taken of the state as it is just then, or nearly. */
+  #follow(newest: CheckpointNote | undefined, nowMs: number): void {
+    const { manifest = "", atMs = nowMs } = newest ?? {};
     const digest = this.#store.digest();
-    if (manifest !== this.#covered.manifest) this.#covered = { manifest, digest, changedAtMs: undefined };
-    else if (digest !== this.#covered.digest && this.#covered.changedAtMs === undefined)
-      this.#covered.changedAtMs = nowMs;
+    if (manifest !== this.#covered.manifest) {
+      if (this.#covered.manifest === "" && manifest !== "") this.#compare(manifest, atMs).catch(this.#onUnread);
+      this.#covered = { manifest, digest, changedAtMs: undefined };
+    } else if (digest === this.#covered.digest) this.#covered.changedAtMs = undefined;
+    else this.#covered.changedAtMs ??= nowMs;
+  }
+
+  /** What the process before this one had left uncovered has been waiting since then, for all that is known. */
+  async #compare(manifest: string, takenAtMs: number): Promise<void> {
+    const digest = await this.#digestIn(manifest);
+    if (this.#covered.manifest !== manifest || digest === this.#store.digest()) return;
+    this.#covered = { manifest, digest, changedAtMs: takenAtMs };
   }
 }
 

@@ -82,8 +82,15 @@ async function beginFromCheckpoint(
   objects: ObjectStore,
   opened: GenerationRecord | undefined,
 ): Promise<void> {
-  const beginning = await beginningOf(start, objects, opened);
-  if (beginning !== undefined) await beginFrom({ ...start, objects, ...beginning });
+  try {
+    const beginning = await beginningOf(start, objects, opened);
+    if (beginning !== undefined) await beginFrom({ ...start, objects, ...beginning });
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== "checkpoint-damaged") throw thrown;
+    const { code, message, details } = thrown;
+    const hint = "With peers that are up, start it with `bootstrap = false` under [checkpoint]: they have it all. Else restore another checkpoint: `patina checkpoint verify` says which are whole."; // prettier-ignore
+    throw new AppError(code, message, { hint, details, cause: thrown });
+  }
 }
 
 /** One that slept through a rollback, whose data must not be used: what it has beyond the record's checkpoint is written out. */

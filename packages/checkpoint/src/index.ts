@@ -12,7 +12,7 @@ export { whilePinned } from "./collection/pin.js";
 export { type Prune, prune, type PruneReport } from "./collection/prune.js";
 export { isAhead, newestAt } from "./manifest/ahead.js";
 export { type CatalogEntry, listCheckpoints, readChain, readManifest } from "./manifest/catalog.js";
-export { type Finding, findingOf } from "./manifest/damage.js";
+export type { Finding } from "./manifest/damage.js";
 export type { Examination, Probe } from "./doctor/examination.js";
 export { examineStore } from "./doctor/examine-store.js";
 export { fetchContent } from "./restoring/fetch-content.js";

@@ -109,6 +109,17 @@ describe("a drill", () => {
     expect(cluster.failed.filter((work) => work === "drill")).toHaveLength(2);
   });
 
+  test("that finds damage again and again is not followed by a base each time", async () => {
+    const cluster = new Cluster("a");
+    cluster.damage = new AppError("checkpoint-damaged", "a chunk is damaged");
+    for (let hour = 0; hour < 24; hour++) {
+      await cluster.ring();
+      cluster.nowMs += HOUR;
+    }
+    expect(cluster.drills).toHaveLength(24);
+    expect(cluster.bases).toHaveLength(5); // Of the first six hours three were over.
+  });
+
   test("of a base that cannot be read is told of once a period by each, and not with every ring", async () => {
     const cluster = new Cluster(undefined, ["a"]);
     for (let ring = 0; ring < 5; ring++) await cluster.ring();

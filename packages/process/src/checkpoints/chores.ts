@@ -42,6 +42,8 @@ const DRILL_EVERY_MS = 3_600_000;
 /** Longer than either takes. */
 const CLAIM_TTL_MS = 60 * 60_000;
 const HOLD_OFF_MS = 15 * 60_000;
+/** A store that damages whatever is put there must not be filled with bases. */
+const RETAKE_EVERY_MS = 6 * 3_600_000;
 
 interface Turn {
   readonly work: Work;
@@ -86,18 +88,24 @@ export class Chores {
   }
 
   async #drill(base: string, turn: Turn): Promise<void> {
-    const { drill, takeBase, self, others } = this.#options;
+    const { drill, self, others } = this.#options;
     if (this.#settled.get("drill") === turn.period) return;
     const isOurs = (await this.#takerOf(base, turn.period)) === self;
     if ((isOurs && others().length > 0) || !(await this.#isMine(turn))) return;
     try {
       await drill("latest");
     } catch (thrown) {
-      // The drill has marked what is damaged, so that another base does not stand on it.
       const isDamaged = thrown instanceof AppError && thrown.code === "checkpoint-damaged";
-      if (isDamaged) await this.#attempt("take", takeBase);
+      if (isDamaged) await this.#attempt("take", async () => this.#retake(turn.nowMs));
       throw thrown;
     }
+  }
+
+  /** The drill has marked what is damaged, so that another base does not stand on it. */
+  async #retake(nowMs: number): Promise<void> {
+    const { objects, cluster, self: by, takeBase } = this.#options;
+    const claim = { work: "base", period: Math.floor(nowMs / RETAKE_EVERY_MS), by, ttlMs: RETAKE_EVERY_MS } as const;
+    if (await claimPeriod(objects, cluster.name, { ...claim, generation: cluster.generation })) await takeBase();
   }
 
   /** A base that cannot be read is told of once a period, and not with every ring. */

@@ -338,4 +338,32 @@ export const PLANTED_IN_CLUSTERS = [
     to: "const isRepairDue = false && ",
     test: `${AGENT}/links.test.ts`,
   },
+  {
+    name: "agent: what is empty is said in more spans than a reader takes",
+    file: `${AGENT}/reconciliation.ts`,
+    from: "for (const part of partsOf(empty, spansMax))",
+    to: "for (const part of partsOf(empty, Infinity))",
+    test: `${AGENT}/reconciliation.test.ts`,
+  },
+  {
+    name: "agent: more is asked for than a reader takes",
+    file: `${AGENT}/reconciliation.ts`,
+    from: ".take(left).takeSpans(spansMax);",
+    to: ".take(left);",
+    test: `${AGENT}/reconciliation.test.ts`,
+  },
+  {
+    name: "agent: the end of an answer is taken without its beginning",
+    file: `${AGENT}/lanes.ts`,
+    from: "(isFull || this.#isRepairFull)",
+    to: "isFull",
+    test: `${AGENT}/lanes.test.ts`,
+  },
+  {
+    name: "agent: one that is cut off takes itself for caught up",
+    file: `${AGENT}/agent.ts`,
+    from: "&& !this.#isAnyUp) this.#hasSynced = true;",
+    to: ") this.#hasSynced = true;",
+    test: `${AGENT}/agent.test.ts`,
+  },
 ];

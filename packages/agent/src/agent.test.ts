@@ -1,9 +1,10 @@
 /** Whole agents over a model store and a virtual network: what converges, within which limits, and what a failure looks like. */
 import { AppError, Ranges, Rng, type Write } from "@patina/base";
 import { beforeEach, describe, expect, test } from "vitest";
+import { Agent } from "./agent.js";
 import { testAgentConfig as config } from "./config.js";
 import { expectEqual } from "./testing/expect-equal.js";
-import { idOf, ModelStore } from "./testing/model-store.js";
+import { cluster, idOf, ModelStore } from "./testing/model-store.js";
 import { Net } from "./testing/net.js";
 
 let net: Net;
@@ -117,6 +118,43 @@ describe("a cluster", () => {
     expect(net.frames.filter(({ from, frame }) => from === "10.0.0.1:1" && frame.kind === "want")).toEqual([]);
     expect(net.frames.length).toBeLessThan(500);
   });
+});
+
+test("versions overwritten one by one between others are made up for in frames that a reader takes", () => {
+  const store = new ModelStore(1);
+  const { spansMax } = config.gossip;
+  const versions = 6 * spansMax;
+  for (let version = 1; version <= versions; version++) {
+    if (version % 2 === 0) store.forget(store.origin, Ranges.of(version, version));
+    else store.commit([{ kind: "rows", rows: [{ table: "t", values: { id: `k${version}`, value: "once" } }] }], 1);
+  }
+  const [a, b] = [net.add(1, store), net.add(2)];
+  net.run(10_000);
+  expectEqual(a.store, b.store);
+  const empties = net.frames.flatMap(({ frame }) => (frame.kind === "empty" ? frame.empties : []));
+  expect(empties.reduce((sum, it) => sum + it.versions.spanCount, 0)).toBeGreaterThan(spansMax);
+  expect([...a.events, ...b.events].filter(({ kind }) => kind === "refused")).toEqual([]);
+});
+
+test("one that sees a member, and has no stream to it, has not caught up, however long that lasts", () => {
+  const agent = new Agent({
+    cluster,
+    node: idOf(1),
+    hasSeeds: true,
+    store: new ModelStore(1),
+    config,
+    rng: new Rng(1),
+  });
+  const now = { wallMs: 1_790_000_000_000, monotonicMs: 0 };
+  const wake = (): void => void agent.handle({ kind: "wake", timer: { kind: "alone" } }, now);
+  const member = { nodeId: idOf(2), boot: 1, incarnation: 0, address: "10.0.0.2:1", meta: { api: "" } };
+  agent.handle({ kind: "start" }, now);
+  agent.handle({ kind: "member", member: { ...member, state: "alive" }, previous: undefined }, now);
+  wake();
+  expect(agent.hasSynced).toBe(false);
+  agent.handle({ kind: "member", member: { ...member, state: "dead" }, previous: "alive" }, now);
+  wake();
+  expect(agent.hasSynced).toBe(true); // Now there is nobody to compare with.
 });
 
 describe("when the store fails", () => {

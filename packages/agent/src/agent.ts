@@ -104,6 +104,10 @@ export class Agent {
     }
   }
 
+  get #isAnyUp(): boolean {
+    return [...this.#members.values()].some(isUp);
+  }
+
   #onMember(input: MemberInput): Effect[] {
     switch (input.kind) {
       case "member": {
@@ -134,7 +138,8 @@ export class Agent {
   #onWake(timer: Extract<Input, { kind: "wake" }>["timer"], now: Now): Effect[] {
     switch (timer.kind) {
       case "alone":
-        if (this.#links.reachable().length === 0) this.#hasSynced = true;
+        // With members up and no stream to any of them, somebody has what this one may lack.
+        if (this.#links.reachable().length === 0 && !this.#isAnyUp) this.#hasSynced = true;
         return this.#awaitPeers();
       case "greeting":
         return this.#links.onGreetingDue(timer.stream);

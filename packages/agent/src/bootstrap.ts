@@ -14,6 +14,7 @@ import {
   holdAlso,
   type Holding,
   type Holdings,
+  holdingsWithin,
   NO_HOLDING,
   type NodeId,
   type Now,
@@ -133,7 +134,7 @@ export class Bootstrap {
       );
       const frame = {
         kind: "snapshot",
-        holdings,
+        holdings: holdingsWithin(holdings, this.#config.spansMax),
         basis: this.#store.basis(),
         changes,
         after,

@@ -9,7 +9,8 @@
  *   repair    answers to wants; a tenth of what leaves, at least, so that catching up never starves
  *
  * A full lane takes nothing more: what came first is the prefix a peer can apply, and the rest is only missing. The peer is
- * then lagging: it gets heads instead of changes until the lanes have run empty, and is compared with.
+ * then lagging: it gets heads instead of changes until the lanes have run empty, and is compared with. A lane of answers that
+ * was full once stays so until it is empty: the end of an answer must not come without what it depends on.
  */
 import type { AgentConfig } from "./config.js";
 
@@ -32,6 +33,7 @@ export class Lanes {
   #unflushed = 0;
   #sinceRepair = 0;
   #isLagging = false;
+  #isRepairFull = false;
 
   constructor(config: AgentConfig) {
     this.#config = config;
@@ -50,7 +52,8 @@ export class Lanes {
   add(lane: Lane, frame: Uint8Array): boolean {
     const queue = this.#queue(lane);
     const isChange = lane === "urgent" || lane === "own" || lane === "relayed";
-    const isFull = queue.bytes > 0 && queue.bytes + frame.length > this.#config.laneBytesMax[lane];
+    let isFull = queue.bytes > 0 && queue.bytes + frame.length > this.#config.laneBytesMax[lane];
+    if (lane === "repair") isFull = this.#isRepairFull = queue.bytes > 0 && (isFull || this.#isRepairFull);
     if (isChange && isFull) this.#isLagging = true;
     if (isFull || (isChange && this.#isLagging)) return false;
     queue.frames.push(frame);

@@ -70,8 +70,8 @@ export interface StorePort {
   ): { readonly changes: readonly Change[]; readonly empty: Ranges };
   /**
    * A piece of all rows, from a cursor on, by the version that wrote each. Whoever joins all pieces has what every version
-   * held at the beginning wrote, or what has overwritten it; versions in quarantine left out. Throws `MalformedError` for bytes
-   * that are no cursor.
+   * held at the beginning wrote, or what has overwritten it; versions in quarantine left out. Bytes that are no cursor begin
+   * anew.
    */
   snapshot(
     after: Uint8Array | undefined,

@@ -1,6 +1,6 @@
 /** What a member says of itself to those that compare with it, and what its answers depend on. */
 import { type Change, type Now, Ranges, Rng, VERSION_MAX } from "@patina/base";
-import type { Frame } from "@patina/gossip";
+import { decodeFrame, encodeFrame, type Frame } from "@patina/gossip";
 import { expect, test } from "vitest";
 import { testAgentConfig as config } from "./config.js";
 import type { ReplicaEffect } from "./replica-effect.js";
@@ -34,6 +34,34 @@ test.each([
   ["said to be empty", [change(1, { chain: 7n })], Ranges.of(2, 2)],
 ])("an answer with a version that was %s depends on all that the rows know of", (_, changes, empty) => {
   expect(answer(changes, empty)[0]).toBe("repairing");
+});
+
+/** Every other version: each is a span of its own. */
+const scattered = (spans: number): Ranges =>
+  Ranges.from(Array.from({ length: spans }, (_, i) => [2 * i + 1, 2 * i + 1] as const));
+
+test("no frame has more spans of an origin than a reader takes, and nothing is left unsaid for it", () => {
+  const { spansMax } = config.gossip;
+  const empty = scattered(2 * spansMax + 1);
+  const member = replica((store) => Object.assign(store, { extract: () => ({ changes: [], empty }) }));
+  const wants = [{ origin: OTHER, versions: empty }];
+  const said = frames(member.onFrame(PEER, { kind: "want", wants }, NOW));
+  const parts = said.flatMap((frame) => (frame.kind === "empty" ? frame.empties : []));
+  expect(parts.map(({ versions }) => versions.spanCount)).toEqual([spansMax, spansMax, 1]);
+  expect(Ranges.from(parts.flatMap(({ versions }) => [...versions.spans]))).toEqual(empty);
+  for (const frame of said) expect(decodeFrame(encodeFrame(frame), config.gossip)).toEqual(frame);
+});
+
+test("no more is asked for, and no more holdings are told, than one frame may say", () => {
+  const { spansMax } = config.gossip;
+  const gaps = scattered(2 * spansMax);
+  const holding = { head: 4 * spansMax, gaps };
+  const member = replica((store) => Object.assign(store, { holdings: () => new Map([[OTHER, holding]]) }));
+  const theirs = { kind: "holdings", holdings: new Map([[OTHER, { head: holding.head, gaps: Ranges.empty }]]), isReply: false, isDurable: true } as const; // prettier-ignore
+  const other = { kind: "sum", holdingsHash: "f".repeat(16), digest: "f".repeat(64), isReply: false, isDurable: true } as const; // prettier-ignore
+  const said = [other, theirs].flatMap((frame) => frames(member.onFrame(PEER, frame, NOW)));
+  expect(new Set(said.map(({ kind }) => kind))).toEqual(new Set(["holdings", "want"]));
+  for (const frame of said) expect(decodeFrame(encodeFrame(frame), config.gossip)).toEqual(frame);
 });
 
 test("an answer of versions as they were made depends on nothing", () => {

@@ -8,7 +8,9 @@ import {
   type EmptyVersions,
   type Heads,
   holdingsHash,
+  holdingsWithin,
   holdsUpTo,
+  must,
   NO_HOLDING,
   type NodeId,
   type Now,
@@ -196,13 +198,14 @@ export class Reconciliation {
     timeoutMs = this.#config.gossip.wantTimeoutMs,
   ): ReplicaEffect[] {
     if (this.#bootstrap.isUnderWay || !this.#restitution.isAskable(from)) return [];
+    const { wantVersionsMax, spansMax } = this.#config.gossip;
     const wants: OriginRanges[] = [];
-    let left = this.#config.gossip.wantVersionsMax;
+    let left = wantVersionsMax;
     for (const { origin, versions } of gaps) {
       if (this.#early.has(origin)) continue;
       // What is not taken must not be asked for: the answer would leave the gap as it is, and asking would never end.
       if (origin === this.#store.origin || this.#collection.isRefused(from, origin)) continue;
-      const missing = versions.subtract(this.#antiEntropy.asked(origin, now)).take(left);
+      const missing = versions.subtract(this.#antiEntropy.asked(origin, now)).take(left).takeSpans(spansMax);
       if (missing.isEmpty) continue;
       wants.push({ origin, versions: missing });
       left -= missing.size;
@@ -213,7 +216,7 @@ export class Reconciliation {
   }
 
   #onWant(from: NodeId, wants: readonly OriginRanges[]): ReplicaEffect[] {
-    const { repairBytesMax, frameBytesMax, wantVersionsMax } = this.#config.gossip;
+    const { repairBytesMax, frameBytesMax, wantVersionsMax, spansMax } = this.#config.gossip;
     const basis = this.#store.basis();
     const effects: ReplicaEffect[] = [];
     const empties: EmptyVersions[] = [];
@@ -230,7 +233,7 @@ export class Reconciliation {
       }
       versionsLeft -= versions.size;
       const { changes, empty } = this.#store.extract(origin, versions, budget);
-      if (!empty.isEmpty) empties.push({ origin, versions: empty });
+      for (const part of partsOf(empty, spansMax)) empties.push({ origin, versions: part });
       isExact &&= empty.isEmpty && changes.every(({ chain }) => chain !== undefined);
       if (changes.length + empty.size < versions.size) isComplete = false;
       for (const batch of packChanges(changes, frameBytesMax)) {
@@ -274,7 +277,8 @@ export class Reconciliation {
 
   #tellHoldings(to: NodeId, isReply: boolean): ReplicaEffect {
     const isDurable = this.#isKept();
-    return { kind: "frame", to, frame: { kind: "holdings", holdings: this.#store.holdings(), isReply, isDurable } };
+    const holdings = holdingsWithin(this.#store.holdings(), this.#config.gossip.spansMax);
+    return { kind: "frame", to, frame: { kind: "holdings", holdings, isReply, isDurable } };
   }
 
   /** What is held is kept for good, and the rows are what it says: others may forget what they need it for no more. */
@@ -292,4 +296,13 @@ export class Reconciliation {
     } as const;
     return { kind: "frame", to, frame };
   }
+}
+
+/** In pieces of so many spans: of what has been overwritten again and again, each version may be one of its own. */
+function partsOf(versions: Ranges, spansMax: number): Ranges[] {
+  const parts: Ranges[] = [];
+  for (let rest = versions; !rest.isEmpty; rest = rest.subtract(must(parts.at(-1), "a part"))) {
+    parts.push(rest.takeSpans(spansMax));
+  }
+  return parts;
 }

@@ -45,6 +45,20 @@ export function holdAlso(holding: Holding, versions: Ranges): Holding {
 }
 
 /**
+ * Holdings as a reader takes them who takes no more than so many spans of an origin: each from its beginning, as far as that
+ * goes. What is left out counts as not held, which costs that it is sent again.
+ */
+export function holdingsWithin(holdings: Holdings, spansMax: number): Holdings {
+  if ([...holdings.values()].every(({ gaps }) => gaps.spanCount <= spansMax)) return holdings;
+  return new Map([...holdings].map(([origin, holding]) => [origin, holdingWithin(holding, spansMax)]));
+}
+
+function holdingWithin(holding: Holding, spansMax: number): Holding {
+  const beyond = holding.gaps.spans[spansMax];
+  return beyond === undefined ? holding : { head: beyond[0] - 1, gaps: holding.gaps.takeSpans(spansMax) };
+}
+
+/**
  * A 64-bit fingerprint as 16 hex digits, independent of order. Equal holdings have equal fingerprints; that unequal
  * ones collide costs one round of anti-entropy in 2^64.
  */

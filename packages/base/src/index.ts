@@ -8,6 +8,7 @@ export { type Hlc, HlcClock, hlcFromMs, hlcToMs } from "./hlc.js";
 export {
   heldVersions,
   holdAlso,
+  holdingsWithin,
   type Heads,
   type Holding,
   type Holdings,

@@ -102,6 +102,11 @@ export class Ranges {
     return out.length === 0 ? Ranges.empty : new Ranges(out);
   }
 
+  /** The first `count` spans, whatever their length. */
+  takeSpans(count: number): Ranges {
+    return this.#spans.length <= count ? this : new Ranges(this.#spans.slice(0, count));
+  }
+
   equals(other: Ranges): boolean {
     return this.toString() === other.toString();
   }

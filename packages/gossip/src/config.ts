@@ -109,4 +109,5 @@ export const testGossipConfig: GossipConfig = {
   originBurstBytes: 8 << 10,
   snapshotFromVersions: 25,
   snapshotBytes: 256,
+  spansMax: 3,
 };

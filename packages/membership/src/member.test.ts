@@ -63,7 +63,34 @@ describe("the join of two records about one node", () => {
   });
 });
 
-test("an address is a host and a port that exists", () => {
-  expect(["10.0.0.1:4001", "[::1]:65535", "host:1"].filter((text) => !isAddress(text))).toEqual([]);
-  expect(["", ":1", "host", "host:0", "host:65536", "ho st:1", "h\u00f6st:1"].filter(isAddress)).toEqual([]);
+test("an address is a host and a port that exist, and that a URL can have", () => {
+  const good = ["10.0.0.1:4001", "255.255.255.255:1", "[::1]:65535", "[::]:1", "[fdaa:0:1::2]:80", "[1:2:3:4:5:6:7:8]:1", "[::ffff:10.0.0.1]:1", "host:1", "a-b.c_d.internal.:7946", "7a:1"]; // prettier-ignore
+  expect(good.filter((text) => !isAddress(text))).toEqual([]);
+  for (const text of good) expect(() => new URL(`ws://${text}/`)).not.toThrow();
+  const bad = ["", ":1", "host", "host:0", "host:65536", "ho st:1", "h\u00f6st:1", "::1:1", "[]:1", "[:::]:1", "[1:2:3]:1", "[1:2:3:4:5:6:7:8:9]:1", "[::1%eth0]:1", "[::10.0.0]:1", "127.0.0.256:1", "10.0.0.1.5:1", "10.1:1", "x.0x7f:1", "<host>:1", "%HOST%:1", "a#b:1", "-a:1", "a..b:1"]; // prettier-ignore
+  expect(bad.filter(isAddress)).toEqual([]);
+});
+
+test("whatever is an address can be dialed", () => {
+  const piece = fc.constantFrom("a", "b-c", "0", "1", "255", "256", "0x1", "fe80", ".", ".", ":", ":", "::", "[", "]", "%", "_", "#", "@", "/"); // prettier-ignore
+  const host = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(""));
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        host,
+        host.map((it) => `[${it}]`),
+        fc.ipV4(),
+        fc.ipV6().map((it) => `[${it}]`),
+        fc.domain(),
+      ),
+      fc.nat(70_000),
+      (it, port) => {
+        // prettier-ignore
+        const text = `${it}:${port}`;
+        if (isAddress(text)) expect(new URL(`ws://${text}/`).hostname).not.toBe("");
+      },
+    ),
+    { numRuns: 5000 },
+  );
+  fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6().map((it) => `[${it}]`)), (it) => isAddress(`${it}:7946`))); // prettier-ignore
 });

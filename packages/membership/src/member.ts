@@ -55,8 +55,32 @@ export function isGone(member: Member): boolean {
   return member.state === "dead" || member.state === "left";
 }
 
-/** `host:port` in ASCII, with a port a socket accepts. */
+/**
+ * `host:port` as every member can use it: an IPv4 address, an IPv6 address in brackets and without a zone, or a name in ASCII; a
+ * port from 1 to 65535. Others would dial it as part of a URL, which takes no more than that.
+ */
 export function isAddress(text: string): boolean {
-  const port = /^[\x21-\x7e]+:(\d{1,5})$/.exec(text)?.[1];
-  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
+  const [, v6, host = "", port] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
+  if (port === undefined || Number(port) < 1 || Number(port) > 65_535) return false;
+  return v6 === undefined ? V4.test(host) || isName(host) : isV6(v6);
+}
+
+const V4 = /^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(?!$)|$)){4}$/;
+const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i;
+const NAME_CHARACTERS_MAX = 253;
+
+/** One that ends in a number would be read as an IPv4 address. */
+function isName(host: string): boolean {
+  const labels = host.replace(/\.$/, "").split(".");
+  const isNumber = /^(\d+|0x[0-9a-f]*)$/i.test(labels.at(-1) ?? "");
+  return host.length <= NAME_CHARACTERS_MAX && !isNumber && labels.every((label) => LABEL.test(label));
+}
+
+function isV6(host: string): boolean {
+  const dotted = /(?<=:)[^:]*\.[^:]*$/.exec(host)?.[0];
+  if (dotted !== undefined && !V4.test(dotted)) return false;
+  const halves = host.replace(/[^:]*\.[^:]*$/, "0:0").split("::"); // The dots stand for two groups.
+  const groups = halves.flatMap((half) => (half === "" ? [] : half.split(":")));
+  const isWhole = halves.length === 1 ? groups.length === 8 : halves.length === 2 && groups.length < 8;
+  return isWhole && groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group));
 }

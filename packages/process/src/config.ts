@@ -1,11 +1,17 @@
 /** What an agent process is told: one schema for both tiers, with the default and the reason of each key. */
 import { RETENTION_POLICIES, type RetentionName } from "@patina/checkpoint";
+import { isAddress } from "@patina/membership";
 import { validate } from "node-cron";
 import { z } from "zod";
 
 const address = z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, "must be host:port");
 /** Every address of the machine, and so none that another could reach. */
 const WILDCARD = /^(0\.0\.0\.0|\[::\]|\*):/;
+/** What others dial. */
+const reachable = address.refine(isAddress, {
+  error:
+    "must be host:port as others can reach it: a name, an IPv4 address or an IPv6 address in brackets, and a port from 1 to 65535",
+});
 const TO_ADVERTISE =
   "must be set: the listening address is every address of this machine, and none that others could use";
 const url = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
@@ -16,8 +22,8 @@ const openGossip = z.strictObject({
   /** UDP and TCP on the same port. */
   address,
   /** Where the others reach it: the listening address, which must not be a wildcard then. */
-  advertise: address.optional(),
-  seeds: z.array(address).default([]),
+  advertise: reachable.optional(),
+  seeds: z.array(reachable).default([]),
   /** This node's certificate and key, and the authorities of its cluster, as PEM. Read again when they change. */
   tls: z.strictObject({ ca: file, cert: file, key: file }).optional(),
   /** The keys that seal datagrams, the same on every member. Read again when it changes. */
@@ -32,6 +38,8 @@ const gossip = openGossip.superRefine(({ address: listening, advertise, tls, key
   const complain = (key: string, message: string): void => {
     context.addIssue({ code: "custom", path: [key], message });
   };
+  const isTold = advertise === undefined && !WILDCARD.test(listening);
+  if (isTold && !isAddress(listening)) complain("advertise", `must be set: others cannot reach ${listening}`);
   if (advertise === undefined && WILDCARD.test(listening)) complain("advertise", TO_ADVERTISE);
   if (tls !== undefined && keyring === undefined) complain("keyring", "streams are secured and datagrams are not");
   if (tls === undefined && keyring !== undefined) complain("tls", "datagrams are secured and streams are not");

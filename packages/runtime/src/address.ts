@@ -8,15 +8,19 @@ export interface Address {
 
 /** Throws `config-invalid` for anything but a host and a port. `[::1]:80` is how IPv6 is written. */
 export function parseAddress(text: string): Address {
+  const address = addressIn(text);
+  if (address !== undefined) return address;
+  throw new AppError("config-invalid", `${JSON.stringify(text)} is not an address`, {
+    hint: "Write it as host:port.",
+  });
+}
+
+/** The same of what others have said: undefined for anything but a host and a port. */
+export function addressIn(text: string): Address | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
-  if (host === undefined || port > 65_535) {
-    throw new AppError("config-invalid", `${JSON.stringify(text)} is not an address`, {
-      hint: "Write it as host:port.",
-    });
-  }
-  return { host, port };
+  return host === undefined || port > 65_535 ? undefined : { host, port };
 }
 
 export function isLoopback(host: string): boolean {

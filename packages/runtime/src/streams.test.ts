@@ -90,6 +90,12 @@ beforeAll(async () => {
   bob = await issuer.credentials(iad, { node: BOB });
 });
 
+test("an address that no URL can have is closed like one where nobody answers", async () => {
+  const end = await End.open();
+  for (const address of ["127.0.0.256:1", "[fe80::1%eth0]:7946", "host:70000", "a#b:1"]) end.dial({ address }, BOB);
+  await vi.waitFor(() => expect(end.told).toEqual(["closed", "closed", "closed", "closed"]));
+});
+
 describe("between members of a cluster", () => {
   test("a stream opens, and both ends know who is at the other", async () => {
     const [a, b] = [await End.open(alice), await End.open(bob)];

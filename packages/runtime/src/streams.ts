@@ -7,7 +7,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { NodeId } from "@patina/base";
+import { messageOf, type NodeId } from "@patina/base";
 import { type Credentials, dialRefusalOf, Gate, refusalOf } from "@patina/security";
 import { type ClientOptions, type RawData, WebSocket, WebSocketServer } from "ws";
 import { listenError, parseAddress } from "./address.js";
@@ -96,8 +96,16 @@ export class Streams {
     return new Streams(listener, gate, events, patience);
   }
 
-  /** `node` is who must answer there, where certificates can tell. */
+  /** `node` is who must answer there, where certificates can tell. At an address that nobody can have, nobody answers. */
   dial(stream: string, node: NodeId, address: string): void {
+    try {
+      this.#dial(stream, node, address);
+    } catch (thrown) {
+      setImmediate(() => this.#events.onClosed(stream, messageOf(thrown), false));
+    }
+  }
+
+  #dial(stream: string, node: NodeId, address: string): void {
     const options: ClientOptions = { ...FRAMES, handshakeTimeout: CONNECT_TIMEOUT_MS };
     const gate = this.#gate;
     if (gate === undefined) return this.#adopt(stream, new WebSocket(`ws://${address}/`, options), undefined);

@@ -8,7 +8,15 @@
  *
  *   cursor := schema u32, phase u8, table text, key bytes
  */
-import { ByteReader, ByteWriter, type Change, hash32, type OriginId, type SqlValue } from "@patina/base";
+import {
+  ByteReader,
+  ByteWriter,
+  type Change,
+  hash32,
+  MalformedError,
+  type OriginId,
+  type SqlValue,
+} from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Origins } from "./origins.js";
 import type { Marks } from "../rows/marks.js";
@@ -42,7 +50,8 @@ interface Cursor {
 
 interface Read {
   readonly row: RowChange;
-  readonly clock: Clock;
+  /** Undefined for a row that went around the engine: it is nobody's, but the reading goes on after it. */
+  readonly clock: Clock | undefined;
 }
 
 /** Phases, in order; the dead come between the last two. */
@@ -61,7 +70,7 @@ export class SnapshotReader {
     this.#schema = hash32(parts.schemaSql);
   }
 
-  /** The piece that begins at a cursor, or at the start: about `bytesMax` of rows. Throws `MalformedError`. */
+  /** The piece that begins at a cursor, or at the start: about `bytesMax` of rows. */
   piece(after: Uint8Array | undefined, bytesMax: number): SnapshotPiece {
     let cursor = after === undefined ? START : this.#decode(after);
     const groups = new Map<string, { origin: OriginId; version: number; rows: RowChange[] }>();
@@ -69,6 +78,7 @@ export class SnapshotReader {
     while (cursor.phase < END && bytes < bytesMax) {
       const read = this.#read(cursor);
       for (const { row, clock } of read) {
+        if (clock === undefined) continue;
         const id = `${clock.origin}:${clock.version}`;
         const origin = this.#parts.origins.originOf(clock.origin);
         const group = groups.get(id) ?? { origin, version: clock.version, rows: [] };
@@ -114,14 +124,13 @@ export class SnapshotReader {
     const from = after.length === 0 ? "" : `WHERE (${key}) > (${table.key.map(() => "?").join(", ")})`;
     const sql = `SELECT ${columns} FROM ${quoteName(table.rowsTable)} ${from} ORDER BY ${key} LIMIT ${ROWS_AT_A_TIME}`;
     const found = this.#all(sql, after.length === 0 ? [] : decodeKey(after, CURSOR_BYTES_MAX));
-    return found.flatMap((each): Read[] => {
+    return found.map((each): Read => {
       const keyBytes = encodeKey(each.slice(0, table.key.length));
       const values = each.slice(table.key.length);
       const clock = clockOf(values, table.values.length);
-      if (clock === undefined) return [];
       const state = encodeState(table, values, waiting.extras.read(db, table.name, keyBytes));
-      const { epoch, hlc } = clock;
-      return [{ row: { table: table.name, key: keyBytes, epoch, hlc, state }, clock }];
+      const { epoch, hlc } = clock ?? { epoch: 0, hlc: 0n };
+      return { row: { table: table.name, key: keyBytes, epoch, hlc, state }, clock };
     });
   }
 
@@ -160,10 +169,22 @@ export class SnapshotReader {
     return new ByteWriter().u32(this.#schema).u8(phase).text(table).bytes(key).done();
   }
 
+  /** One that cannot be read is another release's: as with another schema, the reading begins anew. */
   #decode(bytes: Uint8Array): Cursor {
-    const reader = new ByteReader(bytes);
-    const schema = reader.u32();
-    const cursor = { phase: reader.u8(), table: reader.text(CURSOR_BYTES_MAX), key: reader.bytes(CURSOR_BYTES_MAX) };
-    return schema === this.#schema ? cursor : START;
+    try {
+      const reader = new ByteReader(bytes);
+      const schema = reader.u32();
+      const cursor = { phase: reader.u8(), table: reader.text(CURSOR_BYTES_MAX), key: reader.bytes(CURSOR_BYTES_MAX) };
+      return schema === this.#schema && reader.isAtEnd && this.#isPlace(cursor) ? cursor : START;
+    } catch (thrown) {
+      if (thrown instanceof MalformedError) return START;
+      throw thrown;
+    }
+  }
+
+  /** Throws `MalformedError` for a key that is none. */
+  #isPlace({ phase, table, key }: Cursor): boolean {
+    if (phase !== TABLES || key.length === 0) return phase < END;
+    return decodeKey(key, CURSOR_BYTES_MAX).length === this.#parts.rows.get(table)?.table.key.length;
   }
 }

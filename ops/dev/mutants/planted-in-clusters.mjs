@@ -12,8 +12,8 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "gossip: the next version in line is dropped when the inbox is full",
     file: `${GOSSIP}/inbox.ts`,
-    from: "if (!isNext && this.#isFullFor(",
-    to: "if (this.#isFullFor(",
+    from: "if (!isNext && !this.#makeRoom(",
+    to: "if (!this.#makeRoom(",
     test: `${GOSSIP}/inbox.test.ts`,
   },
   {
@@ -365,5 +365,12 @@ export const PLANTED_IN_CLUSTERS = [
     from: "&& !this.#isAnyUp) this.#hasSynced = true;",
     to: ") this.#hasSynced = true;",
     test: `${AGENT}/agent.test.ts`,
+  },
+  {
+    name: "gossip: what came far ahead keeps out what it waits for",
+    file: `${GOSSIP}/inbox.ts`,
+    from: "if (parked.lastChange <= change.version) return false;",
+    to: "if (parked.lastChange > 0) return false;",
+    test: `${GOSSIP}/inbox.test.ts`,
   },
 ];

@@ -25,6 +25,37 @@ function named(arrivals: readonly Arrival[]): string[] {
   );
 }
 
+describe("an inbox that is full of what comes far later", () => {
+  const config: GossipConfig = { ...defaultGossipConfig, parkedVersionsMax: 10, parkedOriginShare: 1 };
+
+  test("takes what comes sooner instead, and never goes on by one version for each answer", () => {
+    const inbox = new Inbox(config);
+    for (let version = 101; version <= 110; version++) inbox.offer(change("a", version), NOTHING);
+    for (let version = 1; version <= 8; version++) inbox.offer(change("a", version), NOTHING);
+    expect(inbox.parkedVersions("a").toString()).toBe("1-8,101-102");
+    expect(inbox.droppedCount).toBe(8);
+    expect(named(inbox.takeReady(NOTHING, 1000, LATEST).arrivals)).toHaveLength(8);
+    inbox.offer(change("a", 500), held(["a", 8]));
+    expect(inbox.parkedVersions("a").toString()).toBe("101-102,500");
+  });
+
+  test("takes what is empty sooner instead, too", () => {
+    const inbox = new Inbox(config);
+    const scattered = (from: number): Ranges => Ranges.from(Array.from({ length: 8 }, (_, i) => [from + 2 * i, from + 2 * i] as const)); // prettier-ignore
+    inbox.offerEmpty({ origin: "a", versions: scattered(100) }, NOTHING);
+    inbox.offerEmpty({ origin: "a", versions: scattered(2) }, NOTHING);
+    expect(inbox.parkedVersions("a").toString()).toBe(scattered(2).union(Ranges.from([[100, 100], [102, 102]])).toString()); // prettier-ignore
+  });
+
+  test("still takes the next in line of an origin that others leave no room", () => {
+    const inbox = new Inbox(config);
+    for (let version = 101; version <= 110; version++) inbox.offer(change("a", version), NOTHING);
+    inbox.offer(change("b", 2), NOTHING);
+    inbox.offer(change("b", 1), NOTHING);
+    expect(inbox.parkedVersions("b").toString()).toBe("1");
+  });
+});
+
 describe("order", () => {
   test("what comes early waits for what comes before it", () => {
     const inbox = new Inbox(defaultGossipConfig);

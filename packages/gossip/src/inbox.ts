@@ -1,7 +1,7 @@
 /**
  * Changes on their way in. A version is applied only after all before it of the same origin, so that no reader sees an
- * origin's later write without its earlier one; what came early waits here, bounded. What does not fit is dropped: it
- * is still a gap, and anti-entropy asks for gaps.
+ * origin's later write without its earlier one; what came early waits here, bounded. What does not fit is dropped, of an
+ * origin the last first: it is still a gap, and anti-entropy asks for gaps.
  *
  * Origins take turns, a few kilobytes each, and none may fill the room by itself: one that storms delays itself. Those left
  * out of a slice come first in the next, then those that had nothing waiting before, then those that were served.
@@ -67,26 +67,25 @@ export class Inbox {
     const parked = this.#parkedOf(change.origin);
     if (parked.has(change.version)) return;
     const isNext = change.version === nextVersion(holdings.get(change.origin) ?? NO_HOLDING);
-    if (!isNext && this.#isFullFor(parked, changeBytes(change))) {
+    // The next version in line always fits: it leaves at once, and without it nothing ever would.
+    if (!isNext && !this.#makeRoom(parked, change)) {
       this.#dropped++;
-      return; // The next version in line always fits: it leaves at once, and without it nothing ever would.
+      return;
     }
     this.#alter(parked, change.origin, () => parked.add(change));
   }
 
-  /** Takes in versions said to be empty. They are bounded like changes: beyond the limit only the next in line fit. */
+  /** Takes in versions said to be empty. They are bounded like changes: beyond the limit the first and the next in line fit. */
   offerEmpty({ origin, versions }: OriginRanges, holdings: Holdings): void {
     const parked = this.#parkedOf(origin);
     const all = parked.empties.union(versions);
-    if (this.#emptySpans - parked.emptySpans + all.spanCount <= this.#config.parkedVersionsMax) {
-      this.#alter(parked, origin, () => parked.setEmpties(all));
-      return;
-    }
+    const room = this.#config.parkedVersionsMax - (this.#emptySpans - parked.emptySpans);
+    const kept = all.takeSpans(Math.max(0, room));
+    if (kept.spanCount < all.spanCount) this.#dropped++;
     const next = nextVersion(holdings.get(origin) ?? NO_HOLDING);
     const inLine = versions.spans.find(([low, high]) => low <= next && next <= high);
-    this.#dropped++;
-    if (inLine === undefined) return;
-    this.#alter(parked, origin, () => parked.setEmpties(parked.empties.union(Ranges.of(next, inLine[1]))));
+    const taken = inLine === undefined ? kept : kept.union(Ranges.of(next, inLine[1]));
+    this.#alter(parked, origin, () => parked.setEmpties(taken));
   }
 
   /** What of an origin is here, waiting. */
@@ -171,6 +170,19 @@ export class Inbox {
     if (parked.isEmpty) this.#byOrigin.delete(origin);
     else if (!this.#byOrigin.has(origin)) this.#byOrigin.set(origin, parked);
     return result;
+  }
+
+  /**
+   * Later versions of its origin give way: their turn comes after it. Else what came far ahead would keep out what it waits for,
+   * and an origin would go on by one version for each answer.
+   */
+  #makeRoom(parked: Parked, change: Change): boolean {
+    while (this.#isFullFor(parked, changeBytes(change))) {
+      if (parked.lastChange <= change.version) return false;
+      this.#alter(parked, change.origin, () => parked.dropLast());
+      this.#dropped++;
+    }
+    return true;
   }
 
   #isFullFor(parked: Parked, bytes: number): boolean {

@@ -66,6 +66,17 @@ export class Parked {
     return this.#versions.union(this.#empties);
   }
 
+  /** The last version of which the change is here; 0 without one. */
+  get lastChange(): number {
+    return this.#versions.spans.at(-1)?.[1] ?? 0;
+  }
+
+  dropLast(): void {
+    const last = this.lastChange;
+    this.#drop(last);
+    if (last > 0) this.#versions = this.#versions.subtract(Ranges.of(last, last));
+  }
+
   has(version: number): boolean {
     return this.#changes.has(version);
   }

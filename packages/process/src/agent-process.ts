@@ -151,7 +151,9 @@ export class AgentProcess {
       eviction: (node) => store.members.eviction(node),
       readiness: () => {
         const unsynced = runtime.agent.hasSynced ? [] : ["not compared equal with any peer since the start"];
-        const reasons = [...unsynced, ...lag.reasons()];
+        const { unadopted } = store.schemas;
+        const behind = unadopted === undefined ? [] : [`the cluster's schema cannot be had here: ${unadopted.message}`];
+        const reasons = [...unsynced, ...behind, ...lag.reasons()];
         return { ready: reasons.length === 0, reasons };
       },
       metrics: () => metrics.text(),

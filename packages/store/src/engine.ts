@@ -25,10 +25,10 @@ import type { Quarantine } from "./apply/quarantine.js";
 import { RemoteApplier, type RowWatch } from "./apply/remote-applier.js";
 import { rowsOf, type TableRows, type Waiting } from "./rows/rows.js";
 import type { Schema } from "./schema/schema.js";
-import { quoteName } from "./sql/tokens.js";
 import { SnapshotReader } from "./log/snapshot.js";
 import { StatementCache } from "./write/statement-cache.js";
 import { type SyncState, Transactions } from "./database/transactions.js";
+import { forgetTemporary } from "./database/forget-temporary.js";
 
 export interface EngineParts {
   /** The connection of users' SQL, with capture triggers. */
@@ -116,15 +116,5 @@ export class Engine {
     if (exact !== undefined) return exact;
     const lower = name.toLowerCase();
     return [...this.#tables.values()].find((table) => table.name.toLowerCase() === lower);
-  }
-}
-
-/** Drops the triggers and scratch tables that an engine left on a connection: before its schema changes, and after. */
-export function forgetTemporary(db: Database.Database): void {
-  const rows = db
-    .prepare("SELECT type, name FROM sqlite_temp_schema WHERE name LIKE '\\_patina\\_%' ESCAPE '\\'")
-    .all();
-  for (const { type, name } of rows as { type: string; name: string }[]) {
-    if (type === "trigger" || type === "table") db.exec(`DROP ${type} temp.${quoteName(name)}`);
   }
 }

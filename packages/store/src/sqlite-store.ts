@@ -35,7 +35,7 @@ import { CheckpointNotes } from "./log/checkpoint-notes.js";
 import { Collector } from "./log/collector.js";
 import { Debts } from "./log/debts.js";
 import { Digest } from "./check/digest.js";
-import { Engine, type EngineParts, forgetTemporary } from "./engine.js";
+import { Engine, type EngineParts } from "./engine.js";
 import type { Extract } from "./log/extract.js";
 import { Extras } from "./rows/extras.js";
 import { adoptDbId, checkCluster } from "./database/identity.js";
@@ -43,7 +43,7 @@ import { OWN_TABLES } from "./database/image.js";
 import { createEngineTables, readMeta, writeMeta } from "./database/layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./database/limits.js";
 import { Members, MEMBERS_TABLE } from "./log/members.js";
-import { migrate } from "./schema/migrate.js";
+import { Adoption } from "./schema/adoption.js";
 import { readObject, type StoredObject, tableUnknown } from "./write/object.js";
 import { cannotOpen, openBoth } from "./database/open-database.js";
 import { Origins } from "./log/origins.js";
@@ -53,7 +53,7 @@ import { RecentChanges } from "./log/recent.js";
 import type { RowWatch } from "./apply/remote-applier.js";
 import { Repairs } from "./check/repair.js";
 import { parseSchema, type Schema } from "./schema/schema.js";
-import { schemaHistory, SCHEMAS_TABLE, schemaToOpen } from "./schema/schema-history.js";
+import { droppedIn, schemaHistory, SCHEMAS_TABLE } from "./schema/schema-history.js";
 import { Schemas } from "./schema/schemas.js";
 import type { SnapshotPiece } from "./log/snapshot.js";
 import { quoteName } from "./sql/tokens.js";
@@ -101,6 +101,7 @@ export class SqliteStore {
   /** What is known of the cluster's checkpoints, and the writes that say so. */
   readonly checkpoints: CheckpointNotes;
   readonly #reads = new Map<string, Database.Statement>();
+  readonly #adoption: Adoption;
   #engine: Engine;
 
   /**
@@ -121,8 +122,8 @@ export class SqliteStore {
       this.cluster = { name: options.cluster.name, generation: checkCluster(sql, options.cluster, options.path) };
       const waiting = { extras: new Extras(sql), aside: new Aside(sql) };
       const before = readMeta(sql, "schema");
-      const schema = schemaToOpen(sql, shipped);
-      migrate(sql, schema, waiting);
+      this.#adoption = new Adoption(sql, waiting);
+      const schema = this.#adoption.open(shipped);
       const db = adoptDbId(sql, options.node, options.newDbId);
       this.origin = originId(options.node, db);
       this.#members = new Members(plain, { node: options.node, db });
@@ -140,7 +141,8 @@ export class SqliteStore {
       const shared = { waiting, origins, closed, quarantine, digest, clock, sync, owners: this.owners, limits, onRow };
       this.#parts = { sql, plain, ...shared, self: this.origin };
       this.#engine = new Engine(schema, droppedIn(sql), this.#parts);
-      this.schemas = new Schemas(plain, originNode(this.origin), () => this.#engine.schema);
+      const holder = { adoption: this.#adoption, current: () => this.#engine.schema, onTried: () => this.#rebuild(this.#engine.schema) }; // prettier-ignore
+      this.schemas = new Schemas(plain, originNode(this.origin), holder);
       this.apps = new Apps({ tables: () => this.#engine.tables, read: (text, params) => this.read(text, params) });
       this.repairs = new Repairs(this.#parts, this.#guard, () => this.#engine);
       this.debts = new Debts(this.#parts, this.#members, this.#guard, () => this.#engine);
@@ -282,6 +284,7 @@ export class SqliteStore {
    * and then: what it sweeps is bounded by it. Throws like `commit`.
    */
   maintain(keysMax: number): boolean {
+    if (this.#adoption.problem?.code === "store-busy") this.#adoptSchema();
     const { dropper, log, transactions } = this.#engine;
     const sweeper = [dropper, this.#collector].find(({ isDue }) => isDue) ?? (log.needsSweep ? log : undefined);
     if (sweeper === undefined) return false;
@@ -296,20 +299,15 @@ export class SqliteStore {
     return rows.some(({ table }) => table === SCHEMAS_TABLE.name) ? this.#adoptSchema() : [];
   }
 
-  /** Makes the latest version's tables this member's. What they made visible is returned like rows just written. */
+  /**
+   * Makes the latest version's tables this member's. What they made visible is returned like rows just written. The version is
+   * held, whether it can be had here or not: its write must not fail for that.
+   */
   #adoptSchema(): readonly ChangedRow[] {
     const [latest] = schemaHistory(this.#plain);
     if (latest === undefined) return [];
-    let { schema } = this.#engine;
-    const wanted = latest.sql === schema.sql ? schema : parseSchema(latest.sql);
-    forgetTemporary(this.#sql);
-    try {
-      this.#guard.write(() => migrate(this.#sql, wanted, this.#parts.waiting));
-      schema = wanted;
-    } finally {
-      this.#rebuild(schema);
-    }
-    return this.#retryAll();
+    this.#rebuild(this.#guard.read(() => this.#adoption.adopt(latest.sql, this.#engine.schema)));
+    return this.#adoption.problem === undefined ? this.#retryAll() : [];
   }
 
   #rebuild(schema: Schema): void {
@@ -388,10 +386,6 @@ export class SqliteStore {
     this.#plain.close();
     this.#sql.close();
   }
-}
-
-function droppedIn(db: Database.Database): readonly string[] {
-  return schemaHistory(db)[0]?.dropped ?? [];
 }
 
 /** A commit at FULL syncs the log only if it writes to it. */

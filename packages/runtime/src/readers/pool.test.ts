@@ -112,3 +112,10 @@ test("whoever waits for a process that ends by itself gets another", async () =>
   expect(await first).toBe("internal");
   expect(await waiting).toEqual([[1, [1]]]);
 });
+
+test("large rows leave in batches of their own, since no string holds many of them", { timeout: 30_000 }, async () => {
+  const { batches } = await open().query("SELECT hex(zeroblob(1000000)) FROM t LIMIT 30", []);
+  const lengths: number[] = [];
+  for await (const lines of batches) lengths.push(lines.length);
+  expect(lengths.filter((length) => length > 0)).toHaveLength(30);
+});

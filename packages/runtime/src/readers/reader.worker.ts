@@ -8,6 +8,8 @@ import { assertReadStatement, sqlError } from "@patina/store";
 import Database from "better-sqlite3";
 import type { ReaderReply, ReaderRequest, ReaderSettings } from "./protocol.js";
 
+/** Characters after which a batch is sent, however few its rows: one string holds no more than some hundred million. */
+const BATCH_CHARS = 1 << 20;
 /** Memory SQLite may use for one query; beyond it the query fails, and nothing else. */
 const HEAP_BYTES_MAX = 256 << 20;
 
@@ -44,7 +46,7 @@ function start(sql: string, params: readonly SqlValue[] | Readonly<Record<string
 function next(query: Running): ReaderReply {
   const { batchRows, rowsMax } = must(settings, "settings");
   let lines = "";
-  for (let count = 0; count < batchRows; count++) {
+  for (let count = 0; count < batchRows && lines.length < BATCH_CHARS; count++) {
     const { done, value } = query.rows.next();
     if (done === true) {
       cancel();

@@ -8,10 +8,19 @@ import { FORMAT, readMeta, writeMeta } from "./layout.js";
 export function checkCluster(db: Database.Database, cluster: ClusterId, path: string): number {
   const name = readMeta(db, "cluster");
   if (name === undefined) {
-    writeMeta(db, "format", String(FORMAT));
-    writeMeta(db, "cluster", cluster.name);
-    writeMeta(db, "generation", String(cluster.generation));
+    db.transaction(() => {
+      writeMeta(db, "format", String(FORMAT));
+      writeMeta(db, "cluster", cluster.name);
+      writeMeta(db, "generation", String(cluster.generation));
+    })();
     return cluster.generation;
+  }
+  const format = Number(readMeta(db, "format"));
+  if (format !== FORMAT) {
+    db.close();
+    throw new AppError("data-dir-foreign", `${path} is of format ${format}, and this release reads ${FORMAT}`, {
+      hint: "Run the release that wrote it, or let the node begin anew in an empty directory.",
+    });
   }
   if (name !== cluster.name) {
     db.close();

@@ -55,7 +55,7 @@ function writeBeyond(path: string, since: Holdings, file: number): number {
   try {
     let rows = 0;
     forEachBeyond(path, since, (lines) => {
-      if (lines.length > 0) writeSync(file, `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`);
+      if (lines.length > 0) writeWhole(file, `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`);
       rows += lines.length;
     });
     fsyncSync(file);
@@ -112,4 +112,10 @@ function valuesOf(table: Table, state: Uint8Array, bytesMax: number): (readonly 
   return table.values.flatMap(({ name, isHidden }, i) =>
     isHidden ? [] : [[name, must(decoded.values[i], "a column's value")] as const],
   );
+}
+
+/** A disk that is nearly full takes a part, and only the next write says why. */
+function writeWhole(file: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
 }

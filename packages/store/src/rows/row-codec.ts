@@ -230,5 +230,6 @@ const hashed = new ByteWriter(4096);
 
 function isDefault(table: Shape, index: number, value: SqlValue): boolean {
   const byDefault = table.values[index]?.defaultValue ?? null;
+  if (value instanceof Uint8Array) return byDefault instanceof Uint8Array && Buffer.compare(value, byDefault) === 0;
   return value === byDefault && !Object.is(value, -0);
 }

@@ -46,6 +46,11 @@ export function schemaHistory(db: Database.Database): SchemaVersion[] {
   );
 }
 
+/** What the latest version has erased, or is erasing. */
+export function droppedIn(db: Database.Database): readonly string[] {
+  return schemaHistory(db)[0]?.dropped ?? [];
+}
+
 /** The write that applies a version: an object like any other, which must be the first of its version here. */
 export function schemaWrite({ version, sql, author, dropped }: SchemaVersion): RowWrite {
   const values = { version: BigInt(version), sql, author, dropped: dropped.join(",") };

@@ -50,6 +50,10 @@ describe("tokens", () => {
     expect(texts).toEqual(["a ';' b", "c"]);
   });
 
+  test("a NUL is refused: SQLite would run what comes before it", () => {
+    expect(() => tokenize("DELETE FROM t \0WHERE id = 'k1'")).toThrow(expect.objectContaining({ code: "sql-error" }));
+  });
+
   test.each(["'a", '"a', "`a", "[a", "x'0", "'a''"])("%s is an unclosed quote", (sql) => {
     expect(() => tokenize(sql)).toThrow(AppError);
   });

@@ -24,8 +24,10 @@ const WORD = /[A-Za-z0-9_$\u0080-\uffff]/;
 
 const CLOSING: Readonly<Record<string, string>> = { '"': '"', "`": "`", "[": "]", "'": "'" };
 
-/** All tokens; white space and comments are dropped. Throws `sql-error` for an unclosed quote. */
+/** All tokens; white space and comments are dropped. Throws `sql-error` for an unclosed quote and for a NUL. */
 export function tokenize(sql: string): Token[] {
+  // SQLite would stop reading there, and run what comes before it.
+  if (sql.includes("\0")) throw new AppError("sql-error", "the SQL has a NUL character", { hint: "Send it without." });
   const tokens: Token[] = [];
   let at = 0;
   let depth = 0;

@@ -1,5 +1,6 @@
 /** Does to a world what a fault says. Faults that meet a node in no state for them are nothing: plans are drawn blindly. */
-import { unreachable } from "@patina/base";
+import { AppError, type RowWrite, unreachable } from "@patina/base";
+import type { SqliteStore } from "@patina/store";
 import type { Machine } from "../machine/machine.js";
 import { nextSchema } from "../machine/schema.js";
 import type { Fault } from "../plan/fault.js";
@@ -113,13 +114,22 @@ function endTwin(world: World, machine: Machine): void {
 }
 
 function changeSchema(world: World, machine: Machine): void {
-  const { schemas } = machine.store ?? {};
-  const sql = schemas && nextSchema(schemas.current().sql);
-  const write = sql === undefined ? undefined : schemas?.plan(sql).write;
+  const write = machine.store && plannedIn(machine.store.schemas);
   if (write === undefined) return;
   const ticket = -2; // Nobody waits for it.
   world.deliver(machine.index, world.nowMs, {
     kind: "write",
     writes: [{ ticket, write: { kind: "rows", rows: [write] } }],
   });
+}
+
+/** The next schema's write; none where a full disk has no room for a trial, which whoever applies it is told. */
+function plannedIn(schemas: SqliteStore["schemas"]): RowWrite | undefined {
+  const sql = nextSchema(schemas.current().sql);
+  try {
+    return sql === undefined ? undefined : schemas.plan(sql).write;
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === "store-failed") return undefined;
+    throw thrown;
+  }
 }

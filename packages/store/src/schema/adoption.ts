@@ -44,17 +44,18 @@ export class Adoption {
   }
 
   /**
-   * Does everything that taking it on would do, and undoes it. Throws `schema-invalid` for what this file cannot have. The engine
-   * must be made anew afterwards.
+   * Does everything that taking it on would do, and undoes it. Throws `schema-invalid` for what this file cannot have, `store-busy`,
+   * and `store-failed`. The engine must be made anew afterwards.
    */
   tryOut(schema: Schema): void {
     const waiting = { extras: new Extras(this.#db), aside: new Aside(this.#db) }; // What these remember goes with the trial.
     forgetTemporary(this.#db);
-    this.#db.exec("BEGIN IMMEDIATE");
     try {
+      this.#db.exec("BEGIN IMMEDIATE");
       migrate(this.#db, schema, waiting);
     } catch (thrown) {
-      if (thrown instanceof AppError || isFatal(thrown)) throw thrown;
+      const error = transactionError(thrown);
+      if (thrown instanceof AppError || isFatal(thrown) || error.code === "store-busy") throw error;
       throw new AppError("schema-invalid", `it cannot be had with the rows that are here: ${messageOf(thrown)}`, {
         cause: thrown,
         hint: "Nothing was changed. Give the column or the table another name, or leave out what the message names.",

@@ -34,6 +34,27 @@ export const PLANTED_CHECKPOINTS = [
     test: FENCE,
   },
   {
+    name: "a version read back is stamped by its rows alone",
+    file: `${STORE}/log/closed-origins.ts`,
+    from: "return this.#heads.has(index) || this.floor === 0n || high > this.floor ? high : this.floor + 1n;",
+    to: "return index < 0 ? this.floor : high;",
+    test: FENCE,
+  },
+  {
+    name: "a schema that cannot be had ends the store",
+    file: `${STORE}/schema/adoption.ts`,
+    from: "if (otherwise === undefined || isFatal(thrown)) throw thrown;",
+    to: "if (otherwise === undefined || thrown !== undefined) throw thrown;",
+    test: `${STORE}/schema/adoption.test.ts`,
+  },
+  {
+    name: "a schema is applied without a trial",
+    file: `${STORE}/schema/schemas.ts`,
+    from: "if (next !== undefined) this.#tryOut(parseSchema(next.sql));",
+    to: "if (next === undefined) this.#tryOut(parseSchema(sql));",
+    test: `${STORE}/schema/adoption.test.ts`,
+  },
+  {
     name: "the fence has no floor",
     file: `${STORE}/log/closed-origins.ts`,
     from: "return hlc > this.floor ? undefined",

@@ -100,9 +100,18 @@ export class Engine {
       aside: waiting.aside,
       quarantine,
     });
-    this.extractor = new Extractor(reader, origins, quarantine);
+    this.extractor = new Extractor(reader, origins, quarantine, parts.closed);
     const { rows } = plain;
-    this.snapshot = new SnapshotReader({ db, rows, waiting, marks: owners.marks, origins, schemaSql: schema.sql });
+    const { marks } = owners;
+    this.snapshot = new SnapshotReader({
+      db,
+      rows,
+      waiting,
+      marks,
+      origins,
+      closed: parts.closed,
+      schemaSql: schema.sql,
+    });
   }
 
   /** Tables of the schema, by the names it gives them. */

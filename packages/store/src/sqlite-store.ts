@@ -318,6 +318,7 @@ export class SqliteStore {
   #retryAll(): ChangedRow[] {
     const rows: ChangedRow[] = [];
     let at: QuarantineCursor | undefined;
+    if (this.quarantinedCount() === 0) return rows;
     do {
       const changes = this.#parts.quarantine.next(at, RETRY_CHANGES);
       const outcome = this.#guard.write(() => this.#engine.applier.retryQuarantined(changes));

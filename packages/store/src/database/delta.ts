@@ -27,6 +27,7 @@ import {
 } from "@patina/base";
 import Database from "better-sqlite3";
 import { Quarantine } from "../apply/quarantine.js";
+import { ClosedOrigins } from "../log/closed-origins.js";
 import { Extractor } from "../log/extract.js";
 import { LogReader } from "../log/log-reader.js";
 import { Origins } from "../log/origins.js";
@@ -117,7 +118,7 @@ export function extractorOf(
   const waiting = { extras: new Extras(db), aside: new Aside(db) };
   const tables = tablesOf(db, parseSchema(readMeta(db, "schema") ?? ""));
   const reader = new LogReader(db, rowsOf(db, tables, waiting), waiting.aside, new Marks(db));
-  const extractor = new Extractor(reader, origins, new Quarantine(db, origins));
+  const extractor = new Extractor(reader, origins, new Quarantine(db, origins), new ClosedOrigins(db, origins));
   return { extractor, tables: new Map(tables.map((table) => [table.name, table])) };
 }
 

@@ -18,11 +18,10 @@ function write(store: SqliteStore, wallMs: number, ...writes: readonly Write[]):
 }
 
 /** A generation that begins with what `path` has, a minute later. */
-function restored(path: string): SqliteStore {
-  const image = scratch.newPath();
+function restored(path: string, node = 9, image = scratch.newPath()): SqliteStore {
   const { digest } = takeImage(path, image);
   adoptImage(image, { cluster: "iad", digest, generation: 1, floor: hlcFromMs(WALL_MS + 60_000) });
-  return openStore(image, 9, SCHEMA);
+  return openStore(image, node, SCHEMA);
 }
 
 const changesOf = (from: SqliteStore) =>
@@ -55,4 +54,25 @@ test("an unknown origin's changes join from the floor on, and not before", () =>
     ["c", "new"],
   ]);
   for (const store of [old, begun, straggler, newcomer]) store.close();
+});
+
+test("a version of this generation joins whatever the stamps of its rows, also when it is read back from them", () => {
+  const path = scratch.newPath();
+  const old = openStore(path, 1, SCHEMA);
+  write(old, WALL_MS, put("a", "good"));
+  old.makeDurable();
+  const home = scratch.newPath();
+  const [begun, newcomer, joiner] = [restored(path, 9, home), restored(path, 11), restored(path, 12)];
+  const stamp = { epoch: 0, hlc: hlcFromMs(WALL_MS + 5) }; // Of a time before this generation.
+  write(begun, WALL_MS + 120_000, { kind: "rows", rows: [{ table: "t", values: { id: "b", v: "told" }, stamp }] });
+  const image = scratch.newPath();
+  begun.makeDurable();
+  takeImage(home, image);
+  const peer = openStore(image, 10, SCHEMA); // It has the rows, and no change as it was made.
+  newcomer.apply(peer.extract(begun.origin, Ranges.of(1, 1), Infinity).changes);
+  expect(newcomer.quarantinedCount()).toBe(0);
+  expect(newcomer.digest()).toBe(begun.digest());
+  joiner.join(peer.snapshot(undefined, 1 << 20).changes, new Map());
+  expect([joiner.quarantinedCount(), joiner.digest()]).toEqual([0, begun.digest()]);
+  for (const store of [old, begun, peer, newcomer, joiner]) store.close();
 });

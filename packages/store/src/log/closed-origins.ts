@@ -21,6 +21,15 @@ export class ClosedOrigins {
     this.#heads = new Map(rows.map(({ origin, head }) => [origin, head]));
   }
 
+  /**
+   * The stamp of a version that is read back from its rows. Those of this generation were stamped above the floor, but rows may
+   * bring stamps of their own, which are older: by these alone a peer would take the version for one of another history.
+   */
+  stampOf(index: number, rows: readonly { readonly hlc: Hlc }[]): Hlc {
+    const high = rows.reduce<Hlc>((highest, { hlc }) => (hlc > highest ? hlc : highest), 0n);
+    return this.#heads.has(index) || this.floor === 0n || high > this.floor ? high : this.floor + 1n;
+  }
+
   /** Why the change must not be joined here; undefined when it may. */
   refusal({ origin, version, hlc }: Change): string | undefined {
     if (this.floor === 0n) return undefined;

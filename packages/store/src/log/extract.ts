@@ -2,7 +2,8 @@
  * Changes read back for a peer that lacks them. The state itself is what is sent: the log only names the rows that a
  * version wrote, and a version whose rows were all written again later has nothing left and is called empty.
  */
-import { type Change, heldVersions, type Hlc, type OriginId, type Range, Ranges } from "@patina/base";
+import { type Change, heldVersions, type OriginId, type Range, Ranges } from "@patina/base";
+import type { ClosedOrigins } from "./closed-origins.js";
 import type { LogReader } from "./log-reader.js";
 import type { Origins } from "./origins.js";
 import type { Quarantine } from "../apply/quarantine.js";
@@ -22,8 +23,10 @@ export class Extractor {
   readonly #origins: Origins;
   readonly #log: LogReader;
   readonly #quarantine: Quarantine;
+  readonly #closed: ClosedOrigins;
 
-  constructor(log: LogReader, origins: Origins, quarantine: Quarantine) {
+  constructor(log: LogReader, origins: Origins, quarantine: Quarantine, closed: ClosedOrigins) {
+    this.#closed = closed;
     this.#origins = origins;
     this.#log = log;
     this.#quarantine = quarantine;
@@ -79,13 +82,12 @@ export class Extractor {
       if (rows === undefined) rowsByVersion.set(logged.version, [logged.row]);
       else rows.push(logged.row);
     }
-    const changes = [...rowsByVersion].map(([version, rows]) => recent(version) ?? rebuild(origin, version, rows));
+    const rebuild = (version: number, rows: readonly RowChange[]): Change => {
+      const hlc = this.#closed.stampOf(index, rows);
+      return { origin, version, hlc, body: encodeBody(rows, hlc) };
+    };
+    const changes = [...rowsByVersion].map(([version, rows]) => recent(version) ?? rebuild(version, rows));
     changes.push(...this.#quarantine.read(origin, index, low, high));
     return changes.sort((a, b) => a.version - b.version);
   }
-}
-
-function rebuild(origin: OriginId, version: number, rows: readonly RowChange[]): Change {
-  const hlc = rows.reduce<Hlc>((high, row) => (row.hlc > high ? row.hlc : high), 0n);
-  return { origin, version, hlc, body: encodeBody(rows, hlc) };
 }

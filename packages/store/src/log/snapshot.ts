@@ -18,6 +18,7 @@ import {
   type SqlValue,
 } from "@patina/base";
 import type Database from "better-sqlite3";
+import type { ClosedOrigins } from "./closed-origins.js";
 import type { Origins } from "./origins.js";
 import type { Marks } from "../rows/marks.js";
 import { decodeKey, encodeBody, encodeKey, encodeState, type RowChange } from "../rows/row-codec.js";
@@ -31,6 +32,7 @@ export interface SnapshotParts {
   readonly waiting: Waiting;
   readonly marks: Marks;
   readonly origins: Origins;
+  readonly closed: ClosedOrigins;
   readonly schemaSql: string;
 }
 
@@ -73,7 +75,7 @@ export class SnapshotReader {
   /** The piece that begins at a cursor, or at the start: about `bytesMax` of rows. */
   piece(after: Uint8Array | undefined, bytesMax: number): SnapshotPiece {
     let cursor = after === undefined ? START : this.#decode(after);
-    const groups = new Map<string, { origin: OriginId; version: number; rows: RowChange[] }>();
+    const groups = new Map<string, { origin: OriginId; index: number; version: number; rows: RowChange[] }>();
     let bytes = 0;
     while (cursor.phase < END && bytes < bytesMax) {
       const read = this.#read(cursor);
@@ -81,15 +83,15 @@ export class SnapshotReader {
         if (clock === undefined) continue;
         const id = `${clock.origin}:${clock.version}`;
         const origin = this.#parts.origins.originOf(clock.origin);
-        const group = groups.get(id) ?? { origin, version: clock.version, rows: [] };
+        const group = groups.get(id) ?? { origin, index: clock.origin, version: clock.version, rows: [] };
         group.rows.push(row);
         groups.set(id, group);
         bytes += row.key.length + (row.state?.length ?? 0) + row.table.length;
       }
       cursor = this.#following(cursor, read);
     }
-    const changes = [...groups.values()].map(({ origin, version, rows }): Change => {
-      const hlc = rows.reduce((high, row) => (row.hlc > high ? row.hlc : high), 0n);
+    const changes = [...groups.values()].map(({ origin, index, version, rows }): Change => {
+      const hlc = this.#parts.closed.stampOf(index, rows);
       return { origin, version, hlc, body: encodeBody(rows, hlc) };
     });
     return { changes, next: cursor.phase === END ? undefined : this.#encode(cursor) };

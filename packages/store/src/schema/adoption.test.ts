@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "vitest";
 import { Ranges, type Write } from "@patina/base";
 import type { SqliteStore } from "../sqlite-store.js";
+import { schemaWrite } from "./schema-history.js";
 import { openStore, Scratch } from "../testing/scratch-store.js";
 
 const FIRST =
@@ -87,4 +88,16 @@ test("a trial leaves rows that wait beside the tables where they are", () => {
   apply(store, table("c TEXT NOT NULL DEFAULT ''"));
   expect(store.read("SELECT c FROM t")).toEqual([["new"]]);
   for (const each of [store, newer]) each.close();
+});
+
+test("a version that this release cannot read is held, and stops nothing", () => {
+  const path = scratch.newPath();
+  const store = openStore(path, 1, FIRST);
+  write(store, put({ id: "k" }), { kind: "rows", rows: [schemaWrite({ version: 1, sql: "CREATE TABULATION t", author: "a".repeat(32), dropped: [] })] }); // prettier-ignore
+  expect(store.schemas.unadopted).toMatchObject({ code: "schema-invalid" });
+  write(store, put({ id: "l" }));
+  store.close();
+  const again = openStore(path, 1, FIRST);
+  expect([again.schemas.unadopted?.code, again.read("SELECT count(*) FROM t")]).toEqual(["schema-invalid", [[2n]]]);
+  again.close();
 });

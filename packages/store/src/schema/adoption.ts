@@ -13,7 +13,7 @@ import { Extras } from "../rows/extras.js";
 import type { Waiting } from "../rows/rows.js";
 import { migrate } from "./migrate.js";
 import { parseSchema, type Schema } from "./schema.js";
-import { schemaToOpen } from "./schema-history.js";
+import { schemaHistory, schemaToOpen } from "./schema-history.js";
 
 export class Adoption {
   readonly #db: Database.Database;
@@ -32,15 +32,14 @@ export class Adoption {
 
   /** The cluster's schema, or that of the file where it cannot be had. Throws for a file without one, and what is fatal. */
   open(shipped: Schema): Schema {
-    const schema = schemaToOpen(this.#db, shipped);
-    const here = readMeta(this.#db, "schema");
-    return this.#take(schema, here === undefined || schema === shipped ? undefined : parseSchema(here));
+    const here = schemaHistory(this.#db).length === 0 ? undefined : readMeta(this.#db, "schema");
+    return this.#take(() => schemaToOpen(this.#db, shipped), here === undefined ? undefined : parseSchema(here));
   }
 
   /** The same while the store is open, after the latest version has come. The engine must be made anew afterwards. */
   adopt(sql: string, current: Schema): Schema {
     forgetTemporary(this.#db); // A renamed column would break the engine's triggers.
-    return this.#take(sql === current.sql ? current : parseSchema(sql), current);
+    return this.#take(() => (sql === current.sql ? current : parseSchema(sql)), current);
   }
 
   /**
@@ -65,8 +64,10 @@ export class Adoption {
     }
   }
 
-  #take(wanted: Schema, otherwise: Schema | undefined): Schema {
+  /** `read`: another release's schema may be one that this one cannot read. */
+  #take(read: () => Schema, otherwise: Schema | undefined): Schema {
     try {
+      const wanted = read();
       migrate(this.#db, wanted, this.#waiting);
       this.#problem = undefined;
       return wanted;

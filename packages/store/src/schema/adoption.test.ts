@@ -32,19 +32,19 @@ function send(from: SqliteStore, to: SqliteStore): void {
   }
 }
 
-test.each([
+test.each<[what: string, sql: string, ignored?: string[]]>([
   ["a stored column that is generated", table("c INTEGER AS (a + b) STORED")],
   ["a column that may not be null and is", table("c TEXT NOT NULL DEFAULT NULL")],
   ["a default that is no constant", table("c INTEGER NOT NULL DEFAULT (1 + 1)")],
   ["a check that the rows fail", table("c INTEGER NOT NULL DEFAULT 0 CHECK (a > 10)")],
-  ["a table by the same name in another case", FIRST.replace("TABLE t", "TABLE T")],
-  ["a column by the same name in another case", FIRST.replace(" a INTEGER", " A INTEGER")],
+  ["a table by the same name in another case", FIRST.replace("TABLE t", "TABLE T"), ["t"]],
+  ["a column by the same name in another case", FIRST.replace(" a INTEGER", " A INTEGER"), ["t.a"]],
   ["an index that names its table within", `${FIRST}\nCREATE INDEX i ON t (a) WHERE t.a > 0;`],
-])("%s is refused where there are rows, and nothing has changed", (_, sql) => {
+])("%s is refused where there are rows, and nothing has changed", (_, sql, ignored = []) => {
   const path = scratch.newPath();
   const store = openStore(path, 1, FIRST);
   write(store, put({ id: "k", a: 5 }));
-  expect(() => store.schemas.plan(sql, ["t", "t.a"])).toThrow(/./);
+  expect(() => store.schemas.plan(sql, ignored)).toThrow(expect.objectContaining({ code: "schema-invalid" }));
   write(store, put({ id: "l", a: 6 }), { kind: "statements", statements: [{ sql: "UPDATE t SET a = 7", params: [] }] });
   store.close();
   const again = openStore(path, 1, FIRST);

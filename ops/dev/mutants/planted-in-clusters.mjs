@@ -355,8 +355,8 @@ export const PLANTED_IN_CLUSTERS = [
   {
     name: "agent: the end of an answer is taken without its beginning",
     file: `${AGENT}/lanes.ts`,
-    from: "(isFull || this.#isRepairFull)",
-    to: "isFull",
+    from: 'const wasFull = lane === "repair" && this.#isRepairFull;',
+    to: "const wasFull = false;",
     test: `${AGENT}/lanes.test.ts`,
   },
   {

@@ -52,8 +52,9 @@ export class Lanes {
   add(lane: Lane, frame: Uint8Array): boolean {
     const queue = this.#queue(lane);
     const isChange = lane === "urgent" || lane === "own" || lane === "relayed";
-    let isFull = queue.bytes > 0 && queue.bytes + frame.length > this.#config.laneBytesMax[lane];
-    if (lane === "repair") isFull = this.#isRepairFull = queue.bytes > 0 && (isFull || this.#isRepairFull);
+    const wasFull = lane === "repair" && this.#isRepairFull;
+    const isFull = queue.bytes > 0 && (wasFull || queue.bytes + frame.length > this.#config.laneBytesMax[lane]);
+    if (lane === "repair") this.#isRepairFull = isFull;
     if (isChange && isFull) this.#isLagging = true;
     if (isFull || (isChange && this.#isLagging)) return false;
     queue.frames.push(frame);

@@ -70,8 +70,8 @@ describe("taking a checkpoint", () => {
     const trusting = await take(at(1)); // Its size is right.
     const found = await verifyCheckpoint(objects, "iad", trusting.id, { data: true });
     expect(found).toMatchObject({ findings: [{ object: key, problem: "damaged" }], spared: [] });
-    expect(await condemn(objects, "iad", found.findings)).toBe(1);
-    expect(await condemn(objects, "iad", found.findings)).toBe(1);
+    for (let time = 0; time < 2; time++) await condemn(objects, "iad", found.findings);
+    expect(await objects.list("v1/iad/damaged/")).toHaveLength(1);
     const wary = await take(at(2));
     expect(wary.content.chunks.map(({ copy }) => copy)).toEqual(wary.content.chunks.map((_, n) => (n === 3 ? 1 : undefined))); // prettier-ignore
     expect(await verifyCheckpoint(objects, "iad", wary.id, { data: true })).toMatchObject({ findings: [], spared: [] });
@@ -90,7 +90,7 @@ describe("taking a checkpoint", () => {
     const manifest = await take();
     const missing = { object: chunkKey("iad", "ab".repeat(32)), problem: "missing", expected: "", got: "" } as const;
     const record = { object: manifestKey("iad", manifest.id), problem: "damaged", expected: "", got: "" } as const;
-    expect(await condemn(objects, "iad", [missing, record])).toBe(0);
+    await condemn(objects, "iad", [missing, record]);
     expect(await objects.list("v1/iad/damaged/")).toEqual([]);
   });
 

@@ -1,7 +1,7 @@
 /** The join laws, on random records. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compareMembers, isAddress, joinMembers, type Member } from "./member.js";
+import { compareMembers, isAddress, isMember, joinMembers, type Member } from "./member.js";
 
 const member: fc.Arbitrary<Member> = fc.record({
   nodeId: fc.constant("0".repeat(32)),
@@ -93,4 +93,11 @@ test("whatever is an address can be dialed", () => {
     { numRuns: 5000 },
   );
   fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6().map((it) => `[${it}]`)), (it) => isAddress(`${it}:7946`))); // prettier-ignore
+});
+
+test("what a damaged file has in the place of a member is none", () => {
+  const member: Member = { nodeId: "a".repeat(32), boot: 1, incarnation: 0, state: "alive", address: "h:1", meta: { api: "" } }; // prettier-ignore
+  expect(isMember(JSON.parse(JSON.stringify(member)))).toBe(true);
+  const damaged = [null, 7, "x", [], {}, { ...member, nodeId: "b" }, { ...member, boot: "1" }, { ...member, incarnation: 0.5 }, { ...member, state: "toString" }, { ...member, address: "h" }, { ...member, meta: null }]; // prettier-ignore
+  expect(damaged.filter(isMember)).toEqual([]);
 });

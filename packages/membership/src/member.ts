@@ -13,7 +13,7 @@
  *
  * Das, Gupta and Motivala, "SWIM", 2002, section 4.2, with the boot number in front.
  */
-import type { NodeId } from "@patina/base";
+import { isNodeId, type NodeId } from "@patina/base";
 
 export interface MemberMeta {
   /** Where the node serves HTTP, e.g. `http://127.0.0.1:4001`. */
@@ -53,6 +53,15 @@ export function joinMembers(a: Member, b: Member): Member {
 /** Dead or left: kept as a tombstone, so that late rumours cannot bring the node back. */
 export function isGone(member: Member): boolean {
   return member.state === "dead" || member.state === "left";
+}
+
+/** Whether something read from a file is what one node says about another. */
+export function isMember(value: unknown): value is Member {
+  const { nodeId, boot, incarnation, state, address, meta } = (value ?? {}) as Partial<Record<keyof Member, unknown>>;
+  const isNamed = typeof nodeId === "string" && isNodeId(nodeId) && typeof address === "string" && isAddress(address);
+  const hasApi = typeof meta === "object" && meta !== null && "api" in meta && typeof meta.api === "string";
+  const isState = typeof state === "string" && Object.hasOwn(RANKS, state);
+  return isNamed && hasApi && isState && Number.isSafeInteger(boot) && Number.isSafeInteger(incarnation);
 }
 
 /**

@@ -10,7 +10,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, isNodeId, messageOf, type NodeId } from "@patina/base";
-import { isAddress, type Member } from "@patina/membership";
+import { isMember, type Member } from "@patina/membership";
 import Database from "better-sqlite3";
 import { writeDurably } from "./durable-write.js";
 import { newNodeId } from "./entropy.js";
@@ -74,6 +74,7 @@ export class DataDir {
   }
 
   /** Members known when the process last ran; none on a first start, and none of what is no list of them: there are seeds, too. */
+  /** What a damaged file says of others is left out: they tell of themselves. */
   rememberedPeers(): Member[] {
     const peers = parsed(readText(join(this.path, "peers.json")));
     return Array.isArray(peers) ? peers.filter(isMember) : [];
@@ -164,14 +165,4 @@ function readText(path: string): string | undefined {
     if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new AppError("store-failed", `cannot read ${path}: ${messageOf(thrown)}`, { cause: thrown });
   }
-}
-
-/** What a damaged file says of others is left out: they tell of themselves. */
-function isMember(entry: unknown): entry is Member {
-  const { nodeId, boot, incarnation, state, address, meta } = (entry ?? {}) as Partial<Record<keyof Member, unknown>>;
-  if (typeof nodeId !== "string" || !isNodeId(nodeId) || typeof address !== "string" || !isAddress(address))
-    return false;
-  const hasApi = typeof meta === "object" && meta !== null && "api" in meta && typeof meta.api === "string";
-  const isState = ["alive", "suspect", "dead", "left"].some((each) => each === state);
-  return hasApi && isState && Number.isSafeInteger(boot) && Number.isSafeInteger(incarnation);
 }

@@ -183,7 +183,7 @@ export class SqliteStore {
     );
   }
 
-  /** A piece of all rows, from `after` on, about `bytesMax` of it. Throws `store-failed`, and `MalformedError` for no cursor. */
+  /** A piece of all rows, from `after` on, about `bytesMax` of it. Throws `store-failed`. */
   snapshot(after: Uint8Array | undefined, bytesMax: number): SnapshotPiece {
     return this.#guard.read(() => this.#engine.snapshot.piece(after, bytesMax));
   }

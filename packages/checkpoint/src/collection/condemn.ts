@@ -8,16 +8,12 @@ import { chunkOfDamagedKey, damagedKey, damagedPrefix } from "../manifest/keys.j
 import type { ObjectStore } from "../object-store.js";
 import { readTrash } from "./trash.js";
 
-/** Marks the damaged ones for good; one that is missing needs no mark. Answers how many of the findings are marked now. */
-export async function condemn(objects: ObjectStore, cluster: string, findings: readonly Finding[]): Promise<number> {
-  let marked = 0;
+/** Marks the damaged ones for good; one that is missing needs no mark. */
+export async function condemn(objects: ObjectStore, cluster: string, findings: readonly Finding[]): Promise<void> {
   for (const { object, problem } of findings) {
     const key = problem === "damaged" ? damagedKey(cluster, object) : undefined;
-    if (key === undefined) continue;
-    await objects.putIfAbsent(key, canonicalBytes({ fmt: 1 }));
-    marked++;
+    if (key !== undefined) await objects.putIfAbsent(key, canonicalBytes({ fmt: 1 }));
   }
-  return marked;
 }
 
 /** By key. Throws `checkpoint-damaged` for a trash list that cannot be read. */

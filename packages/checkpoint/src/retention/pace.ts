@@ -1,5 +1,5 @@
 /**
- * How fast bases go: the oldest quarter a day, and the others later. Many at once are what a fault of a clock, a policy or a drill
+ * How fast bases go: the oldest quarter in each run, which members do once a day, and the others later. Many at once are what a fault of a clock, a policy or a drill
  * looks like, and also what two days without a run leave; so there is time for somebody to see the one, and an end to the other.
  */
 import { partsOfId } from "../manifest/keys.js";
@@ -21,7 +21,7 @@ export function paced(
     ...retention,
     keep: [
       ...retention.keep,
-      ...[...later].map((id) => ({ id, why: `goes later: ${most} of ${bases} bases a day at most` })),
+      ...[...later].map((id) => ({ id, why: `goes later: ${most} of ${bases} bases a run at most` })),
     ],
     go: retention.go.filter(({ id }) => !later.has(id)),
   };

@@ -56,11 +56,13 @@ export async function wholeObject(
   wanted: ChunkDescription,
   unpack?: Unpack,
 ): Promise<{ readonly described: ChunkDescription; readonly plain: Uint8Array } | undefined> {
+  const facts = await objects.head(key);
+  if (facts === undefined || facts.bytes > STORED_BYTES_MAX) return undefined;
+  const stored = await bytesOf(objects, key, wanted);
+  if (!(stored instanceof Uint8Array)) return undefined;
   for (const codec of ["brotli", "none"] as const) {
-    const stored = (await objects.head(key))?.bytes;
-    if (stored === undefined || stored > STORED_BYTES_MAX) return undefined;
-    const described: ChunkDescription = { ...wanted, codec, stored };
-    const plain = await readObject(objects, key, described, unpack);
+    const described: ChunkDescription = { ...wanted, codec, stored: stored.length };
+    const plain = await decodeChunk(key, described, stored, unpack);
     if (plain instanceof Uint8Array) return { described, plain };
   }
   return undefined;
@@ -72,9 +74,14 @@ async function readObject(
   chunk: ChunkDescription,
   unpack: Unpack | undefined,
 ): Promise<Uint8Array | Finding> {
+  const stored = await bytesOf(objects, key, chunk);
+  return stored instanceof Uint8Array ? decodeChunk(key, chunk, stored, unpack) : stored;
+}
+
+/** As stored, or what the store itself, or what seals it, finds wrong with them. */
+async function bytesOf(objects: ObjectStore, key: string, chunk: ChunkDescription): Promise<Uint8Array | Finding> {
   try {
-    const stored = await objects.get(key);
-    return stored === undefined ? missing(key, `${chunk.stored} bytes`) : await decodeChunk(key, chunk, stored, unpack);
+    return (await objects.get(key)) ?? missing(key, `${chunk.stored} bytes`);
   } catch (thrown) {
     return findingOf(thrown, key);
   }

@@ -83,14 +83,15 @@ export class Taking {
     return this.#alone(DELTA_FILE, async (path) => {
       const { copier, objects, heartbeatMs, nodeDir } = this.#options;
       await assertRoom(nodeDir, 0);
-      const parent = await this.#parentOf(level);
+      const nowMs = await objects.now();
+      const parent = await this.#parentOf(level, nowMs);
       if (parent === undefined) return "base";
       const delta = await copier.takeDelta(parent.holdings, path);
       if (delta.kind === "behind") return "behind";
       // What a longer level's parent is too old for, the newest of all may do.
-      if (delta.kind !== "delta") return level === "d0" ? "base" : this.#shorter(path);
+      if (delta.kind !== "delta") return level === "d0" ? "base" : this.#shorter(path, nowMs);
       const isEqual = delta.facts.digest === parent.digest;
-      if (isEqual && level === "d0" && (await objects.now()) - parent.takenAtMs < heartbeatMs) return "unchanged";
+      if (isEqual && level === "d0" && nowMs - parent.takenAtMs < heartbeatMs) return "unchanged";
       return (await this.#isThere(parent)) ? this.#take(path, delta.facts, level, parent) : "base";
     });
   }
@@ -104,9 +105,9 @@ export class Taking {
     return false;
   }
 
-  async #shorter(path: string): Promise<Manifest | Untaken> {
+  async #shorter(path: string, nowMs: number): Promise<Manifest | Untaken> {
     await rm(path, { force: true });
-    const parent = await this.#parentOf("d0");
+    const parent = await this.#parentOf("d0", nowMs);
     if (parent === undefined) return "base";
     const delta = await this.#options.copier.takeDelta(parent.holdings, path);
     const isFit = delta.kind === "delta" && (await this.#isThere(parent));
@@ -114,11 +115,10 @@ export class Taking {
   }
 
   /** The newest that is known of this level or a longer one, in this generation. After one dated ahead nothing can be taken. */
-  async #parentOf(level: Level): Promise<Manifest | undefined> {
+  async #parentOf(level: Level, nowMs: number): Promise<Manifest | undefined> {
     const { objects, store, onVanished } = this.#options;
     const { name, generation } = store.cluster;
     const levels = LEVELS.slice(0, LEVELS.indexOf(level) + 1);
-    const nowMs = await objects.now();
     const isFit = (id: string): boolean => {
       const parts = partsOfId(id);
       if (parts === undefined || isAhead(parts.takenAtMs, nowMs)) return false;

@@ -53,12 +53,7 @@ export class Adoption {
       this.#db.exec("BEGIN IMMEDIATE");
       migrate(this.#db, schema, waiting);
     } catch (thrown) {
-      const error = transactionError(thrown);
-      if (thrown instanceof AppError || isFatal(thrown) || error.code === "store-busy") throw error;
-      throw new AppError("schema-invalid", `it cannot be had with the rows that are here: ${messageOf(thrown)}`, {
-        cause: thrown,
-        hint: "Nothing was changed. Give the column or the table another name, or leave out what the message names.",
-      });
+      throw isFatal(thrown) ? transactionError(thrown) : refusalOf(thrown);
     } finally {
       if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
     }
@@ -73,10 +68,18 @@ export class Adoption {
       return wanted;
     } catch (thrown) {
       if (otherwise === undefined || isFatal(thrown)) throw thrown;
-      const error = thrown instanceof AppError ? thrown : transactionError(thrown);
-      const isBusy = error.code === "store-busy"; // Then it is tried again.
-      this.#problem = isBusy ? error : new AppError("schema-invalid", messageOf(thrown), { cause: thrown });
+      this.#problem = refusalOf(thrown);
       return otherwise;
     }
   }
+}
+
+/** `store-busy` when trying again may help, and `schema-invalid` when not. */
+function refusalOf(thrown: unknown): AppError {
+  const error = transactionError(thrown);
+  if (thrown instanceof AppError || error.code === "store-busy") return error;
+  return new AppError("schema-invalid", `it cannot be had with the rows that are here: ${messageOf(thrown)}`, {
+    cause: thrown,
+    hint: "Nothing was changed. Give the column or the table another name, or leave out what the message names.",
+  });
 }

@@ -4,7 +4,7 @@ import type { Sign } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
 import { systemNow } from "@patina/runtime";
 import { signRequest } from "@patina/security";
-import { Border, type BorderEffect, type BorderInput, defaultBorderConfig } from "@patina/summary";
+import { Border, type BorderCounts, type BorderEffect, type BorderInput, defaultBorderConfig } from "@patina/summary";
 import type { PlacementClass } from "./detail.js";
 import { GlobalClient } from "./global-client.js";
 import { StoreView } from "./store-view.js";
@@ -37,10 +37,9 @@ export class BorderDriver {
     this.#border = new Border({ view: new StoreView(process), generation, globals: apis.length, config });
   }
 
-  /** Since the start: transitions of the region's rows, rows sent, and rows that routers found doubtful. */
-  get counts(): Readonly<Record<"transitions" | "published" | "doubts", number>> & { readonly isPublishing: boolean } {
-    const { transitions, published } = this.#border.counts;
-    return { transitions, published, doubts: this.#doubts, isPublishing: this.#border.isPublishing };
+  /** Since the start; `doubts`: rows that routers found doubtful. */
+  get counts(): BorderCounts & { readonly doubts: number; readonly isPublishing: boolean } {
+    return { ...this.#border.counts, doubts: this.#doubts, isPublishing: this.#border.isPublishing };
   }
 
   /** What this border's summary says of the app, told or not: undefined for one it does not have. */

@@ -23,6 +23,7 @@ let nowMs: number;
 let timers: { readonly atMs: number; readonly input: BorderInput }[];
 /** Effects that leave the region, and what the operator is told. */
 let told: BorderEffect[];
+let isAnswered: boolean;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "patina-border-"));
@@ -34,7 +35,7 @@ beforeEach(() => {
     newDbId,
     schemaSql: schemaSql.join("\n"),
   });
-  [nowMs, timers, told] = [0, [], []];
+  [nowMs, timers, told, isAnswered] = [0, [], [], true];
 });
 
 afterEach(() => {
@@ -49,7 +50,7 @@ function start(wrap: (view: RegionView) => RegionView = (view) => view): void {
   step({ kind: "start" });
 }
 
-/** Global agents take everything at once, and have an empty index when they are asked. */
+/** Global agents take everything at once if they answer, and have an empty index when they are asked. */
 function step(input: BorderInput): void {
   for (const effect of border.handle(input, { monotonicMs: nowMs, wallMs: WALL_MS + nowMs })) {
     if (effect.kind === "wake") {
@@ -57,7 +58,7 @@ function step(input: BorderInput): void {
       continue;
     }
     told.push(effect);
-    if (effect.kind === "send") step({ kind: "sent" });
+    if (effect.kind === "send") step({ kind: isAnswered ? "sent" : "send-failed" });
   }
 }
 
@@ -125,6 +126,21 @@ function settled(view: RegionView): RegionView {
     hasGaps: () => view.hasGaps(),
   };
 }
+
+test("the border accounts for every row that it tells: a transition, an audit's, or one that nobody answered", () => {
+  start();
+  write([machine(0, 0), machine(1, 0)]); // Seen before it publishes: its first audit tells of them.
+  runFor(5000);
+  step({ kind: "index", rows: [] });
+  expect(border.counts).toMatchObject({ transitions: 0, repaired: 2, published: 2, unanswered: 0 });
+  isAnswered = false;
+  write([machine(2, 1), machine(3, 1), machine(4, 1)]);
+  runFor(100);
+  expect(border.counts).toMatchObject({ transitions: 3, repaired: 2, published: 2, unanswered: 3, waiting: 3 });
+  isAnswered = true;
+  runFor(defaultBorderConfig.retryMinMs);
+  expect(border.counts).toMatchObject({ transitions: 3, repaired: 2, published: 5, unanswered: 3, waiting: 0 });
+});
 
 test("a border that loses sight of its region withdraws nothing, and says so", () => {
   let isBlind = false;

@@ -1,6 +1,6 @@
 /**
  * The published production trace, replayed at tens of thousands of times its speed into a fleet of three regions: every
- * agent ends equal, every app resolves to exactly the regions that have it, and the index got one row a transition.
+ * agent ends equal, every app resolves to exactly the regions that have it, and the index got no row without a transition.
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,9 +29,12 @@ test.skipIf(!here)("the trace replays into a fleet that agrees with itself", { t
   ]);
   rmSync(dir, { recursive: true });
   expect(stderr).toContain("every app resolves to exactly the regions that have it");
-  const counts = /class transitions in the regions: (\d+); rows written to the global index: (\d+)/.exec(stderr);
-  expect(Number(counts?.[1])).toBeGreaterThan(300);
-  expect(counts?.[2]).toBe(counts?.[1]);
+  const told = /(\d+) class transitions, (\d+) rows that an audit missed and (\d+) that nobody answered/.exec(stderr);
+  const written = Number(/rows written to the global index: (\d+)/.exec(stderr)?.[1]);
+  expect(written).toBeGreaterThan(300);
+  // A message that took too long is told to the next global agent, who writes it too if it has not heard of it yet.
+  const atMost = told?.slice(1).reduce((sum, count) => sum + Number(count), 0);
+  expect(written).toBeLessThanOrEqual(atMost ?? 0);
   expect(status).toBe(0);
 });
 

@@ -11,6 +11,7 @@ export {
 } from "./summary.js";
 export {
   Border,
+  type BorderCounts,
   type BorderEffect,
   type BorderInput,
   type BorderOptions,

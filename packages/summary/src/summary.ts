@@ -60,8 +60,10 @@ export type SummaryEffect =
   | { readonly kind: "refused"; readonly app: string };
 
 export interface SummaryCounts {
-  /** Changes of the region's rows. */
+  /** Changes of the region's rows that were published. */
   readonly transitions: number;
+  /** Rows that were published since an audit found them missing or of the wrong class. */
+  readonly repaired: number;
   /** Withdrawals that were called off because the app came back. */
   readonly suppressed: number;
   /** Withdrawals that the brake holds now. */
@@ -91,6 +93,7 @@ export class Summary {
   /** When an app last came back while others were held. */
   #returnedMs = -Infinity;
   #transitions = 0;
+  #repaired = 0;
   #suppressed = 0;
 
   constructor(config: SummaryConfig) {
@@ -146,7 +149,8 @@ export class Summary {
   }
 
   get counts(): SummaryCounts {
-    return { transitions: this.#transitions, suppressed: this.#suppressed, held: this.#due.size };
+    const [transitions, repaired, suppressed] = [this.#transitions, this.#repaired, this.#suppressed];
+    return { transitions, repaired, suppressed, held: this.#due.size };
   }
 
   #onObserved(input: Extract<SummaryInput, { kind: "observed" }>, now: Now): void {
@@ -240,6 +244,7 @@ export class Summary {
       this.#due.add(ghost);
       ghosts++;
     }
+    this.#repaired += missing;
     if (missing + ghosts > 0) this.#effects.push({ kind: "repair", missing, ghosts });
     this.#settle(now);
   }
@@ -263,8 +268,9 @@ export class Summary {
     for (const row of this.#due) {
       assert(!row.isObserved, "an app that is there is not withdrawn");
       this.#rows.delete(row.app);
+      if (!this.#isPublishing) continue;
       this.#transitions++;
-      if (this.#isPublishing) this.#effects.push({ kind: "withdraw", app: row.app, highWater: row.highWater });
+      this.#effects.push({ kind: "withdraw", app: row.app, highWater: row.highWater });
     }
     this.#due.clear();
   }
@@ -276,12 +282,13 @@ export class Summary {
   }
 
   #publish(row: Row): void {
+    if (!this.#isPublishing) return;
     this.#transitions++;
     this.#emitPublish(row);
   }
 
   #emitPublish({ app, class: placement, highWater }: Row): void {
-    if (this.#isPublishing) this.#effects.push({ kind: "publish", app, class: placement, highWater });
+    this.#effects.push({ kind: "publish", app, class: placement, highWater });
   }
 
   /** One timer counts, for the earliest of what may happen by itself. */

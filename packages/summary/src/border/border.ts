@@ -8,7 +8,14 @@
  * It is pure: the driver performs the effects and tells what came of them.
  */
 import { type Hlc, hlcToMs, type Now, rendezvous, unreachable } from "@patina/base";
-import { type PlacementClass, Summary, type SummaryEffect, type SummaryInput, type SummaryTimer } from "../summary.js";
+import {
+  type PlacementClass,
+  Summary,
+  type SummaryCounts,
+  type SummaryEffect,
+  type SummaryInput,
+  type SummaryTimer,
+} from "../summary.js";
 import { type BorderConfig, checkBorderConfig } from "./config.js";
 import { Outbox, type OutboxEffect } from "./outbox.js";
 import type { RegionView } from "./region-view.js";
@@ -71,6 +78,16 @@ export interface BorderOptions {
   readonly config: BorderConfig;
 }
 
+/** The index has no more rows written of a region than all its borders' transitions, repaired and unanswered rows together. */
+export interface BorderCounts extends Omit<SummaryCounts, "suppressed"> {
+  /** Rows that arrived. */
+  readonly published: number;
+  /** Rows of messages that nobody answered: written perhaps, and sent again, maybe to another global agent. */
+  readonly unanswered: number;
+  /** Rows on their way. */
+  readonly waiting: number;
+}
+
 interface Ahead {
   readonly highWater: Hlc;
   readonly sinceMs: number;
@@ -114,10 +131,10 @@ export class Border {
     return this.#touched.size;
   }
 
-  /** Transitions of the region's rows, rows that arrived, rows on their way, and withdrawals that the brake holds. */
-  get counts(): Readonly<Record<"transitions" | "published" | "waiting" | "held", number>> {
-    const { transitions, held } = this.#summary.counts;
-    return { transitions, published: this.#outbox.rowsSent, waiting: this.#outbox.size, held };
+  get counts(): BorderCounts {
+    const { transitions, repaired, held } = this.#summary.counts;
+    const { rowsSent: published, rowsUnanswered: unanswered, size: waiting } = this.#outbox;
+    return { transitions, repaired, published, unanswered, waiting, held };
   }
 
   /** The region's rows as this border would have them in the index. */

@@ -32,6 +32,8 @@ export class Outbox {
   #failures = 0;
   /** Rows that arrived. */
   rowsSent = 0;
+  /** Rows of messages that nobody answered. */
+  rowsUnanswered = 0;
 
   /** `globals`: how many global agents there are. With none, nothing is kept. */
   constructor(config: BorderConfig, globals: number) {
@@ -73,6 +75,7 @@ export class Outbox {
   onSendFailed(): OutboxEffect[] {
     if (this.#underWay === undefined) return [];
     this.onUnanswered(this.#underWay.to);
+    this.rowsUnanswered += this.#underWay.rows.length;
     this.#underWay = undefined;
     this.#isRetrying = true;
     const { retryMinMs, retryMaxMs } = this.#config;

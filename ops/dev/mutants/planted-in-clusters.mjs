@@ -10,6 +10,20 @@ const SCENARIOS = "ops/scenarios/src/scenarios.test.ts";
 
 export const PLANTED_IN_CLUSTERS = [
   {
+    name: "agent: a member that began anew counts as having reported, since the one before it had",
+    file: `${GOSSIP}/stability.ts`,
+    from: "copies.every((copy) => this.#reported.has(copy))",
+    to: "copies.every((copy) => [...this.#reported].some((it) => it.slice(0, 32) === copy.slice(0, 32)))",
+    test: `${AGENT}/collection.test.ts`,
+  },
+  {
+    name: "agent: nobody visits those to whom there is no stream",
+    file: `${AGENT}/visits.ts`,
+    from: "if (host === undefined) return ended;",
+    to: "if (host !== undefined) return ended;",
+    test: "packages/sim/src/large-cluster.test.ts",
+  },
+  {
     name: "gossip: the next version in line is dropped when the inbox is full",
     file: `${GOSSIP}/inbox.ts`,
     from: "if (!isNext && !this.#makeRoom(",

@@ -80,6 +80,7 @@ export const wedgedMain: Scenario = {
       lost: [],
       evictAfterMs: undefined,
       broadcasts: true,
+      directMembersMax: 64,
     };
     const { problems, paths } = runSeed(seed, { plan });
     return [

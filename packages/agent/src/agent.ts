@@ -19,6 +19,7 @@ import type { StorePort } from "./ports.js";
 import type { Effect, Input, MemberInput, StreamId } from "./protocol.js";
 import { Replica } from "./replica.js";
 import type { ReplicaEffect } from "./replica-effect.js";
+import { Visits } from "./visits.js";
 
 export interface AgentOptions {
   readonly cluster: ClusterId;
@@ -39,6 +40,7 @@ export class Agent {
   readonly #heardMs = new Map<NodeId, number>();
   readonly #links: Links;
   readonly #delivery: Delivery;
+  readonly #visits: Visits;
   readonly #replica: Replica;
   #isRelinkDue = false;
   #hasSynced: boolean;
@@ -48,6 +50,7 @@ export class Agent {
     this.#config = config;
     this.#links = new Links(node, cluster, config);
     this.#delivery = new Delivery(node, this.#links, config, rng.fork());
+    this.#visits = new Visits(node, this.#links, config);
     this.#replica = new Replica(store, config, rng);
     this.#hasSynced = !hasSeeds;
   }
@@ -148,7 +151,11 @@ export class Agent {
       case "redial":
         return this.#links.redial(timer.node);
       case "sync":
-        return [...this.#evictGone(now), ...this.#replicate(this.#replica.onWake(timer, this.#servers(), now))];
+        return [
+          ...this.#visit(now),
+          ...this.#evictGone(now),
+          ...this.#replicate(this.#replica.onWake(timer, this.#servers(), now)),
+        ];
       default:
         return this.#replicate(this.#replica.onWake(timer, [], now));
     }
@@ -164,10 +171,20 @@ export class Agent {
 
   #relink(): Effect[] {
     this.#isRelinkDue = false;
-    const up = new Map([...this.#members].filter(([, member]) => isUp(member)));
-    const effects = this.#delivery.relink(up, (node) => !this.#unfit.has(node));
+    const effects = this.#delivery.relink(this.#up(), (node) => !this.#unfit.has(node));
     this.#replica.tellsHeads = this.#delivery.isRelayed;
     return effects;
+  }
+
+  /** Nobody who lacks much, and would ask for it: a visit is short. */
+  #visit(now: Now): Effect[] {
+    const isLinked = (node: NodeId): boolean => this.#delivery.isLinked(node);
+    if (!this.#delivery.isRelayed || !this.#hasSynced) return this.#visits.end(isLinked);
+    return this.#visits.next(this.#up(), isLinked, now);
+  }
+
+  #up(): Map<NodeId, Member> {
+    return new Map([...this.#members].filter(([, member]) => isUp(member)));
   }
 
   /** Whom to compare with: those that are fit, unless nobody is. */

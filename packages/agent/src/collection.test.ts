@@ -1,5 +1,5 @@
 /** Who is given up, by whom: the first of those that are up, for most of the cluster, and after a long time only. */
-import type { NodeId } from "@patina/base";
+import type { NodeId, OriginId } from "@patina/base";
 import { expect, test } from "vitest";
 import { Collection, type HeardOf } from "./collection.js";
 import { testAgentConfig } from "./config.js";
@@ -46,4 +46,23 @@ test("those that only seem to be up, and are behind the same cut, give nobody up
   expect(overdueAt(up, LONG_MS)).toEqual([]);
   const heard: HeardOf = new Map([...up, [C, LONG_MS + 1]]);
   expect(overdueAt(heard, LONG_MS + 1)).toEqual([E]);
+});
+
+test("what all hold is known of copies: of a member that began anew, the one before says nothing", () => {
+  const store = new ModelStore(1);
+  const own = store.origin;
+  const [before, anew] = [`${B}${"1".repeat(16)}`, `${B}${"2".repeat(16)}`];
+  let copies: OriginId[] = [own, before];
+  store.members = { ...store.members, copies: () => copies };
+  const collection = new Collection(store, testAgentConfig);
+  const isStableAfter = (members: readonly NodeId[]): boolean => {
+    const count = store.stable.length;
+    for (const member of members) collection.noteHeld(member, store.holdings());
+    collection.collect({ monotonicMs: 0, wallMs: 0 });
+    return store.stable.length > count;
+  };
+  expect([isStableAfter([B]), isStableAfter([B])]).toEqual([false, true]);
+  collection.noteHeld(B, store.holdings());
+  copies = [own, anew];
+  expect([isStableAfter([]), isStableAfter([C]), isStableAfter([B])]).toEqual([false, false, true]);
 });

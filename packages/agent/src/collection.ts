@@ -22,15 +22,16 @@ export class Collection {
     this.#config = config;
   }
 
-  /** A member said what it holds, and that it will not lose it. */
+  /** A member said what it holds, and that it will not lose it. Of one whose copy does not count, that says nothing. */
   noteHeld(member: NodeId, holdings: Holdings): void {
-    this.#stability.noteHeld(member, holdings);
+    const copy = this.#store.members.copies().find((each) => originNode(each) === member);
+    if (copy !== undefined) this.#stability.noteHeld(copy, holdings);
   }
 
   /** Tells the store what may be forgotten. What this member holds must be durable. */
   collect({ wallMs }: Now): void {
-    this.#stability.noteHeld(originNode(this.#store.origin), this.#store.holdings());
-    const heads = this.#stability.advance(this.#store.members.roster());
+    this.noteHeld(originNode(this.#store.origin), this.#store.holdings());
+    const heads = this.#stability.advance(this.#store.members.copies());
     const before = hlcFromMs(Math.max(0, wallMs - this.#config.collectAfterMs));
     if (heads !== undefined) this.#store.noteStable(heads, before);
   }

@@ -16,6 +16,8 @@ export interface AgentConfig {
   readonly laneBytesMax: Readonly<Record<Lane, number>>;
   /** In a large cluster, links follow a change of members after so long: many change at once. */
   readonly relinkAfterMs: number;
+  /** In a large cluster, a member to whom no stream is kept is visited this often, one after the other. */
+  readonly visitEveryMs: number;
   /** With seeds that do not answer for so long, it is taken that there is nobody to catch up with. */
   readonly aloneAfterMs: number;
   /** While remote changes stream in, they are synced to disk for others to count on at most this often. */
@@ -46,6 +48,7 @@ export const defaultAgentConfig: AgentConfig = {
   peerWindowBytes: 256 << 10,
   laneBytesMax: { control: 4 << 20, urgent: 4 << 20, own: 8 << 20, relayed: 4 << 20, repair: 2 << 20 },
   relinkAfterMs: 100,
+  visitEveryMs: 2000,
   aloneAfterMs: 15_000,
   syncEveryMs: 10_000,
   collectAfterMs: 2 * 3_600_000,
@@ -63,6 +66,7 @@ export const testAgentConfig: AgentConfig = {
   membership: testMembershipConfig,
   gossip: testGossipConfig,
   heardEveryMs: 25,
+  visitEveryMs: 200,
   applyBytesMax: 1 << 10,
   peerWindowBytes: 256,
   laneBytesMax: { control: 16 << 10, urgent: 256, own: 256, relayed: 256, repair: 8 << 10 },

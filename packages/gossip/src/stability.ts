@@ -8,52 +8,82 @@
  *   reports of all ──► candidate: what all hold, and what anybody holds
  *   reports of all, each holding all that anybody held ──► the candidate is stable; the next one begins
  *
- * Reports say only what is durable: a member that loses power must not come back with less than it said.
+ * Reports say only what is durable: a member that loses power must not come back with less than it said. They may be old: what
+ * a copy held, it holds; a member that began anew has another. Of each, what it adds to the round is kept, and not the report
+ * itself: a thousand members report in turn.
  */
-import { type Heads, type Holding, type Holdings, NO_HOLDING, type NodeId, type OriginId } from "@patina/base";
+import { type Heads, type Holding, type Holdings, NO_HOLDING, type OriginId } from "@patina/base";
 
+/** What is asked of the rounds after it before what all held in it is stable. */
 interface Candidate {
   readonly heldByAll: Heads;
   readonly heldByAny: Heads;
+  /** Rounds in which not everybody held all that anybody had. */
+  failures: number;
 }
 
+/** A candidate that so many rounds did not make stable gives way: one who is gone for good was alone with what it reported. */
+const FAILURES_MAX = 4;
+
 export class Stability {
-  readonly #reports = new Map<NodeId, Holdings>();
+  #round = new Round();
   #candidate: Candidate | undefined;
 
-  /** A member says that it holds this, and will not lose it. */
-  noteHeld(member: NodeId, holdings: Holdings): void {
-    this.#reports.set(member, holdings);
+  /** A member says that its copy, one of those that count, holds this and will not lose it. The first report in a round counts. */
+  noteHeld(copy: OriginId, holdings: Holdings): void {
+    this.#round.note(copy, holdings);
   }
 
   /**
-   * By origin, the version up to which everything is stable; undefined while that is no more than before. The roster is
-   * everybody whose copy counts, those that are down included.
+   * By origin, the version up to which everything is stable; undefined while that is no more than before. `copies` are all
+   * that count, those of members that are down included: the round ends when all of them have been reported.
    */
-  advance(roster: readonly NodeId[]): Heads | undefined {
-    for (const member of this.#reports.keys()) if (!roster.includes(member)) this.#reports.delete(member);
-    if (roster.length === 0 || this.#reports.size < roster.length) return undefined;
-    const reports = [...new Set(this.#reports.values())]; // In a quiet cluster they are all one and the same.
-    const now = { heldByAll: headsOf(reports, "all"), heldByAny: headsOf(reports, "any") };
+  advance(copies: readonly OriginId[]): Heads | undefined {
+    if (!this.#round.isOf(copies)) return undefined;
+    const { heldByAll, heldByAny } = this.#round;
+    this.#round = new Round();
     const before = this.#candidate;
-    if (before !== undefined && !covers(now.heldByAll, before.heldByAny)) return undefined;
-    this.#candidate = now;
-    return before?.heldByAll;
+    const isStable = before !== undefined && covers(heldByAll, before.heldByAny);
+    if (before === undefined || isStable || ++before.failures >= FAILURES_MAX) {
+      this.#candidate = { heldByAll, heldByAny, failures: 0 };
+    }
+    return isStable ? before.heldByAll : undefined;
   }
 }
 
-/** By origin, the least that all reports have without a gap, or the most that any has. */
-function headsOf(reports: readonly Holdings[], by: "all" | "any"): Map<OriginId, number> {
-  const heads = new Map<OriginId, number>();
-  for (const origin of new Set(reports.flatMap((report) => [...report.keys()]))) {
-    const each = reports.map((report) => headOf(report.get(origin) ?? NO_HOLDING, by));
-    heads.set(origin, by === "all" ? Math.min(...each) : Math.max(...each));
+/** By origin, the least that all who reported have without a gap, and the most that any of them has. */
+class Round {
+  readonly heldByAll = new Map<OriginId, number>();
+  readonly heldByAny = new Map<OriginId, number>();
+  readonly #reported = new Set<OriginId>();
+  /** In a quiet cluster all hold one and the same. */
+  #last: Holdings | undefined;
+
+  note(copy: OriginId, holdings: Holdings): void {
+    if (this.#reported.has(copy)) return;
+    const isFirst = this.#reported.size === 0;
+    this.#reported.add(copy);
+    if (holdings === this.#last) return;
+    this.#last = holdings;
+    for (const [origin, holding] of holdings) {
+      if (isFirst) this.heldByAll.set(origin, upToFirstGap(holding));
+      this.heldByAny.set(origin, Math.max(holding.head, this.heldByAny.get(origin) ?? 0));
+    }
+    if (isFirst) return;
+    for (const [origin, head] of this.heldByAll) {
+      const theirs = upToFirstGap(holdings.get(origin) ?? NO_HOLDING);
+      if (theirs < head) this.heldByAll.set(origin, theirs);
+    }
   }
-  return heads;
+
+  /** Have all of these been reported? */
+  isOf(copies: readonly OriginId[]): boolean {
+    return copies.length > 0 && copies.every((copy) => this.#reported.has(copy));
+  }
 }
 
-function headOf({ head, gaps }: Holding, by: "all" | "any"): number {
-  return by === "any" ? head : (gaps.spans[0]?.[0] ?? head + 1) - 1;
+function upToFirstGap({ head, gaps }: Holding): number {
+  return (gaps.spans[0]?.[0] ?? head + 1) - 1;
 }
 
 function covers(heldByAll: Heads, wanted: Heads): boolean {

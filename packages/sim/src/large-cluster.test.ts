@@ -24,3 +24,10 @@ test("without heads, what both relays of a group lose waits for anti-entropy", (
   expect(told.p999Ms * 1.5).toBeLessThan(figures.p999Ms);
   expect(told.missing).toBe(0);
 }, 180_000);
+
+test("what all of a large cluster hold is known to each of them, though most have no stream to each other", () => {
+  const options = { nodes: 80, deadShare: 0, stallProbability: 0, seed: 4 };
+  const withoutVisits = { ...defaultAgentConfig, visitEveryMs: Infinity };
+  expect(new LargeCluster(options, withoutVisits).stableAfter(300_000)).toBe(0);
+  expect(new LargeCluster(options).stableAfter(300_000)).toBe(options.nodes);
+}, 300_000);

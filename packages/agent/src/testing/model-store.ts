@@ -35,6 +35,7 @@ import type { DebtsPort, MembersPort, StorePort } from "../ports.js";
 
 const NOBODY: MembersPort = {
   roster: () => [],
+  copies: () => [],
   isSelfEvicted: false,
   isNodeEvicted: () => false,
   isEvicted: () => false,

@@ -51,6 +51,7 @@ export class Coverage {
       this.seen.add("a member of the next release was understood");
     }
     const kind = frameKind(bytes);
+    if (kind === "relay") this.seen.add("a change came by way of a relay");
     if (kind === "want") this.seen.add("a peer was asked for what was missing");
     if (kind === "repaired" && bytes[1] === 0) this.seen.add("a repair came in parts");
     if (kind === "changes" && agent.parkedBytes > 0) this.seen.add("a change waited for its predecessor");

@@ -21,6 +21,7 @@ export const PATHS = [
   "a peer was asked for what was missing",
   "a gap was filled from a peer's rows",
   "a repair came in parts",
+  "a change came by way of a relay",
   "a member took a peer's rows",
   "versions with nothing left to say were skipped",
   "a change waited for its predecessor",

@@ -20,6 +20,7 @@ export interface MachineOptions {
   readonly nodeId: NodeId;
   readonly seeds: readonly string[];
   readonly evictAfterMs: number | undefined;
+  readonly directMembersMax: number;
   readonly rng: Rng;
   readonly wrapStore: WrapStore | undefined;
   readonly report: WitnessReport;
@@ -69,7 +70,7 @@ export class Machine {
   }
 
   start(now: Now): NodeEffect[] {
-    const { cluster, seeds, wrapStore, report, evictAfterMs } = this.#options;
+    const { cluster, seeds, wrapStore, report, evictAfterMs, directMembersMax } = this.#options;
     this.disk.boot = Math.max(this.disk.boot + 1, now.wallMs);
     this.life++;
     this.#stalled = undefined;
@@ -84,6 +85,7 @@ export class Machine {
       remembered: this.#remembered,
       newDbId: () => hexDigits(this.#rng, 16),
       evictAfterMs,
+      directMembersMax,
       pagesMax: this.#pagesMax,
       wrapStore,
       report,

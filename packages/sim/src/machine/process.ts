@@ -3,7 +3,14 @@
  * that runs in it is put together here and nowhere else.
  */
 import type { ClusterId, DbId, NodeId, Now, Rng } from "@patina/base";
-import { type NodeEffect, type NodeInput, SingleThread, type StorePort, testAgentConfig } from "@patina/agent";
+import {
+  type AgentConfig,
+  type NodeEffect,
+  type NodeInput,
+  SingleThread,
+  type StorePort,
+  testAgentConfig,
+} from "@patina/agent";
 import type { Member } from "@patina/membership";
 import { defaultStoreLimits, SqliteStore } from "@patina/store";
 import { SIM_SCHEMA } from "./schema.js";
@@ -23,6 +30,7 @@ export interface ProcessOptions {
   readonly remembered: readonly Member[];
   readonly newDbId: () => DbId;
   readonly evictAfterMs: number | undefined;
+  readonly directMembersMax: number;
   /** Pages the database may grow to: its disk is full then. */
   readonly pagesMax: number | undefined;
   readonly wrapStore: WrapStore | undefined;
@@ -39,8 +47,7 @@ export class SimProcess {
   readonly #witness: Witness;
 
   constructor(options: ProcessOptions) {
-    const { cluster, nodeId, boot, worker, address, seeds, remembered, wrapStore, pagesMax, evictAfterMs, rng } =
-      options;
+    const { cluster, nodeId, boot, worker, address, seeds, remembered, wrapStore, pagesMax, rng } = options;
     this.store = new SqliteStore({
       path: options.databasePath,
       cluster,
@@ -58,7 +65,7 @@ export class SimProcess {
       seeds,
       remembered,
       store: wrapStore === undefined ? this.#witness : wrapStore(this.#witness, rng.fork()),
-      config: { ...testAgentConfig, ...(evictAfterMs === undefined ? {} : { evictAfterMs }) },
+      config: configOf(options),
       rng: rng.fork(),
     });
   }
@@ -83,6 +90,11 @@ export class SimProcess {
   #maintain(): void {
     while (this.#witness.maintain(MAINTAIN_ROWS));
   }
+}
+
+function configOf({ evictAfterMs, directMembersMax }: ProcessOptions): AgentConfig {
+  const gossip = { ...testAgentConfig.gossip, directMembersMax };
+  return { ...testAgentConfig, gossip, ...(evictAfterMs === undefined ? {} : { evictAfterMs }) };
 }
 
 /** Is it taken by membership's own thread, which goes on while the main one stands still? */

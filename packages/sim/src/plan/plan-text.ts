@@ -4,7 +4,7 @@ import { describePlan, PERFECT_NETWORK, type Plan } from "./plan.js";
 
 /** One line for the cluster, one for each fault, and those for what else is not plain. */
 export function planText(plan: Plan): string {
-  const { network, clockOffsetsMs, clockDrifts, faults, evictAfterMs, broadcasts } = plan;
+  const { network, clockOffsetsMs, clockDrifts, faults, evictAfterMs, broadcasts, directMembersMax } = plan;
   const odd = Object.entries(network).filter(
     ([key, value]) => value !== PERFECT_NETWORK[key as keyof typeof PERFECT_NETWORK],
   );
@@ -17,6 +17,7 @@ export function planText(plan: Plan): string {
     ...(clocks.every((clock) => clock.endsWith(": 0 ms, ×1.00")) ? [] : [`  wall clocks ${clocks.join("; ")}`]),
     ...(evictAfterMs === undefined ? [] : [`  the dead are given up after ${evictAfterMs} ms`]),
     ...(broadcasts ? [] : ["  nothing is broadcast"]),
+    ...(directMembersMax < plan.nodes ? ["  changes go by way of relays"] : []),
     ...faults.map(({ atMs, fault }) => `  ${Math.round(atMs).toString().padStart(6)} ms ${JSON.stringify(fault)}`),
   ].join("\n");
 }

@@ -3,6 +3,7 @@
  * by itself ("swarm testing", Groce et al. 2012): runs with everything on hide what only a few together can do.
  */
 import { Rng } from "@patina/base";
+import { testGossipConfig } from "@patina/gossip";
 import type { TimedFault } from "./fault.js";
 import { clockFaults, driftsOf } from "./clock-faults.js";
 import { dataFaults } from "./data-faults.js";
@@ -50,9 +51,13 @@ export interface Plan {
   readonly evictAfterMs: number | undefined;
   /** Own changes are pushed to everybody; otherwise anti-entropy is alone. */
   readonly broadcasts: boolean;
+  /** With more members, changes go by way of relays, and few have a stream to each. */
+  readonly directMembersMax: number;
 }
 
 export const WARM_UP_MS = 800;
+/** So few that most clusters have more. */
+const RELAYED_FROM_MEMBERS = 3;
 
 export function planOf(seed: number): Plan {
   const rng = new Rng(seed).fork();
@@ -75,6 +80,7 @@ export function planOf(seed: number): Plan {
       : [],
     evictAfterMs: isOn(classes, "eviction") ? 700 : undefined,
     broadcasts: !isOn(classes, "no-broadcast"),
+    directMembersMax: isOn(classes, "relays") ? RELAYED_FROM_MEMBERS : testGossipConfig.directMembersMax,
   };
 }
 

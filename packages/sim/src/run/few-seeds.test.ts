@@ -36,6 +36,7 @@ function parted(nodes: number): Plan {
     lost: [],
     evictAfterMs: 500,
     broadcasts: true,
+    directMembersMax: 64,
   };
 }
 

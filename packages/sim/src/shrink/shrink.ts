@@ -59,6 +59,7 @@ export const SIMPLER_CLUSTER: readonly Simplify<Plan>[] = [
   (plan) => ({ ...plan, lost: [] }),
   (plan) => ({ ...plan, evictAfterMs: undefined }),
   (plan) => ({ ...plan, broadcasts: true }),
+  (plan) => ({ ...plan, directMembersMax: Math.max(plan.directMembersMax, plan.nodes) }),
   (plan) => ({ ...plan, clockDrifts: plan.clockDrifts.map(() => 0) }),
   (plan) => ({ ...plan, clockOffsetsMs: plan.clockOffsetsMs.map(() => 0) }),
   (plan) => ({ ...plan, writes: Math.floor(plan.writes / 2) }),

@@ -83,6 +83,20 @@ export class LargeCluster {
     return this.#figures();
   }
 
+  /** Everybody's copy counts. How many members know, after so long without a fault, of a change that all hold it. */
+  stableAfter(forMs: number): number {
+    const copies = this.#nodes.map(({ store }) => store.origin);
+    for (const { store } of this.#nodes) {
+      store.members = { ...store.members, copies: () => copies };
+      store.isDurable = true;
+    }
+    this.#meet();
+    this.#runUntil(SETTLE_MS);
+    this.#write(0);
+    this.#runUntil(SETTLE_MS + forMs);
+    return this.#nodes.filter(({ store }) => store.stable.some(({ heads }) => heads.size > 0)).length;
+  }
+
   #meet(): void {
     for (const [index, { agent }] of this.#nodes.entries()) {
       this.#perform(index, agent.handle({ kind: "start" }, this.#now));
@@ -142,6 +156,7 @@ export class LargeCluster {
       if (effect.kind === "wake") this.#at(effect.afterMs, index, { kind: "wake", timer: effect.timer });
       else if (effect.kind === "open-stream") this.#open(index, effect.stream, Number(effect.address));
       else if (effect.kind === "send") this.#send(index, effect.stream, effect.bytes);
+      else if (effect.kind === "close-stream") this.#close(index, effect.stream, effect.reason);
     }
   }
 
@@ -151,6 +166,19 @@ export class LargeCluster {
     this.#nodes[to]?.ends.set(other, { to: index, stream });
     this.#at(1, to, { kind: "stream-opened", stream: other, direction: "in" });
     this.#at(1, index, { kind: "stream-opened", stream, direction: "out" });
+  }
+
+  /** What is on its way arrives before. */
+  #close(index: number, stream: string, reason: string): void {
+    const node = this.#nodes[index] as Node;
+    const end = node.ends.get(stream);
+    if (end === undefined) return;
+    node.ends.delete(stream);
+    this.#nodes[end.to]?.ends.delete(end.stream);
+    const atMs = Math.max(this.#nowMs + 1, node.arrivesMs.get(stream) ?? 0);
+    node.arrivesMs.delete(stream);
+    this.#at(atMs - this.#nowMs, end.to, { kind: "stream-closed", stream: end.stream, reason });
+    this.#at(1, index, { kind: "stream-closed", stream, reason });
   }
 
   #send(index: number, stream: string, bytes: Uint8Array): void {

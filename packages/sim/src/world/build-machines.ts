@@ -19,6 +19,7 @@ export function buildMachines(world: World, home: string, wrapStore: WrapStore |
         cluster: SIM_CLUSTER,
         seeds: [addressOf(0), addressOf(1)],
         evictAfterMs: plan.evictAfterMs,
+        directMembersMax: plan.directMembersMax,
         rng: rng.fork(),
         wrapStore,
         report: {

@@ -253,7 +253,8 @@ export class World {
       for (const each of greetingsAhead(bytes, from.node)) this.streams.send(from, each, this.#nowMs, false);
       return;
     }
-    const isBroadcast = kind === "changes" && input?.kind !== "stream-frame" && input?.kind !== "stream-flushed";
+    const isAnswer = input?.kind === "stream-frame" || input?.kind === "stream-flushed";
+    const isBroadcast = (kind === "changes" || kind === "relay") && !isAnswer;
     this.streams.send(from, bytes, this.#nowMs, isBroadcast && !this.plan.broadcasts);
   }
 

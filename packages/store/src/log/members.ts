@@ -51,6 +51,11 @@ export class Members {
     return [...this.#byNode].flatMap(([node, { isEvicted }]) => (isEvicted ? [] : [node]));
   }
 
+  /** Those copies: the databases that they are enlisted with. */
+  copies(): OriginId[] {
+    return [...this.#byNode].flatMap(([node, { db, isEvicted }]) => (isEvicted ? [] : [originId(node, db)]));
+  }
+
   /** What is on record of a node. */
   enlisted(node: NodeId): Enlisted | undefined {
     return this.#byNode.get(node);

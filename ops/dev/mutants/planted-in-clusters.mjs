@@ -17,6 +17,13 @@ export const PLANTED_IN_CLUSTERS = [
     test: `${AGENT}/collection.test.ts`,
   },
   {
+    name: "agent: one that has just had all rows asks for them again for what was written meanwhile",
+    file: `${AGENT}/bootstrap.ts`,
+    from: "this.#isCatchingUp = true;",
+    to: "",
+    test: `${AGENT}/bootstrap.test.ts`,
+  },
+  {
     name: "agent: nobody visits those to whom there is no stream",
     file: `${AGENT}/visits.ts`,
     from: "if (host === undefined) return ended;",

@@ -69,3 +69,21 @@ test("while rows come and change, nothing of it counts as held; when the peer go
   expectEqual(a.store, b.store, c.store);
   expect(count("snapshot")).toBeLessThan(2 * 45); // It did not begin anew.
 });
+
+test("what is written during the pass is made up for version by version, much as it is: it does not begin anew", () => {
+  const WRITES = 2 * config.gossip.snapshotFromVersions;
+  const a = net.add(1, longLived(1));
+  const b = net.add(2);
+  const states = (): string[] => b.events.flatMap((it) => (it.kind === "bootstrap" ? [it.state] : []));
+  let written = 0;
+  net.loses = (_, { kind }) => {
+    if (kind === "snapshot") {
+      for (let i = 0; i < 2 && written < WRITES; i++) net.put(1, ++written, `k${written % 40}`, `during ${written}`);
+    }
+    return kind === "changes" && states().length === 1; // Of what is pushed meanwhile, nothing arrives.
+  };
+  net.run(20_000);
+  expect(written).toBe(WRITES);
+  expectEqual(a.store, b.store);
+  expect(states()).toEqual(["begun", "done"]);
+});

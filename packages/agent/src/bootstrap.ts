@@ -43,6 +43,8 @@ export class Bootstrap {
   readonly #early: EarlyChanges;
   readonly #rng: Rng;
   #progress: Progress | undefined;
+  /** Its last pass is over, and what came meanwhile is still being made up for. */
+  #isCatchingUp = false;
 
   constructor(store: StorePort, config: AgentConfig, early: EarlyChanges, rng: Rng) {
     this.#store = store;
@@ -68,7 +70,9 @@ export class Bootstrap {
       if (origin === this.#store.origin) continue;
       lacking += heldVersions(holding).subtract(heldVersions(mine.get(origin) ?? NO_HOLDING)).size;
     }
-    if (lacking <= this.#config.snapshotFromVersions) {
+    const { snapshotFromVersions, snapshotAgainFromVersions } = this.#config;
+    if (lacking <= snapshotFromVersions) this.#isCatchingUp = false;
+    if (lacking <= (this.#isCatchingUp ? snapshotAgainFromVersions : snapshotFromVersions)) {
       this.#progress = undefined;
       return [];
     }
@@ -159,6 +163,7 @@ export class Bootstrap {
     }
     this.#store.apply([], empties, new Map());
     this.#progress = undefined;
+    this.#isCatchingUp = true;
     return [event({ kind: "bootstrap", state: "done", peer })];
   }
 }

@@ -46,6 +46,8 @@ export interface GossipConfig {
   readonly originBurstBytes: number;
   /** Lacking more versions than this, a member asks a peer for all its rows rather than for what happened to them. */
   readonly snapshotFromVersions: number;
+  /** The same of one that has just had them: versions written meanwhile come faster singly than in another pass as long. */
+  readonly snapshotAgainFromVersions: number;
   /** One piece of a snapshot: read, and joined, in one step of the thread. */
   readonly snapshotBytes: number;
   /** A change stamped further ahead of here than this waits until it is due: one fast clock must not drag them all. */
@@ -84,10 +86,11 @@ export const defaultGossipConfig: GossipConfig = {
   originBytesPerSecond: 4 << 20,
   originBurstBytes: 16 << 20,
   snapshotFromVersions: 50_000,
+  snapshotAgainFromVersions: 1_000_000,
   snapshotBytes: 64 << 10,
   aheadMaxMs: 500,
   aheadAlarmMs: 60_000,
-  originsMax: 20_000,
+  originsMax: 200_000,
   spansMax: 4096,
 };
 
@@ -108,6 +111,7 @@ export const testGossipConfig: GossipConfig = {
   originBytesPerSecond: 8 << 10,
   originBurstBytes: 8 << 10,
   snapshotFromVersions: 25,
+  snapshotAgainFromVersions: 100,
   snapshotBytes: 256,
   spansMax: 3,
 };

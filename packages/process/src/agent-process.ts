@@ -36,7 +36,7 @@ import { removeUntaken } from "./checkpoints/taking.js";
 import type { AgentProcessConfig } from "./config.js";
 import { refuseDerived } from "./derived-tables.js";
 import { Integrity } from "./integrity.js";
-import { Lag, peersOf } from "./lag.js";
+import { type Lag, watchLag } from "./lag.js";
 import { SchemaWatch } from "./schema-watch.js";
 import { openTransport, watchSecurity } from "./transport.js";
 
@@ -226,7 +226,7 @@ async function assemble(options: AgentProcessOptions, closing: ProcessParts["clo
     if (event.kind === "evicted") onFatal(abandon(dataDir, event.reason));
     if (event.kind === "outlived") onFatal(startAbove(dataDir, event.boot));
   });
-  const lag = new Lag({ store, peers: () => peersOf(runtime), monotonicMs: () => systemNow().monotonicMs });
+  const lag = watchLag(store, runtime, { boot: dataDir.identity.boot, hasSeeds: config.gossip.seeds.length > 0 });
   closing.push(() => lag.close());
   const service = startCheckpoints({ config, objects, store, runtime, dataDir, version, log, onFatal });
   closing.push(() => service?.close());

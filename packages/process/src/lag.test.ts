@@ -10,9 +10,14 @@ let lag: Lag;
 
 beforeEach(() => {
   [nowMs, holdings, peers] = [0, new Map(), { up: 2, reachable: 1 }];
-  lag = new Lag({ store: { holdings: () => holdings }, peers: () => peers, monotonicMs: () => nowMs });
+  lag = lagOf({ boot: 0, hasSeeds: true });
 });
 afterEach(() => lag.close());
+
+function lagOf(start: { boot: number; hasSeeds: boolean }): Lag {
+  const now = () => ({ monotonicMs: nowMs, wallMs: nowMs });
+  return new Lag({ ...start, store: { holdings: () => holdings }, peers: () => peers, now });
+}
 
 function after(ms: number): readonly string[] {
   lag.look();
@@ -37,4 +42,15 @@ test("one that sees others and has no stream says so, and one that is alone does
   expect(after(1)).toEqual([]);
   peers = { up: 0, reachable: 0 };
   expect(after(3_600_000)).toEqual([]);
+});
+
+test("one whose start is numbered ahead of the clock, so that others refuse it, says so until the clock is there", () => {
+  peers = { up: 0, reachable: 0 };
+  const alone = lagOf({ boot: 3_600_000, hasSeeds: false });
+  const unheard = lagOf({ boot: 3_600_000, hasSeeds: true });
+  unheard.look();
+  expect([alone.reasons(), unheard.reasons()]).toEqual([[], [expect.stringContaining("3600 s ahead of the clock")]]);
+  nowMs = 3_540_000;
+  expect(unheard.reasons()).toEqual([]);
+  for (const each of [alone, unheard]) each.close();
 });

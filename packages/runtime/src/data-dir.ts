@@ -73,8 +73,7 @@ export class DataDir {
     renameSync(this.#abandonedPath, join(this.path, `state.abandoned-${this.identity.boot}.txt`));
   }
 
-  /** Members known when the process last ran; none on a first start, and none of what is no list of them: there are seeds, too. */
-  /** What a damaged file says of others is left out: they tell of themselves. */
+  /** Members known when the process last ran; none on a first start. What a damaged file says is left out: there are seeds, too. */
   rememberedPeers(): Member[] {
     const peers = parsed(readText(join(this.path, "peers.json")));
     return Array.isArray(peers) ? peers.filter(isMember) : [];

@@ -107,6 +107,13 @@ export class BorderDriver {
           { kind: "index-failed" },
           "the index could not be audited",
         );
+      case "read-standing":
+        return this.#answered(
+          this.#globals.readStanding(effect.to),
+          (standing) => ({ kind: "standing", standing }),
+          { kind: "standing-failed", to: effect.to },
+          "what the global tier knows of the region could not be read",
+        );
       case "wake":
         return this.#after(effect.afterMs, () => {
           this.#step({ kind: "wake", timer: effect.timer });

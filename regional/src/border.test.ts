@@ -118,6 +118,7 @@ function settled(view: RegionView): RegionView {
     api: view.api,
     hasSynced: true,
     hasView: true,
+    enlisted: () => view.enlisted(),
     members: () => view.members(),
     apps: () => view.apps(),
     classOf: (app) => view.classOf(app),

@@ -1,7 +1,7 @@
 /** The border's way to the global agents: sends its rows and heartbeats, reads what the index has of the region. Decides nothing. */
 import { PatinaClient, type Sign } from "@patina/api";
 import { must } from "@patina/base";
-import type { Heartbeat, IndexedRow, SummaryRow } from "@patina/summary";
+import type { Heartbeat, IndexedRow, Standing, SummaryRow } from "@patina/summary";
 import type { PlacementClass } from "./detail.js";
 import { BORDER } from "./tier.js";
 
@@ -27,6 +27,13 @@ interface WireRow {
   readonly class?: PlacementClass;
   readonly generation: number;
   readonly high_water: string;
+}
+
+interface WireRegion {
+  readonly region: string;
+  readonly generation: number;
+  readonly ageMs: number;
+  readonly apis: readonly string[];
 }
 
 export class GlobalClient {
@@ -59,6 +66,15 @@ export class GlobalClient {
     const { region, generation, location = null } = this.#options;
     const body = { generation, high_water: String(highWater), ...beat, location };
     await this.#client(to).request(`/v1/regions/${region}`, { method: "POST", body });
+  }
+
+  /** What is known there of this generation of the region; undefined before its first heartbeat. */
+  async readStanding(to: number): Promise<Standing | undefined> {
+    const { region, generation } = this.#options;
+    const { regions } = await this.#client(to).request<{ regions: readonly WireRegion[] }>("/v1/regions");
+    const known = regions.find((each) => each.region === region);
+    if (known === undefined || known.generation < generation) return undefined;
+    return { ageMs: known.ageMs, by: known.apis[0] ?? "" };
   }
 
   /** Page by page, while both sides go on: what changes meanwhile may be in it as it was or as it is. */

@@ -40,6 +40,10 @@ export class StoreView implements RegionView {
     return this.#detail.hasView;
   }
 
+  enlisted(): readonly string[] {
+    return this.#process.store.members.roster();
+  }
+
   members(): readonly RegionMember[] {
     return this.#process.runtime.members().map(({ nodeId, state, meta }) => ({ nodeId, state, api: meta.api }));
   }

@@ -24,6 +24,13 @@ export const PLANTED_IN_CLUSTERS = [
     test: `${AGENT}/bootstrap.test.ts`,
   },
   {
+    name: "membership: what the dead once sent to others, played back, is a sign of life",
+    file: `${MEMBERSHIP}/membership.ts`,
+    from: "if (messages.some((each) => this.#isForUs(each, sender))) this.#noteLife",
+    to: "this.#noteLife",
+    test: `${MEMBERSHIP}/network.test.ts`,
+  },
+  {
     name: "agent: nobody visits those to whom there is no stream",
     file: `${AGENT}/visits.ts`,
     from: "if (host === undefined) return ended;",

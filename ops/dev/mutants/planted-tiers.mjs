@@ -19,6 +19,13 @@ export const PLANTED_TIERS = [
     test: `${SUMMARY}/summary.test.ts`,
   },
   {
+    name: "a border that takes the rest of its region for dead publishes beside them",
+    file: `${SUMMARY}/border/border.ts`,
+    from: "(place === 0 && seesHalf(view.enlisted(), new Set(there)))",
+    to: "place === 0",
+    test: `${SUMMARY}/border/stand-in.test.ts`,
+  },
+  {
     name: "an audit sends every row again",
     file: `${SUMMARY}/summary.ts`,
     from: "(held.class === row.class || isAhead(held))",

@@ -74,6 +74,8 @@ export interface MembershipConfig {
   readonly flapWindowMs: number;
   /** How far a boot number (Unix ms) may be ahead of our wall clock. */
   readonly bootAheadMs: number;
+  /** Of so many pings, an ack is still known for an answer; any other is another member's, or too old to say anything. */
+  readonly pingsRememberedMax: number;
 }
 
 export const defaultMembershipConfig: MembershipConfig = {
@@ -119,6 +121,7 @@ export const defaultMembershipConfig: MembershipConfig = {
   flapsMax: 3,
   flapWindowMs: 600_000,
   bootAheadMs: 60_000,
+  pingsRememberedMax: 256,
 };
 
 /** Ten times as fast and with tiny limits, so that what is rare in production is common in a test. */

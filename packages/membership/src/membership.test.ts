@@ -63,10 +63,26 @@ function messagesTo(address: string, effects: readonly MembershipEffect[]): Mess
 }
 
 describe("an ack with another roster hash", () => {
+  const ack = (seq: number): Message => ({ kind: "ack", seq, rosterHash: 1, lagMs: 0 });
+  /** The number of a ping to `peer`, which `third` asks for. */
+  const pinged = (talk: Conversation): number => {
+    const request = { kind: "ping-request", seq: 9, target: peer.nodeId, address: peer.address } as const;
+    const sent = messagesTo(peer.address, talk.hear(third, request));
+    return sent.flatMap((each) => (each.kind === "ping" ? [each.seq] : []))[0] ?? -1;
+  };
   const mismatch = (talk: Conversation): string[] => {
-    const effects = talk.hear(peer, { kind: "ack", seq: 1, rosterHash: 1, lagMs: 0 });
+    const effects = talk.hear(peer, ack(pinged(talk)));
     return messagesTo(peer.address, effects).map(({ kind }) => kind);
   };
+
+  test("that answers none of our pings, or another's, is not read", () => {
+    const talk = new Conversation();
+    talk.hear(peer);
+    const seq = pinged(talk);
+    const [own, others, lagging] = [ack(seq), ack(seq + 1), { ...ack(seq + 1), lagMs: 60_000 } as Message];
+    expect([talk.hear(peer, others), talk.hear(peer, lagging), talk.hear(third, own)]).toEqual([[], [], []]);
+    expect(messagesTo(peer.address, talk.hear(peer, own)).map(({ kind }) => kind)).toContain("roster-request");
+  });
 
   test("has both rosters exchanged, and not again with that peer for a while", () => {
     const talk = new Conversation();
@@ -229,7 +245,7 @@ describe("a wake", () => {
     for (const each of peers) talk.hear(each);
     for (let atMs = 1_000; atMs <= 5_000; atMs += 1_000) {
       talk.nowMs = atMs;
-      for (const each of peers) talk.hear(each);
+      for (const each of peers) talk.hear(each, { kind: "ping", seq: 1, target: nodeIdOf(0), rosterHash: 0 });
       const effects = talk.handle({ kind: "wake", timer: { kind: "probe", atMs } });
       const pinged = peers.map(
         ({ address }) => messagesTo(address, effects).filter(({ kind }) => kind === "ping").length,

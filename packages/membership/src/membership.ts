@@ -169,8 +169,17 @@ export class Membership {
     const { sender, messages } = datagram;
     if (sender.nodeId === this.#roster.self.nodeId) return; // Our own, from a seed address that turned out to be ours.
     this.#judge.hearSender(sender, now);
-    this.#noteLife(sender.nodeId, sender.boot, now);
+    if (messages.some((each) => this.#isForUs(each, sender))) this.#noteLife(sender.nodeId, sender.boot, now);
     for (const message of messages) this.#onMessage(message, sender, from, now);
+  }
+
+  /**
+   * Was the datagram meant for this member, and not recorded on its way to another? Its seal says who made it, not for whom: what
+   * anybody could have played back is no sign of life.
+   */
+  #isForUs(message: Message, sender: Member): boolean {
+    if (message.kind === "ack") return this.#outbox.isAnswer(message.seq, sender.nodeId);
+    return message.kind === "ping"; // Of another's, nothing is read at all.
   }
 
   /** The datagram, or why nothing of it is believed. */
@@ -201,6 +210,7 @@ export class Membership {
         return this.#outbox.send(sender.address, [ack], now);
       }
       case "ack":
+        if (!this.#outbox.isAnswer(message.seq, sender.nodeId)) return; // Too late to say anything, or another's.
         this.#probe.onAck(sender.nodeId, message.seq, now);
         this.#relays.onAck(sender.nodeId, message.seq, now);
         this.#fitness.noteLag(sender.nodeId, message.lagMs, now);

@@ -41,7 +41,9 @@ export class Outbox {
   readonly #rumours: Dissemination;
   readonly #currentMs = new Map<Periodic, number>();
   #effects: MembershipEffect[] = [];
-  #seq: number; // From anywhere, so that an ack to a former process of ours is recognisably stale.
+  #seq: number; // From anywhere, so that an ack to a former process of ours, or to another, is recognisably not for us.
+  /** The latest pings, by number: whom they went to. */
+  readonly #pinged = new Map<number, NodeId>();
 
   constructor(config: MembershipConfig, cluster: ClusterId, roster: Roster, rng: Rng) {
     this.#config = config;
@@ -108,6 +110,11 @@ export class Outbox {
   ping(target: NodeId, address: string, now: Now, accuser?: NodeId): number {
     const seq = this.#seq;
     this.#seq = (this.#seq + 1) % 0x1_0000_0000;
+    this.#pinged.set(seq, target);
+    for (const oldest of this.#pinged.keys()) {
+      if (this.#pinged.size <= this.#config.pingsRememberedMax) break;
+      this.#pinged.delete(oldest);
+    }
     const messages: Message[] = [{ kind: "ping", seq, target, rosterHash: this.#roster.hash }];
     const known = this.#roster.get(target);
     if (known !== undefined && known.member.state !== "alive") {
@@ -115,6 +122,11 @@ export class Outbox {
     }
     this.send(address, messages, now);
     return seq;
+  }
+
+  /** Does an ack of this number answer one of our latest pings, and come from whom it went to? */
+  isAnswer(seq: number, sender: NodeId): boolean {
+    return this.#pinged.get(seq) === sender;
   }
 
   /** One datagram: the messages, and rumours in the room they leave. */

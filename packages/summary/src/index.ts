@@ -22,3 +22,4 @@ export {
 export { type BorderConfig, defaultBorderConfig, testBorderConfig } from "./border/config.js";
 export type { SummaryRow } from "./border/outbox.js";
 export type { RegionMember, RegionView } from "./border/region-view.js";
+export type { Standing } from "./border/stand-in.js";

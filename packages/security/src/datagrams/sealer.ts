@@ -6,8 +6,9 @@
  * with one shared key and random nonces, a thousand nodes would be at NIST's limit (SP 800-38D §8.3) within days.
  *
  * A replay is refused by the sender's window, for as long as the sender is remembered. Right after this node's own start
- * an old datagram may pass once. Membership orders what it says by boot and incarnation: at worst, somebody who is dead
- * looks alive until probed.
+ * an old datagram may pass once, and one that was recorded on its way to another member passes at any time: a seal says who made
+ * it, not for whom. Membership orders what it says by boot and incarnation, and takes for a sign of life only what names this
+ * member, or answers a ping of its own.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
 import { assert, ByteWriter, type ClusterId, clusterTag, must, type NodeId } from "@patina/base";

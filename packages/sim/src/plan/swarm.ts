@@ -35,7 +35,6 @@ const ODDS = {
   "schema-change": 0.3,
   eviction: 0.25,
   "no-broadcast": 0.2,
-  relays: 0.2,
 } as const;
 
 export type FaultClass = keyof typeof ODDS;

@@ -1,6 +1,7 @@
 /**
  * The border: what a region tells the global tier, and who tells it. Every agent of the region runs one and derives the same
- * rows from the same detail; the one that comes first in rendezvous order publishes, and the next takes over when it is gone.
+ * rows from the same detail; the one that comes first in rendezvous order publishes, and the next takes over when it is gone,
+ * or is not heard of at the global tier (`stand-in.ts`).
  *
  *   changes ──► touched apps ──look──► Summary ──transitions──► Outbox ──► a global agent
  *   the index, as a global agent has it ──audit──► Summary ──repairs──────┘
@@ -19,6 +20,7 @@ import {
 import { type BorderConfig, checkBorderConfig } from "./config.js";
 import { Outbox, type OutboxEffect } from "./outbox.js";
 import type { RegionView } from "./region-view.js";
+import { seesHalf, StandIn, type Standing } from "./stand-in.js";
 
 export interface IndexedRow {
   readonly app: string;
@@ -53,6 +55,9 @@ export type BorderInput =
   | { readonly kind: "index"; readonly rows: readonly IndexedRow[] }
   | { readonly kind: "index-failed" }
   | { readonly kind: "heartbeat-failed"; readonly to: number }
+  /** What the global tier last heard of the region, as asked for; undefined: nothing yet. */
+  | { readonly kind: "standing"; readonly standing: Standing | undefined }
+  | { readonly kind: "standing-failed"; readonly to: number }
   /** A router found these rows of the region untrue or senseless; null is the region's own row. */
   | { readonly kind: "doubts"; readonly apps: readonly (string | null)[] }
   /** An operator says that the withdrawals which the brake holds are true. */
@@ -66,6 +71,8 @@ export type BorderEffect =
   | { readonly kind: "heartbeat"; readonly to: number; readonly beat: Heartbeat }
   /** To be answered by `index` or `index-failed`. */
   | { readonly kind: "read-index"; readonly to: number }
+  /** To be answered by `standing` or `standing-failed`. */
+  | { readonly kind: "read-standing"; readonly to: number }
   | { readonly kind: "wake"; readonly afterMs: number; readonly timer: BorderTimer }
   | { readonly kind: "role"; readonly publishing: boolean }
   | Extract<SummaryEffect, { kind: "held" | "repair" | "refused" }>;
@@ -100,6 +107,7 @@ export class Border {
   readonly #hasGlobals: boolean;
   readonly #summary: Summary;
   readonly #outbox: Outbox;
+  readonly #standIn: StandIn;
   readonly #touched = new Set<string>();
   #effects: BorderEffect[] = [];
   #isLookDue = false;
@@ -120,6 +128,7 @@ export class Border {
     this.#hasGlobals = globals > 0;
     this.#summary = new Summary(config.summary);
     this.#outbox = new Outbox(config, globals);
+    this.#standIn = new StandIn(config, view.api);
   }
 
   get isPublishing(): boolean {
@@ -170,7 +179,11 @@ export class Border {
       case "index-failed":
         return this.#auditAfter(this.#config.retryMaxMs);
       case "heartbeat-failed":
+      case "standing-failed":
         return this.#outbox.onUnanswered(input.to);
+      case "standing":
+        this.#standIn.onStanding(input.standing);
+        return this.#reviewRole(now);
       case "doubts":
         return this.#onDoubts(input.apps, now);
       case "confirm-withdrawals":
@@ -228,18 +241,35 @@ export class Border {
     else this.#isLoaded = true;
   }
 
-  /** First among the living publishes, once it knows as much as its peers: to an empty view every row is a ghost. */
+  /**
+   * First among the living publishes, once it knows as much as its peers: to an empty view every row is a ghost. So does whoever
+   * stands in for it.
+   */
   #reviewRole(now: Now): void {
-    const view = this.#view;
-    const running = view.members().filter(({ state }) => state === "alive" || state === "suspect");
-    const [first] = rendezvous("border", [view.nodeId, ...running.map(({ nodeId }) => nodeId)]);
-    const publishing = this.#isLoaded && view.hasSynced && view.hasView && first === view.nodeId;
+    const isAble = this.#isLoaded && this.#view.hasSynced && this.#view.hasView;
+    const publishing = isAble && this.#isItsTurn(now);
+    if (!isAble) this.#standIn.rest();
     if (publishing === this.#isPublishing) return;
     this.#isPublishing = publishing;
     this.#effects.push({ kind: "role", publishing });
     this.#step({ kind: "role", publishing }, now);
     this.#heartbeat();
     this.#audit(now);
+  }
+
+  #isItsTurn(now: Now): boolean {
+    const view = this.#view;
+    const running = view.members().filter(({ state }) => state === "alive" || state === "suspect");
+    const there = [view.nodeId, ...running.map(({ nodeId }) => nodeId)];
+    const place = rendezvous("border", there).indexOf(view.nodeId);
+    if (!this.#hasGlobals || (place === 0 && seesHalf(view.enlisted(), new Set(there)))) {
+      this.#standIn.rest();
+      return place === 0;
+    }
+    if (this.#standIn.isLookDue(place, now)) {
+      this.#effects.push({ kind: "read-standing", to: this.#outbox.preferred });
+    }
+    return this.#standIn.isNeeded;
   }
 
   #heartbeat(): void {

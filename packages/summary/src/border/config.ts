@@ -12,6 +12,8 @@ export interface BorderConfig {
   /** How often it is asked anew who publishes. */
   readonly roleMs: number;
   readonly heartbeatMs: number;
+  /** With no heartbeat at the global tier for so long, another than the one that should publishes. */
+  readonly standInAfterMs: number;
   /** How often the whole index of the region is compared with its detail. */
   readonly auditMs: number;
   /** How often at most a router's doubts have the index compared: it may be large, and doubts may be many. */
@@ -35,6 +37,7 @@ export const defaultBorderConfig: BorderConfig = {
   lookAgainMs: 4,
   roleMs: 1000,
   heartbeatMs: 5000,
+  standInAfterMs: 20_000,
   auditMs: 15_000,
   doubtAuditMs: 2000,
   auditRetryMs: 300,
@@ -60,6 +63,7 @@ export const testBorderConfig: BorderConfig = {
   lookAgainMs: 4,
   roleMs: 400,
   heartbeatMs: 1000,
+  standInAfterMs: 4000,
   auditMs: 2500,
   doubtAuditMs: 500,
   auditRetryMs: 150,
@@ -72,6 +76,7 @@ export const testBorderConfig: BorderConfig = {
 
 export function checkBorderConfig(config: BorderConfig): void {
   checkSummaryConfig(config.summary);
+  assert(config.standInAfterMs >= 2 * config.heartbeatMs, "a heartbeat or two may be late");
   assert(config.retryMinMs <= config.retryMaxMs, "a retry waits no longer than it may");
   assert(config.rowsPerPublish >= 1 && config.appsPerLook >= 1 && config.apisMax >= 1, "limits are positive");
 }

@@ -17,6 +17,8 @@ export interface RegionView {
   readonly hasSynced: boolean;
   /** Whether the schema says what an app is; without it there is nothing to tell. */
   readonly hasView: boolean;
+  /** The nodes whose copies count, this one among them, whether they are up or not. */
+  enlisted(): readonly string[];
   /** Everybody ever heard of but this agent itself. */
   members(): readonly RegionMember[];
   apps(): readonly string[];

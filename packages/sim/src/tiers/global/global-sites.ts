@@ -3,12 +3,12 @@
  * each other of rows at once, and compare all they have now and then.
  */
 import { must, rendezvous } from "@patina/base";
-import type { Heartbeat, IndexedRow, SummaryRow } from "@patina/summary";
-import type { Refusal } from "@patina/router";
+import type { Heartbeat, IndexedRow, Standing, SummaryRow } from "@patina/summary";
+import { gradeOf, type Refusal } from "@patina/router";
 import type { DiskFate } from "../plan/tier-fault.js";
 import type { TierWorld } from "../world/tier-world.js";
 import type { Site } from "../world/wires.js";
-import { GlobalAgent, type Publication } from "./global-agent.js";
+import { GlobalAgent, type Publication, TIER_ROUTER_CONFIG } from "./global-agent.js";
 import type { IndexState } from "./index-table.js";
 
 const ROUND_MS = 500;
@@ -103,6 +103,16 @@ export class GlobalSites {
       const cls = values?.class as IndexedRow["class"];
       return { app, class: cls, generation: stamp.epoch, highWater: stamp.hlc };
     });
+  }
+
+  /** Undefined when the agent does not run. */
+  readStanding(to: number, region: string): { readonly standing: Standing | undefined } | undefined {
+    const agent = this.agent(to);
+    if (!agent.isUp) return undefined;
+    const known = agent.rib?.regions.get(region);
+    if (known === undefined) return { standing: undefined };
+    const { ageMs } = gradeOf(known, this.#world.now(undefined), TIER_ROUTER_CONFIG);
+    return { standing: { ageMs, by: known.apis[0] ?? "" } };
   }
 
   /** A global agent tells a region that a row of it is not true, or makes no sense. */

@@ -82,6 +82,10 @@ export class RegionAgent implements RegionView {
     return this.members().every(({ state }) => state === "dead");
   }
 
+  enlisted(): readonly string[] {
+    return Array.from({ length: this.#options.agents }, (_, i) => `${this.#options.region}-${i}`);
+  }
+
   members(): readonly RegionMember[] {
     const { region, agents, nowMs } = this.#options;
     const peers = Array.from({ length: agents }, (_, i) => i).filter((i) => i !== this.index);

@@ -146,6 +146,17 @@ export class RegionSite {
             return rows === undefined ? { kind: "index-failed" } : { kind: "index", rows };
           },
         );
+      case "read-standing":
+        return this.#ask(
+          agent,
+          effect.to,
+          "read-standing",
+          (to) => globals.readStanding(to, this.name),
+          (found) => {
+            if (found === undefined) return { kind: "standing-failed", to: effect.to };
+            return { kind: "standing", standing: found.standing };
+          },
+        );
       case "wake": {
         const { life } = agent;
         return this.#world.after(effect.afterMs, `${agent.nodeId} ${effect.timer.kind}`, () => {

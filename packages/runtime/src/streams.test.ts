@@ -290,6 +290,23 @@ describe("certificates are replaced while it runs", () => {
     expect(b.told).not.toContain("closed");
   });
 
+  test("an authority that is trusted no longer ends what it let in, whoever dialed", async () => {
+    const next = await issuer.authority("iad");
+    const renewed = (node: string, trusted: string): Promise<Credentials> =>
+      issuer.pair(next, { node }).then((pair) => parseCredentials({ ca: trusted, ...pair }));
+    const both = next.certificate + iad.certificate;
+    const carol = await issuer.credentials(iad, { node: CAROL });
+    const [a, b, c] = [await End.open({ ...alice, ca: both }), await End.open(await renewed(BOB, both)), await End.open({ ...carol, ca: both })]; // prettier-ignore
+    a.dial(b, BOB);
+    a.dial(c, CAROL);
+    c.dial(a, ALICE);
+    await vi.waitFor(() => expect(a.told.filter((line) => line.includes("opened"))).toHaveLength(3));
+    a.replace(await renewed(ALICE, next.certificate));
+    await vi.waitFor(() => expect(a.told.filter((line) => line === "closed")).toHaveLength(2)); // Both with carol.
+    await vi.waitFor(() => expect(c.told.filter((line) => line === "closed")).toHaveLength(2));
+    expect(b.told).not.toContain("closed");
+  });
+
   test("an authority takes over from another, member by member, and all streams open at every step", async () => {
     const next = await issuer.authority("iad");
     const ca = next.certificate + iad.certificate;
@@ -313,6 +330,10 @@ describe("certificates are replaced while it runs", () => {
       const isIn = (line: string): boolean => line.startsWith("in opened");
       await vi.waitFor(() => expect([...a.told, ...b.told].filter(isIn)).toHaveLength(opened));
     }
+    // Until the last step streams that were opened with the old one's certificates stay, and then they are closed.
+    await vi.waitFor(() =>
+      expect([...a.told, ...b.told].filter((line) => line === "closed").length).toBeGreaterThan(0),
+    );
     b.replace(bob); // And then the old one is no good any more, whoever dials.
     b.dial(a, ALICE);
     await told(b, "refused: untrusted");

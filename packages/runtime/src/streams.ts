@@ -6,7 +6,8 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
+import type { X509Certificate } from "node:crypto";
+import { TLSSocket } from "node:tls";
 import { messageOf, type NodeId } from "@patina/base";
 import { type Credentials, dialRefusalOf, Gate, refusalOf } from "@patina/security";
 import { type ClientOptions, type RawData, WebSocket, WebSocketServer } from "ws";
@@ -59,6 +60,8 @@ export class Streams {
   readonly #sockets = new Map<string, WebSocket>();
   /** How often streams have been asked for a sign of life since the last one. */
   readonly #unanswered = new Map<WebSocket, number>();
+  /** What the other ends have shown, where there is a gate. */
+  readonly #proofs = new Map<WebSocket, X509Certificate>();
   readonly #asking: NodeJS.Timeout;
   #accepted = 0;
 
@@ -117,6 +120,7 @@ export class Streams {
       if (refused !== undefined) this.#events.onRefused(address, refused);
     });
     this.#adopt(stream, socket, node);
+    socket.on("open", () => this.#noteProof(socket, secured));
   }
 
   send(stream: string, bytes: Uint8Array): void {
@@ -129,12 +133,13 @@ export class Streams {
     this.#sockets.get(stream)?.close();
   }
 
-  /** For streams from now on: those that are open stay. */
+  /** For streams from now on. Those that are open stay, but for those whom no authority of the new ones has signed for. */
   replaceCredentials(credentials: Credentials): void {
     const gate = this.#gate;
     if (gate === undefined || !("setSecureContext" in this.#listener)) return;
     gate.replace(credentials);
     this.#listener.setSecureContext(gate.serverOptions());
+    for (const [socket, certificate] of this.#proofs) if (!gate.isTrusted(certificate)) socket.close();
   }
 
   async stop(): Promise<void> {
@@ -155,8 +160,14 @@ export class Streams {
     this.#upgrades.handleUpgrade(request, socket, head, (accepted) => {
       const stream = `in-${++this.#accepted}`;
       this.#adopt(stream, accepted, admitted.node);
+      this.#noteProof(accepted, socket);
       this.#events.onOpened(stream, "in", admitted.node);
     });
+  }
+
+  #noteProof(socket: WebSocket, secured: Duplex | undefined): void {
+    const certificate = secured instanceof TLSSocket ? secured.getPeerX509Certificate() : undefined;
+    if (certificate !== undefined) this.#proofs.set(socket, certificate);
   }
 
   #askForLife(unansweredMax: number): void {
@@ -188,6 +199,7 @@ export class Streams {
     socket.on("close", () => {
       this.#sockets.delete(stream);
       this.#unanswered.delete(socket);
+      this.#proofs.delete(socket);
       this.#events.onClosed(stream, reason, isRefused);
     });
   }

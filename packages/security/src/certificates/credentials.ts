@@ -23,7 +23,7 @@ export interface Credentials extends CredentialTexts {
  * authority in `ca`. An expired certificate is none of these: its node goes on, alone, until it is renewed.
  */
 export function parseCredentials(texts: CredentialTexts): Credentials {
-  const authorities = certificatesIn(texts.ca, "ca");
+  const authorities = authoritiesIn(texts);
   const [leaf, ...intermediates] = certificatesIn(texts.certificate, "cert");
   if (leaf === undefined) throw invalid("cert", "it holds no certificate");
   if (!leaf.checkPrivateKey(privateKey(texts.key))) throw invalid("key", "it is not the key of the certificate");
@@ -34,6 +34,10 @@ export function parseCredentials(texts: CredentialTexts): Credentials {
   }
   const authorityExpiresMs = Math.min(...authorities.map(expiryOf));
   return { ...texts, self, expiresMs: expiryOf(leaf), authorityExpiresMs };
+}
+
+export function authoritiesIn({ ca }: Pick<CredentialTexts, "ca">): X509Certificate[] {
+  return certificatesIn(ca, "ca");
 }
 
 /** Unix ms. */

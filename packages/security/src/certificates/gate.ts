@@ -10,7 +10,7 @@ import type { ServerOptions } from "node:https";
 import type { Duplex } from "node:stream";
 import { connect, type SecureContextOptions, TLSSocket } from "node:tls";
 import type { NodeId } from "@patina/base";
-import type { Credentials } from "./credentials.js";
+import { authoritiesIn, type Credentials } from "./credentials.js";
 import { type MemberName, memberNameOf } from "./member-name.js";
 
 export type StreamRefusal =
@@ -52,9 +52,19 @@ export class Gate {
     this.#credentials = credentials;
   }
 
-  /** For streams from now on: those that are open stay. */
+  /** For streams from now on. Those that are open stay, but for those of whom it no longer trusts: see `isTrusted`. */
   replace(credentials: Credentials): void {
     this.#credentials = credentials;
+  }
+
+  /**
+   * Has an authority that is trusted now signed for the other end? The only revocation that there is takes one away, and must
+   * end what it let in. Behind an intermediate the answer is no, and a new handshake looks at all of the chain.
+   */
+  isTrusted(certificate: X509Certificate): boolean {
+    return authoritiesIn(this.#credentials).some(
+      (it) => certificate.checkIssued(it) && certificate.verify(it.publicKey),
+    );
   }
 
   /** What a listener needs; again after a `replace`, for `setSecureContext`. */

@@ -77,6 +77,11 @@ export class Agent {
     return this.#replica.parkedBytes;
   }
 
+  /** How often since the start it was found what all enlisted members hold. While one of them says nothing, it is not. */
+  get stableRounds(): number {
+    return this.#replica.stableRounds;
+  }
+
   handle(input: Input, now: Now): Effect[] {
     switch (input.kind) {
       case "start":

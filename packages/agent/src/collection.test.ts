@@ -65,4 +65,5 @@ test("what all hold is known of copies: of a member that began anew, the one bef
   collection.noteHeld(B, store.holdings());
   copies = [own, anew];
   expect([isStableAfter([]), isStableAfter([C]), isStableAfter([B])]).toEqual([false, false, true]);
+  expect(collection.rounds).toBe(2);
 });

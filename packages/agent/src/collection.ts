@@ -14,6 +14,8 @@ export class Collection {
   readonly #store: StorePort;
   readonly #config: AgentConfig;
   readonly #stability = new Stability();
+  /** How often since the start all that count had said what they hold, and something was stable. */
+  rounds = 0;
   /** Enlisted nodes that are not up, and since when, on this process's own clock. */
   readonly #goneSince = new Map<NodeId, number>();
 
@@ -33,7 +35,9 @@ export class Collection {
     this.noteHeld(originNode(this.#store.origin), this.#store.holdings());
     const heads = this.#stability.advance(this.#store.members.copies());
     const before = hlcFromMs(Math.max(0, wallMs - this.#config.collectAfterMs));
-    if (heads !== undefined) this.#store.noteStable(heads, before);
+    if (heads === undefined) return;
+    this.rounds++;
+    this.#store.noteStable(heads, before);
   }
 
   /**

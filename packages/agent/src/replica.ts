@@ -74,6 +74,10 @@ export class Replica {
     return this.#inbox.parkedBytes;
   }
 
+  get stableRounds(): number {
+    return this.#collection.rounds;
+  }
+
   /** Changes go by way of relays, so that heads must be told, too. */
   set tellsHeads(tells: boolean) {
     this.#spread.tellsHeads = tells;

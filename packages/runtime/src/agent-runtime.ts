@@ -95,7 +95,7 @@ export class AgentRuntime {
     return must(this.#membership, "a membership").status;
   }
 
-  get agent(): Pick<Agent, "members" | "reachable" | "hasSynced" | "parkedBytes"> {
+  get agent(): Pick<Agent, "members" | "reachable" | "hasSynced" | "parkedBytes" | "stableRounds"> {
     return this.#agent;
   }
 

@@ -10,7 +10,7 @@ export interface MetricsSources {
   readonly cluster: { readonly name: string; readonly generation: number };
   readonly role: "regional" | "global";
   readonly version: string;
-  readonly agent: Pick<Agent, "members" | "reachable" | "hasSynced" | "parkedBytes">;
+  readonly agent: Pick<Agent, "members" | "reachable" | "hasSynced" | "parkedBytes" | "stableRounds">;
   readonly membership: () => { readonly localHealth: number; readonly sentBytes: number };
   readonly store: {
     quarantinedCount(): number;
@@ -174,6 +174,11 @@ export class AgentMetrics {
       () => membership().localHealth,
     );
     read("patina_parked_bytes", "Changes waiting for their predecessors.", () => agent.parkedBytes);
+    read(
+      "patina_stable_rounds",
+      "How often since the start it was found what all members hold.",
+      () => agent.stableRounds,
+    );
     read("patina_quarantined_changes", "Changes that could not be applied.", () => store.quarantinedCount());
     read(
       "patina_whole",

@@ -27,6 +27,7 @@ describe("metrics", () => {
     reachable: () => ["p"],
     hasSynced: false,
     parkedBytes: 77,
+    stableRounds: 3,
   };
   const membership = () => ({ localHealth: 2, sentBytes: 7 });
   const held = new Map([["o1", { gaps: Ranges.of(2, 4) }], ["o2", { gaps: Ranges.of(9, 9) }]]); // prettier-ignore
@@ -105,6 +106,7 @@ describe("metrics", () => {
     expect(await value("patina_origins")).toBe(2);
     expect(await value("patina_quarantined_changes")).toBe(5);
     expect(await value("patina_parked_bytes")).toBe(77);
+    expect(await value("patina_stable_rounds")).toBe(3);
     expect(await value("patina_whole")).toBe(1);
     expect(await value("patina_synced")).toBe(0);
     expect(await value("patina_local_health")).toBe(2);

@@ -1,5 +1,5 @@
 /** The statements that read and write one table's rows and clocks, prepared once per connection. */
-import { AppError, type Hlc, must, type SqlValue } from "@patina/base";
+import { type Hlc, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
 import { isSameValue, isStoredAsIs } from "./affinity.js";
 import type { Aside, AsideRow } from "./aside.js";
@@ -7,6 +7,7 @@ import type { Extra, Extras } from "./extras.js";
 import { CLOCK_COLUMNS, type Table } from "../database/layout.js";
 import { type DecodedState, decodeState, encodeKey } from "./row-codec.js";
 import { quoteName } from "../sql/tokens.js";
+import { assertStoredText } from "./text.js";
 import { dropTombstone, putTombstone, readTombstone, type Tombstone } from "./tombstones.js";
 
 /** A row's stamp as the file keeps it: `origin` is the dense number. */
@@ -131,6 +132,11 @@ export class TableRows {
     return fitting;
   }
 
+  /** Throws `bad-request` when users' SQL left bytes in the row that are no text, and called them text. */
+  assertText(key: readonly SqlValue[], values: readonly SqlValue[]): void {
+    assertStoredText(this.#db, this.table, key, values);
+  }
+
   upsert(key: readonly SqlValue[], values: readonly SqlValue[], clock: HashedClock): void {
     this.#upsert.run(...key, ...values, clock.epoch, clock.hlc, clock.origin, clock.version, clock.hash);
   }
@@ -248,19 +254,6 @@ class KeyProbe {
         .safeIntegers(true),
       clear: this.#db.prepare(`DELETE FROM ${this.#name}`),
     };
-  }
-}
-
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
-/**
- * Refuses a key whose text is not valid Unicode. SQLite keeps such bytes as they are and JavaScript reads them back as
- * U+FFFD, so the row could never be found by its key again.
- */
-export function assertKeyText(key: readonly SqlValue[]): void {
-  for (const value of key) {
-    if (typeof value !== "string" || !(value.includes("\ufffd") || LONE_SURROGATE.test(value))) continue;
-    throw new AppError("bad-request", "a key's text is not valid Unicode", { hint: "Send it as UTF-8." });
   }
 }
 

@@ -10,7 +10,8 @@ import { AppError, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
 import { CLOCK_COLUMNS, type Table } from "../database/layout.js";
 import { encodeKey, rowId } from "../rows/row-codec.js";
-import { assertKeyText, clockOf, type HashedClock, ownerName } from "../rows/rows.js";
+import { clockOf, type HashedClock, ownerName } from "../rows/rows.js";
+import { assertKeyText } from "../rows/text.js";
 import { quoteName } from "../sql/tokens.js";
 
 export interface TouchedRow {

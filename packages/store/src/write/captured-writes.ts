@@ -5,6 +5,7 @@ import type { Origins } from "../log/origins.js";
 import { extrasLeft, isUnchanged, type Pending } from "../rows/pending.js";
 import { encodeState } from "../rows/row-codec.js";
 import type { TableRows } from "../rows/rows.js";
+import { assertUnicode } from "../rows/text.js";
 import type { StatementCache } from "./statement-cache.js";
 
 export class CapturedWrites {
@@ -35,6 +36,7 @@ export class CapturedWrites {
 
   #runStatement({ sql, params }: Statement): number {
     const statement = this.#statements.get(sql);
+    for (const value of Object.values(params)) assertUnicode(value, "a parameter");
     return statement.run(...(Array.isArray(params) ? (params as SqlValue[]) : [params])).changes;
   }
 
@@ -54,6 +56,7 @@ export class CapturedWrites {
       if (before === undefined) return undefined;
       return { ...known, state: undefined, values: undefined, extras: [], epoch: before.epoch, isBuried: false };
     }
+    rows.assertText(key, row.values);
     const extras = extrasLeft(table, row.values, row.extras);
     const state = encodeState(table, row.values, extras);
     if (before !== undefined && isUnchanged(this.#origins, table, keyBytes, before, state)) {

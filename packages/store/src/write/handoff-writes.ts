@@ -8,7 +8,8 @@ import { tableUnknown } from "./object.js";
 import type { Owners } from "../owners/ownership.js";
 import { extrasLeft, type Pending } from "../rows/pending.js";
 import { encodeKey, encodeState, rowId } from "../rows/row-codec.js";
-import { assertKeyText, changedColumns, type TableRows } from "../rows/rows.js";
+import { changedColumns, type TableRows } from "../rows/rows.js";
+import { assertKeyText, assertUnicode } from "../rows/text.js";
 
 export class HandoffWrites {
   readonly #owners: Owners;
@@ -39,6 +40,7 @@ export class HandoffWrites {
     { key, keyBytes }: Pick<Pending, "key" | "keyBytes">,
   ): Pending | undefined {
     const { table } = rows;
+    if (to !== undefined) assertUnicode(to, "the new owner's name");
     const current = rows.read(key, keyBytes);
     if (current === undefined) {
       throw new AppError("row-absent", `${table.name} has no such row`, {

@@ -8,7 +8,8 @@ import { checkCondition, columnUnknown, keyMissing, tableUnknown, tagAt } from "
 import type { Origins } from "../log/origins.js";
 import { extrasLeft, isUnchanged, type Pending } from "../rows/pending.js";
 import { encodeKey, encodeState, rowId } from "../rows/row-codec.js";
-import { assertKeyText, changedColumns, type HashedClock, type StoredRow, type TableRows } from "../rows/rows.js";
+import { changedColumns, type HashedClock, type StoredRow, type TableRows } from "../rows/rows.js";
+import { assertKeyText, notUnicode } from "../rows/text.js";
 
 /** A whole-object write and the row it is about, its key as the table keeps it. */
 interface Target {
@@ -85,6 +86,7 @@ export class ObjectWrites {
     let isSteady = true;
     for (const [i, { name, defaultValue, affinity, isHidden }] of table.values.entries()) {
       const value = isHidden ? (current?.values[i] ?? defaultValue) : valueIn(given, name, defaultValue);
+      if (typeof value === "string" && !value.isWellFormed()) throw notUnicode(`${table.name}.${name}`, name);
       isSteady &&= isStoredAsIs(value, affinity);
       next.push(value);
     }

@@ -11,7 +11,8 @@ import { AppError, must, type OriginId, type RowCondition, type RowWrite, type S
 import type { Table } from "../database/layout.js";
 import type { Origins } from "../log/origins.js";
 import { encodeKey } from "../rows/row-codec.js";
-import { assertKeyText, type Clock, type TableRows } from "../rows/rows.js";
+import type { Clock, TableRows } from "../rows/rows.js";
+import { assertKeyText } from "../rows/text.js";
 
 export interface StoredObject {
   /** Every column that can be written, in the schema's order. */

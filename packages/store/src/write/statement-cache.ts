@@ -3,6 +3,7 @@ import { AppError } from "@patina/base";
 import type Database from "better-sqlite3";
 import type { StoreLimits } from "../database/limits.js";
 import { type FindTarget, rewriteWrite } from "../sql/write-statement.js";
+import { assertUnicode } from "../rows/text.js";
 import { sqlError } from "../database/sqlite-error.js";
 
 export class StatementCache {
@@ -39,6 +40,7 @@ export class StatementCache {
       const message = `the SQL text has ${bytes} bytes; at most ${this.#limits.sqlBytesMax} are allowed`;
       throw new AppError("bad-request", message, { hint: "Pass values as parameters." });
     }
+    assertUnicode(sql, "the SQL text");
     try {
       return this.#db.prepare<unknown[]>(rewriteWrite(sql, this.#find));
     } catch (thrown) {

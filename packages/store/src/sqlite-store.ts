@@ -16,6 +16,7 @@ import {
   type Heads,
   type Hlc,
   HlcClock,
+  holds,
   type Holdings,
   type NodeId,
   type OriginId,
@@ -170,8 +171,10 @@ export class SqliteStore {
 
   /** Joins changes of other origins. Returned means committed; nothing of it is held otherwise. Throws like `commit`. */
   apply(changes: readonly Change[], empties: readonly EmptyVersions[] = [], owed: Heads = new Map()): ApplyOutcome {
+    const { origins } = this.#parts;
+    const fresh = changes.filter(({ origin, version }) => !holds(origins.holding(origin), version));
     const outcome = this.#guard.write(() => this.#engine.applier.apply(changes, empties, owed));
-    for (const change of changes) this.#recent.add(change);
+    this.#recent.addApplied(fresh, outcome);
     return this.#followed(outcome, owed);
   }
 
@@ -207,13 +210,7 @@ export class SqliteStore {
 
   /** Every member holds these versions, and all that could lose to them: tombstones stamped before may be forgotten. */
   noteStable(heads: Heads, before: Hlc): void {
-    const { origins } = this.#parts;
-    const stable = new Map<number, number>();
-    for (const [origin, head] of heads) {
-      const index = origins.knownIndex(origin);
-      if (index !== undefined) stable.set(index, head);
-    }
-    this.#collector.begin(stable, before);
+    this.#collector.begin(this.#parts.origins.byIndex(heads), before);
   }
 
   holdings(): Holdings {

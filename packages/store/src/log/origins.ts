@@ -3,6 +3,7 @@
  * Memory mirrors the table; a holding changes in the transaction that applied the version, or not at all.
  */
 import {
+  type Heads,
   type Hlc,
   holdAlso,
   type Holding,
@@ -101,6 +102,12 @@ export class Origins {
   /** The dense number of an origin already known. */
   knownIndex(origin: OriginId): number | undefined {
     return this.#byOrigin.get(origin)?.index;
+  }
+
+  /** Versions by the dense numbers of their origins, of those known. */
+  byIndex(heads: Heads): Map<number, number> {
+    const known = [...heads].map(([origin, head]) => [this.knownIndex(origin), head] as const);
+    return new Map(known.filter((it): it is [number, number] => it[0] !== undefined));
   }
 
   originOf(index: number): OriginId {

@@ -1,5 +1,5 @@
 /** The latest changes with their exact bytes, so that fan-out and first repairs need not read rows back. */
-import { type Change, changeBytes, type OriginId } from "@patina/base";
+import { type ApplyOutcome, type Change, changeBytes, type OriginId } from "@patina/base";
 
 export class RecentChanges {
   readonly #bytesMax: number;
@@ -21,6 +21,15 @@ export class RecentChanges {
       this.#changes.delete(key);
       this.#bytes -= changeBytes(oldest);
     }
+  }
+
+  /**
+   * Adds what was new and could be applied: its bytes are what its rows were made of. What is held already may come again in
+   * other bytes, read back from a peer's rows; nobody has looked at those.
+   */
+  addApplied(fresh: readonly Change[], { quarantined }: ApplyOutcome): void {
+    const refused = new Set(quarantined.map(({ change }) => change));
+    for (const change of fresh) if (!refused.has(change)) this.add(change);
   }
 
   get(origin: OriginId, version: number): Change | undefined {

@@ -22,6 +22,7 @@ import { ObjectWrites } from "./write/object-writes.js";
 import type { Origins } from "./log/origins.js";
 import type { Owners } from "./owners/ownership.js";
 import type { Quarantine } from "./apply/quarantine.js";
+import { QuarantineSweep } from "./apply/quarantine-sweep.js";
 import { RemoteApplier, type RowWatch } from "./apply/remote-applier.js";
 import { rowsOf, type TableRows, type Waiting } from "./rows/rows.js";
 import type { Schema } from "./schema/schema.js";
@@ -56,6 +57,7 @@ export class Engine {
   readonly snapshot: SnapshotReader;
   readonly log: ChangeLog;
   readonly dropper: Dropper;
+  readonly quarantineSweep: QuarantineSweep;
   /** Of the connection for everything but users' SQL. */
   readonly transactions: Transactions;
   /** Of every table, hidden ones included, on that connection. */
@@ -71,7 +73,7 @@ export class Engine {
     const tables = tablesOf(db, schema);
     const visible = schema.tables.flatMap(({ name }) => tables.find((table) => table.name === name) ?? []);
     this.#tables = new Map(visible.map((table) => [table.name, table]));
-    const mirrors = [origins, digest];
+    const mirrors = [origins, digest, quarantine];
     const captured = { transactions: new Transactions(sql, mirrors, sync), rows: rowsOf(sql, tables, waiting) };
     const plain = { transactions: new Transactions(db, mirrors, sync), rows: rowsOf(db, tables, waiting) };
     this.rows = plain.rows;
@@ -90,14 +92,18 @@ export class Engine {
       self,
     });
     this.dropper = new Dropper({ db, rows: plain.rows, digest, origins }, dropped);
+    const names = new DroppedNames(dropped);
+    const { aside } = waiting;
+    const rowsMax = limits.transactionRowsMax;
+    this.quarantineSweep = new QuarantineSweep({ db, rows: plain.rows, aside, dropped: names, origins, quarantine, rowsMax }); // prettier-ignore
     this.applier = new RemoteApplier({
       ...shared,
       ...plain,
-      dropped: new DroppedNames(dropped),
+      dropped: names,
       closed: parts.closed,
       onRow,
       db,
-      aside: waiting.aside,
+      aside,
       quarantine,
     });
     this.extractor = new Extractor(reader, origins, quarantine, parts.closed);

@@ -282,8 +282,9 @@ export class SqliteStore {
    */
   maintain(keysMax: number): boolean {
     if (this.#adoption.problem?.code === "store-busy") this.#adoptSchema();
-    const { dropper, log, transactions } = this.#engine;
-    const sweeper = [dropper, this.#collector].find(({ isDue }) => isDue) ?? (log.needsSweep ? log : undefined);
+    const { dropper, quarantineSweep, log, transactions } = this.#engine;
+    const sweepers = [dropper, this.#collector, quarantineSweep];
+    const sweeper = sweepers.find(({ isDue }) => isDue) ?? (log.needsSweep ? log : undefined);
     if (sweeper === undefined) return false;
     this.#guard.write(() => transactions.run("NORMAL", () => sweeper.sweep(keysMax)));
     if (sweeper === dropper && !dropper.isDue) this.#rebuild(this.#engine.schema); // A table may be gone for good.

@@ -97,4 +97,57 @@ describe("quarantine", () => {
     expect(reader.read("SELECT id, n FROM t")).toEqual([["good", 1n]]);
     expect(listed(reader, 100)).toEqual([1, 2, 3, 4, 5, 6]);
   });
+
+  describe("lets out what came to nothing, so that digests are compared again", () => {
+    const settled = (store: SqliteStore): number => {
+      while (store.maintain(1));
+      return store.quarantinedCount();
+    };
+
+    test("when every row of it was written again by others", () => {
+      const [writer, reader] = [node(LOOSE).store, node(STRICT).store];
+      const bad = must(
+        writer.commit(
+          [{ kind: "rows", rows: ["a", "b"].map((id) => ({ table: "t", values: { id, n: 99n } })) }],
+          WALL,
+        )[0],
+        "one",
+      );
+      reader.apply([must(bad.ok ? bad.change : undefined, "a change")]);
+      expect([settled(reader), reader.comparableDigest()]).toEqual([1, undefined]);
+      reader.apply([put(writer, "a", 1n)]);
+      expect([settled(reader), reader.comparableDigest()]).toEqual([1, undefined]); // The other row is still what it says.
+      reader.apply([put(writer, "b", 2n)]);
+      expect(settled(reader)).toBe(0);
+      expect(reader.comparableDigest()).toBe(writer.comparableDigest());
+      expect(reader.extract(writer.origin, Ranges.of(1, 1), 1 << 20)).toEqual({ changes: [], empty: Ranges.of(1, 1) });
+    });
+
+    test("when its row was written or deleted here", () => {
+      const [writer, reader] = [node(LOOSE).store, node(STRICT).store];
+      reader.apply([put(writer, "a", 1n), put(writer, "b", 1n), put(writer, "a", 99n), put(writer, "b", 99n)]);
+      const own = [put(reader, "a", 3n)];
+      const gone = must(
+        reader.commit([{ kind: "rows", rows: [{ table: "t", values: { id: "b" }, deleted: true }] }], WALL)[0],
+        "one",
+      );
+      own.push(must(gone.ok ? gone.change : undefined, "a change"));
+      expect(settled(reader)).toBe(0);
+      writer.apply(own);
+      expect(writer.read("SELECT * FROM t")).toEqual([["a", 3n]]);
+      expect(reader.comparableDigest()).toBe(writer.comparableDigest());
+    });
+
+    test("but not what is older than it, nor what nobody can read", () => {
+      const [writer, older, reader] = [node(LOOSE).store, node(LOOSE).store, node(STRICT).store];
+      const before = put(older, "a", 1n);
+      const bad = must(
+        writer.commit([{ kind: "rows", rows: [{ table: "t", values: { id: "a", n: 99n } }] }], WALL + 1000)[0],
+        "one",
+      );
+      reader.apply([must(bad.ok ? bad.change : undefined, "a change"), before]);
+      reader.apply([{ origin: writer.origin, version: 2, hlc: hlcFromMs(WALL), body: Buffer.from([255]) }]);
+      expect(settled(reader)).toBe(2);
+    });
+  });
 });

@@ -3,9 +3,11 @@
  * held and is passed on to peers as it came, since their schema may take it.
  *
  *   apply fails ─► put ─► listed, passed on ─► tried again when the schema changes, or when somebody says so ─► dropped
+ *                                          └─► all its rows were written again ─► dropped
  */
 import { type Change, type Hlc, type OriginId, type Range, Ranges } from "@patina/base";
 import type Database from "better-sqlite3";
+import type { Mirror } from "../database/transactions.js";
 import type { Origins } from "../log/origins.js";
 import { tablesNamed } from "../rows/row-codec.js";
 
@@ -28,21 +30,24 @@ export interface QuarantineCursor {
 /** How much of a change is looked at for the tables it names: a list must stay cheap, whatever is in it. */
 const LOOK_BYTES = 16 << 10;
 
-export class Quarantine {
+export class Quarantine implements Mirror {
   readonly #origins: Origins;
+  /** What is here, counted when somebody asks and kept up from then on: nobody reads all of it for that again and again. */
+  #size: { readonly count: number; readonly bytes: number } | undefined;
   readonly #put: Database.Statement;
   readonly #drop: Database.Statement;
   readonly #window: Database.Statement;
   readonly #list: Database.Statement;
   readonly #next: Database.Statement;
-  readonly #count: Database.Statement;
+  readonly #measure: Database.Statement;
+  readonly #bytesOf: Database.Statement;
   readonly #versions: Database.Statement;
 
   constructor(db: Database.Database, origins: Origins) {
     this.#origins = origins;
     const raw = (sql: string): Database.Statement => db.prepare(sql).raw().safeIntegers(true);
     const after = "FROM _patina_quarantine WHERE (origin, version) > (?, ?) ORDER BY origin, version LIMIT ?";
-    this.#put = db.prepare("INSERT OR REPLACE INTO _patina_quarantine VALUES (?, ?, ?, ?, ?)");
+    this.#put = db.prepare("INSERT INTO _patina_quarantine VALUES (?, ?, ?, ?, ?)");
     this.#drop = db.prepare("DELETE FROM _patina_quarantine WHERE origin = ? AND version = ?");
     this.#window = raw(
       "SELECT version, hlc, body FROM _patina_quarantine WHERE origin = ? AND version BETWEEN ? AND ?",
@@ -52,20 +57,44 @@ export class Quarantine {
     );
     this.#next = raw(`SELECT origin, version, hlc, body ${after}`);
     this.#versions = db.prepare("SELECT version FROM _patina_quarantine WHERE origin = ?").pluck();
-    this.#count = db.prepare("SELECT count(*) FROM _patina_quarantine").pluck();
+    this.#measure = db.prepare(
+      "SELECT count(*) AS count, coalesce(sum(length(body)), 0) AS bytes FROM _patina_quarantine",
+    );
+    this.#bytesOf = db.prepare("SELECT length(body) FROM _patina_quarantine WHERE origin = ? AND version = ?").pluck();
   }
 
   /** Call it inside the transaction that holds the version. `origin` must be numbered already. */
   put(origin: number, { version, hlc, body }: Change, reason: string): void {
+    this.drop(origin, version);
+    const { count, bytes } = this.#measured();
     this.#put.run(origin, version, hlc, reason, body);
+    this.#size = { count: count + 1, bytes: bytes + body.length };
   }
 
-  drop(origin: number, version: number): void {
+  /** False when it was not there. */
+  drop(origin: number, version: number): boolean {
+    const { count, bytes } = this.#measured();
+    const gone = count === 0 ? undefined : (this.#bytesOf.get(origin, version) as number | undefined);
+    if (gone === undefined) return false;
     this.#drop.run(origin, version);
+    this.#size = { count: count - 1, bytes: bytes - gone };
+    return true;
   }
 
   get count(): number {
-    return Number(this.#count.get());
+    return this.#measured().count;
+  }
+
+  /** What was counted may have been undone. */
+  reload(): void {
+    this.#size = undefined;
+  }
+
+  /** Nothing waits in memory to be written. */
+  flush(): void {}
+
+  #measured(): { readonly count: number; readonly bytes: number } {
+    return (this.#size ??= this.#measure.get() as { count: number; bytes: number });
   }
 
   /** Versions of an origin that are here. */

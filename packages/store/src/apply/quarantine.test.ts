@@ -6,6 +6,7 @@ import { type Change, hlcFromMs, must, Ranges } from "@patina/base";
 import Database from "better-sqlite3";
 import { afterEach, describe, expect, test } from "vitest";
 import type { QuarantineCursor } from "./quarantine.js";
+import { defaultStoreLimits } from "../database/limits.js";
 import { SqliteStore } from "../sqlite-store.js";
 
 const WALL = 1_790_000_000_000;
@@ -13,12 +14,12 @@ const LOOSE = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, n INTEGER);";
 const STRICT = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, n INTEGER CHECK (n < 10));";
 const opened: { store: SqliteStore; dir: string }[] = [];
 
-function node(schemaSql: string): { store: SqliteStore; path: string } {
+function node(schemaSql: string, limits = defaultStoreLimits): { store: SqliteStore; path: string } {
   const dir = mkdtempSync(join(tmpdir(), "patina-quarantine-"));
   const id = opened.length + 1;
   const names = { node: id.toString(16).padStart(32, "0"), newDbId: () => id.toString(16).padStart(16, "a") };
   const path = join(dir, "state.db");
-  const store = new SqliteStore({ path, cluster: { name: "iad", generation: 1 }, ...names, schemaSql });
+  const store = new SqliteStore({ path, cluster: { name: "iad", generation: 1 }, ...names, schemaSql, limits });
   opened.push({ store, dir });
   return { store, path };
 }
@@ -149,5 +150,28 @@ describe("quarantine", () => {
       reader.apply([{ origin: writer.origin, version: 2, hlc: hlcFromMs(WALL), body: Buffer.from([255]) }]);
       expect(settled(reader)).toBe(2);
     });
+  });
+
+  test("that is full takes nothing more: what it has no room for is not held, with its origin, and comes again", () => {
+    const [writer, good] = [node(LOOSE).store, node(LOOSE).store];
+    const bad = [50n, 51n, 52n].map((n, i) => put(writer, `bad${i}`, n));
+    const after = put(writer, "after", 1n);
+    const { body } = must(bad[0], "a change");
+    const { store: reader } = node(STRICT, { ...defaultStoreLimits, quarantineBytesMax: body.length * 2 });
+    const outcome = reader.apply([...bad, after, put(good, "good", 2n)]);
+    expect([outcome.applied, outcome.quarantined.map(({ change }) => change.version)]).toEqual([3, [1, 2, 3]]);
+    expect(outcome.quarantined[2]?.reason).toContain("the quarantine may have");
+    expect(reader.read("SELECT id FROM t")).toEqual([["good"]]);
+    expect(reader.holdings().get(writer.origin)?.head).toBe(2);
+    expect(reader.extract(writer.origin, Ranges.of(1, 4), 1 << 20).changes.map(({ version }) => version)).toEqual([
+      1, 2,
+    ]);
+    // Trying again changes nothing, and once there is room the rest is taken as it comes.
+    expect(reader.retryQuarantined(undefined).outcome.applied).toBe(0);
+    expect([reader.quarantinedCount(), reader.apply([must(bad[2], "a change"), after]).applied]).toEqual([2, 0]);
+    reader.apply([put(good, "bad0", 3n)]);
+    while (reader.maintain(1));
+    expect([reader.apply([must(bad[2], "a change"), after]).applied, reader.quarantinedCount()]).toEqual([2, 2]);
+    expect(reader.holdings().get(writer.origin)).toEqual({ head: 4, gaps: Ranges.empty });
   });
 });

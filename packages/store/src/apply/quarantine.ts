@@ -85,6 +85,10 @@ export class Quarantine implements Mirror {
     return this.#measured().count;
   }
 
+  get bytes(): number {
+    return this.#measured().bytes;
+  }
+
   /** What was counted may have been undone. */
   reload(): void {
     this.#size = undefined;

@@ -2,7 +2,8 @@
  * Remote changes: each row joined with the one that is here, the greater stamp wins.
  *
  * One transaction for the batch, a savepoint for each change: one that cannot be applied is put aside with its reason
- * and delays nothing else. It counts as held: asking for it again would bring the same bytes.
+ * and delays nothing else. It counts as held: asking for it again would bring the same bytes. Only when there is no room to
+ * put it is it left for later, with what follows of its origin.
  */
 import {
   type ApplyOutcome,
@@ -16,6 +17,7 @@ import {
   holds,
   MalformedError,
   messageOf,
+  type OriginId,
   type OwnershipConflict,
   Ranges,
   type SqlValue,
@@ -65,6 +67,15 @@ interface Found {
   readonly conflicts: OwnershipConflict[];
 }
 
+/** Of a version: all of it, some of its rows, or all of it once more. */
+type Extent = "whole" | "part" | "again";
+
+interface Refusal {
+  readonly reason: string;
+  /** There was no room for it in quarantine: it is not held, and will come again. */
+  readonly isLeft: boolean;
+}
+
 /** What memory must follow once a change has been applied as a whole. */
 type MemoryStep = {
   readonly table: string;
@@ -82,7 +93,8 @@ export class RemoteApplier {
   }
 
   /**
-   * Applies changes in the order given and marks each held, all in one transaction. Those held already are skipped.
+   * Applies changes in the order given and marks each held, all in one transaction. Those held already are skipped, and those
+   * of an origin that follow one for which there was no room.
    * `empties` are versions known to have no effect any more, since every row they wrote was written again later; `owed`
    * is what the state depends on besides, when the changes were read back from rows. Throws `store-failed` when the
    * transaction could not be committed: then nothing was applied and nothing is held.
@@ -93,11 +105,17 @@ export class RemoteApplier {
       const found: Found = { rows: [], conflicts: [] };
       const quarantined: { change: Change; reason: string }[] = [];
       const forked: Change[] = [];
+      const stopped = new Set<OriginId>();
       let applied = 0;
       for (const change of changes) {
         if (holds(origins.holding(change.origin), change.version)) continue;
-        const reason = this.#inSavepoint(change, found);
-        if (reason !== undefined) quarantined.push({ change, reason });
+        if (stopped.has(change.origin)) continue;
+        const refusal = this.#inSavepoint(change, found);
+        if (refusal !== undefined) quarantined.push({ change, reason: refusal.reason });
+        if (refusal?.isLeft === true) {
+          stopped.add(change.origin);
+          continue;
+        }
         if (!this.#follow(change)) forked.push(change);
         origins.hold(change.origin, Ranges.of(change.version, change.version), change.hlc, db);
         clock.observe(change.hlc);
@@ -123,9 +141,9 @@ export class RemoteApplier {
       const quarantined: { change: Change; reason: string }[] = [];
       for (const [origin, head] of owed) origins.owe(origin, head, db);
       for (const change of changes) {
-        const reason = this.#inSavepoint(change, found, "part");
-        if (reason !== undefined) {
-          quarantined.push({ change, reason });
+        const refusal = this.#inSavepoint(change, found, "part");
+        if (refusal !== undefined) {
+          quarantined.push({ change, reason: refusal.reason });
           continue;
         }
         clock.observe(change.hlc);
@@ -144,9 +162,9 @@ export class RemoteApplier {
       let applied = 0;
       for (const change of changes) {
         quarantine.drop(origins.indexOf(change.origin, db), change.version);
-        const reason = this.#inSavepoint(change, found);
-        if (reason === undefined) applied++;
-        else quarantined.push({ change, reason });
+        const refusal = this.#inSavepoint(change, found, "again");
+        if (refusal === undefined) applied++;
+        else quarantined.push({ change, reason: refusal.reason });
       }
       return { applied, quarantined, forked: [], ...found };
     });
@@ -163,8 +181,8 @@ export class RemoteApplier {
     return !isNext || chain === undefined || nextLink(before, change).chain === chain;
   }
 
-  /** Undefined when applied; otherwise why not, and a whole change is in quarantine. */
-  #inSavepoint(change: Change, out: Found, extent: "whole" | "part" = "whole"): string | undefined {
+  /** Undefined when applied; otherwise why not, and a whole change is in quarantine, if there is room. */
+  #inSavepoint(change: Change, out: Found, extent: Extent = "whole"): Refusal | undefined {
     const { db, digest, origins, clock, transactions } = this.#parts;
     const origin = origins.indexOf(change.origin, db); // Before the savepoint: a rollback must not take the number back.
     const refusal = this.#parts.closed.refusal(change);
@@ -185,12 +203,19 @@ export class RemoteApplier {
     }
   }
 
-  #refuse(change: Change, origin: number, reason: string, extent: "whole" | "part"): string {
-    if (extent === "whole") this.#parts.quarantine.put(origin, change, reason);
-    return reason;
+  #refuse(change: Change, origin: number, reason: string, extent: Extent): Refusal {
+    const { quarantine, limits } = this.#parts;
+    if (extent === "part") return { reason, isLeft: false };
+    const most = limits.quarantineBytesMax;
+    // What is tried again had its room before.
+    if (extent === "whole" && quarantine.bytes + change.body.length > most) {
+      return { reason: `${reason}; it is not kept: the quarantine may have ${most} bytes, and is full`, isLeft: true };
+    }
+    quarantine.put(origin, change, reason);
+    return { reason, isLeft: false };
   }
 
-  #applyRows(change: Change, origin: number, steps: MemoryStep[], extent: "whole" | "part"): Found {
+  #applyRows(change: Change, origin: number, steps: MemoryStep[], extent: Extent): Found {
     const rows = decodeBody(change.body, change.hlc, this.#parts.limits.transactionRowsMax);
     const found: Found = { rows: [], conflicts: [] };
     for (const row of rows) {
@@ -199,7 +224,7 @@ export class RemoteApplier {
     }
     const keys = steps.map(({ table, key }) => ({ table, key }));
     const { log, db } = this.#parts;
-    if (extent === "whole") log.append(db, origin, change.version, keys);
+    if (extent !== "part") log.append(db, origin, change.version, keys);
     else log.appendMore(db, origin, change.version, keys);
     return found;
   }

@@ -21,6 +21,11 @@ export interface StoreLimits {
   readonly walBytesMax: number;
   /** Pages the file may grow to, SQLite's own ceiling by default. A write beyond it fails as on a full disk. */
   readonly pagesMax: number;
+  /**
+   * Bytes of changes in quarantine. With it full, a change that cannot be applied is not held: its origin waits with it, and it
+   * is fetched again, until there is room. Nothing else waits, and nothing is forgotten.
+   */
+  readonly quarantineBytesMax: number;
   /** Fenced writes, and doubtful rows, of which a record is kept: beyond it the oldest goes. */
   readonly contestsMax: number;
 }
@@ -36,5 +41,6 @@ export const defaultStoreLimits: StoreLimits = {
   recentBytesMax: 8 << 20,
   walBytesMax: 1 << 30,
   pagesMax: 0xffff_fffe,
+  quarantineBytesMax: 64 << 20,
   contestsMax: 1000,
 };

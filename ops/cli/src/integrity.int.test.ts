@@ -184,6 +184,30 @@ describe("a change that cannot be applied", { timeout: 60_000 }, () => {
   });
 });
 
+describe("a change that is given up", { timeout: 60_000 }, () => {
+  test("is gone from every agent that had it, and digests are compared again", async () => {
+    const { origin, version } = must((await quarantineOf(0)).changes[0], "what makes no sense");
+    const discard = async (...more: string[]) => {
+      return running.patina("quarantine", "discard", origin.slice(0, 8), ...more, "--region", "iad", "-o", "json");
+    };
+    const looked = await discard(String(version));
+    expect([looked.status, JSON.parse(looked.stdout)]).toMatchObject([
+      0,
+      Array(3).fill({ found: true, discarded: false }),
+    ]);
+    expect((await quarantineOf(0)).changes.length).toBe(1);
+    expect((await discard("x", "--yes")).status).toBe(2);
+    const done = await discard(String(version), "--yes");
+    expect([done.status, JSON.parse(done.stdout)]).toMatchObject([0, Array(3).fill({ found: true, discarded: true })]);
+    for (const i of [0, 1, 2]) expect(await quarantineOf(i)).toEqual({ changes: [], next: null });
+    expect((await discard(String(version), "--yes")).status).toBe(3);
+    const send = async (body: unknown) => client(0).request("/v1/quarantine/discards", { method: "POST", body });
+    expect(await send({ origin, version })).toEqual({ discarded: false });
+    await expect(send({ origin: "x", version })).rejects.toMatchObject({ code: "bad-request" });
+    expect((await running.patina("verify", "--region", "iad")).status).toBe(0);
+  });
+});
+
 interface Verdict {
   readonly clusters: readonly {
     readonly cluster: string;

@@ -3,6 +3,7 @@
  *
  *   GET  /v1/quarantine?limit=&after=   the changes put aside, a page at a time
  *   POST /v1/quarantine/retry           tries them again
+ *   POST /v1/quarantine/discards {origin, version}   gives one up
  *   POST /v1/scrubs                     recomputes every bucket from its rows; a finding names table and bucket
  *   GET  /v1/tables/:table/buckets/:n   one bucket's rows, for a peer's repair
  *   POST /v1/repairs {table, bucket}    puts a bucket right from a peer's copy
@@ -26,28 +27,48 @@ export function addIntegrityRoutes(app: Hono, integrity: IntegrityPort): void {
     return c.json({ changes, next });
   });
   app.post("/v1/quarantine/retry", async (c) => c.json(await integrity.retryQuarantined()));
+  app.post("/v1/quarantine/discards", async (c) => {
+    const change = checked(changeName, await jsonBody(c), NAMES_CHANGE);
+    return c.json({ discarded: integrity.discardQuarantined(change) });
+  });
   app.post("/v1/scrubs", async (c) => c.json({ findings: await integrity.scrub() }));
   app.get("/v1/tables/:table/buckets/:bucket", async (c) => {
-    const { table, bucket } = checked(bucketName, {
-      table: c.req.param("table"),
-      bucket: Number(c.req.param("bucket")),
-    });
+    const asked = { table: c.req.param("table"), bucket: Number(c.req.param("bucket")) };
+    const { table, bucket } = checked(bucketName, asked, NAMES_BUCKET);
     return c.json(await integrity.bucket(table, bucket));
   });
   app.post("/v1/repairs", async (c) => {
-    const { table, bucket } = checked(bucketName, await jsonBody(c));
+    const { table, bucket } = checked(bucketName, await jsonBody(c), NAMES_BUCKET);
     return c.json(await integrity.repair(table, bucket));
   });
 }
 
 const bucketName = z.strictObject({ table: z.string(), bucket: z.number().int().min(0).max(255) });
 
-function checked<T>(schema: z.ZodType<T>, body: unknown): T {
+const NAMES_BUCKET: Naming = {
+  what: "bucket",
+  hint: 'Send {"table": "machines", "bucket": 17}, as `patina verify --scrub` names it.',
+};
+
+const changeName = z.strictObject({
+  origin: z.string().regex(/^[0-9a-f]{48}$/),
+  version: z.number().int().min(1),
+});
+
+const NAMES_CHANGE: Naming = {
+  what: "change",
+  hint: 'Send {"origin": "…", "version": 17}, as GET /v1/quarantine names it.',
+};
+
+interface Naming {
+  readonly what: string;
+  readonly hint: string;
+}
+
+function checked<T>(schema: z.ZodType<T>, body: unknown, { what, hint }: Naming): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  throw new AppError("bad-request", `this names no bucket: ${z.prettifyError(parsed.error)}`, {
-    hint: 'Send {"table": "machines", "bucket": 17}, as `patina verify --scrub` names it.',
-  });
+  throw new AppError("bad-request", `this names no ${what}: ${z.prettifyError(parsed.error)}`, { hint });
 }
 
 function limitOf(c: Context): number {

@@ -93,6 +93,8 @@ export interface IntegrityPort {
   ): readonly QuarantinedEntry[];
   /** Tries all of them again. Throws `store-busy` and `store-failed`. */
   retryQuarantined(): Promise<{ readonly applied: number; readonly remaining: number }>;
+  /** Gives one of them up, for good; false when it is not there. Throws likewise. */
+  discardQuarantined(change: { readonly origin: string; readonly version: number }): boolean;
   /** Recomputes every bucket from its rows. Throws `too-many` while it does so already. */
   scrub(): Promise<readonly ScrubFinding[]>;
   /** The rows of one bucket as they are here, for a peer that has to repair its own. */

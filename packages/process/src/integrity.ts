@@ -27,6 +27,10 @@ export class Integrity implements IntegrityPort {
     return this.#runtime.retryQuarantined();
   }
 
+  discardQuarantined(...change: Parameters<IntegrityPort["discardQuarantined"]>): boolean {
+    return this.#runtime.discardQuarantined(...change);
+  }
+
   /** One at a time: it reads the whole file, and keeps the write-ahead log from being cut meanwhile. */
   async scrub(): ReturnType<IntegrityPort["scrub"]> {
     if (this.#isScrubbing) {

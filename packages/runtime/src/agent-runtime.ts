@@ -151,6 +151,11 @@ export class AgentRuntime {
     return { applied, remaining: this.#isStopped ? 0 : this.store.quarantinedCount() };
   }
 
+  /** Gives a quarantined change up; false when it is not there. Throws `store-busy`, and `store-failed` as a write does. */
+  discardQuarantined(change: QuarantineCursor): boolean {
+    return this.#orThrow(() => this.store.discardQuarantined(change));
+  }
+
   /** Puts a bucket right from a peer's copy of it, and tells whoever watches its rows. */
   repair(table: string, mine: readonly BucketRow[], theirs: readonly BucketRow[]): Repaired {
     const repaired = this.#orThrow(() => this.store.repairs.repair(table, mine, theirs));

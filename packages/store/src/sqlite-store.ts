@@ -23,7 +23,7 @@ import {
   originId,
   originNode,
   type Ownership,
-  Ranges,
+  type Ranges,
   type SqlValue,
   type Write,
   type WriteOutcome,
@@ -41,11 +41,11 @@ import type { Extract } from "./log/extract.js";
 import { Extras } from "./rows/extras.js";
 import { adoptDbId, checkCluster } from "./database/identity.js";
 import { OWN_TABLES } from "./database/image.js";
-import { createEngineTables, readMeta, writeMeta } from "./database/layout.js";
+import { countSync, createEngineTables, readMeta } from "./database/layout.js";
 import { defaultStoreLimits, type StoreLimits } from "./database/limits.js";
 import { Members, MEMBERS_TABLE } from "./log/members.js";
 import { Adoption } from "./schema/adoption.js";
-import { readObject, type StoredObject, tableUnknown } from "./write/object.js";
+import { readObject, type StoredObject, tableNamed, tableUnknown } from "./write/object.js";
 import { cannotOpen, openBoth } from "./database/open-database.js";
 import { Origins } from "./log/origins.js";
 import { Owners, ownershipIn } from "./owners/ownership.js";
@@ -329,10 +329,7 @@ export class SqliteStore {
 
   /** The object of `table` with this key, by column name. Throws `table-unknown` and `bad-request`. */
   readObject(table: string, key: Readonly<Record<string, SqlValue>>): StoredObject | undefined {
-    const { rows: tables } = this.#engine;
-    const rows = tables.get(table);
-    if (rows === undefined || rows.table.isHidden) throw tableUnknown(table, tables);
-    return readObject(rows, this.#parts.origins, key);
+    return readObject(tableNamed(table, this.#engine.rows), this.#parts.origins, key);
   }
 
   /** By number, the digest of each of a table's buckets that has rows. Throws `table-unknown`. */
@@ -340,7 +337,7 @@ export class SqliteStore {
     const { digest } = this.#parts;
     const isThere = this.#engine.rows.has(table) || digest.tables().some(([name]) => name === table);
     if (!isThere) throw tableUnknown(table, this.#engine.rows);
-    return Object.fromEntries([...digest.buckets(table).entries()].filter(([, sum]) => /[^0]/.test(sum)));
+    return digest.bucketsWithRows(table);
   }
 
   /** Whose an owned row is, and since which epoch; undefined when it is not there. */
@@ -350,8 +347,7 @@ export class SqliteStore {
 
   /** Versions of an origin that are held and could not be applied. */
   quarantinedIn(origin: OriginId): Ranges {
-    const index = this.#parts.origins.knownIndex(origin);
-    return index === undefined ? Ranges.empty : this.#parts.quarantine.versions(index);
+    return this.#parts.quarantine.versions(origin);
   }
 
   quarantinedCount(): number {
@@ -373,6 +369,15 @@ export class SqliteStore {
     return { outcome: this.#followed(outcome), next: changes.at(-1) };
   }
 
+  /**
+   * Gives a quarantined change up, for good: from here on this member holds a version that says nothing. Whoever did apply it has
+   * other rows now, and comparing digests tells. False when it is not in quarantine. Throws like `apply`.
+   */
+  discardQuarantined(change: QuarantineCursor): boolean {
+    const { quarantine } = this.#parts;
+    return this.#guard.write(() => this.#engine.transactions.run("FULL", () => quarantine.discard(change)));
+  }
+
   /** The outcome of what was applied, with the rows that a schema among it made visible. */
   #followed(outcome: ApplyOutcome, owed: Heads = new Map()): ApplyOutcome {
     if (owed.size > 0) this.debts.condemn();
@@ -385,9 +390,4 @@ export class SqliteStore {
     this.#plain.close();
     this.#sql.close();
   }
-}
-
-/** A commit at FULL syncs the log only if it writes to it. */
-function countSync(db: Database.Database): void {
-  writeMeta(db, "syncs", String(Number(readMeta(db, "syncs") ?? 0) + 1));
 }

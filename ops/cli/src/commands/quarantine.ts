@@ -1,10 +1,11 @@
 /**
- * `patina quarantine list|retry`: changes that an agent could not apply, and rows that a router keeps out of its map, with
+ * `patina quarantine list|retry|discard`: changes that an agent could not apply, and rows that a router keeps out of its map, with
  * the reason. Each agent has its own, since one may have a schema that another has not yet.
  */
 import type { Command } from "commander";
 import pc from "picocolors";
 import type { PatinaClient } from "@patina/api/client";
+import { AppError } from "@patina/base";
 import { EXIT } from "../exit-status.js";
 import { askEach } from "../fleet/ask-each.js";
 import { agentsOf, type Fleet, type FleetAgent } from "../fleet/fleet-file.js";
@@ -46,6 +47,10 @@ export function addQuarantine(program: Command): void {
       .option("--global", "of the global tier's agents");
   scoped(quarantine.command("list").description("what was put aside, by which agent, and why")).action(list);
   scoped(quarantine.command("retry").description("try to apply it again, e.g. once the reason is gone")).action(retry);
+  scoped(quarantine.command("discard <origin> <version>"))
+    .description("give a change up for good, wherever it was put aside; --yes does it")
+    .option("--yes", "discard it")
+    .action(discard);
 }
 
 async function list(options: QuarantineFlags): Promise<void> {
@@ -98,6 +103,52 @@ async function retry(options: QuarantineFlags): Promise<void> {
     return renderTable(["agent", "applied", "still aside"], rows);
   });
   if (answers.some(({ remaining }) => remaining > 0)) process.exitCode = EXIT.findings;
+}
+
+/** At every agent that has it: one that kept it would go on passing it on. */
+async function discard(origin: string, version: string, options: DiscardFlags): Promise<void> {
+  const wanted = changeNamed(origin, version);
+  const answers = await askEach(agentsIn(fleetOf(options), options), async (client) => {
+    const found = await findChange(client, wanted);
+    if (found === undefined) return { found: false, discarded: false };
+    if (options.yes !== true) return { found: true, discarded: false };
+    const request = { method: "POST", body: { origin: found.origin, version: found.version } } as const;
+    return { found: true, ...(await client.request<{ discarded: boolean }>("/v1/quarantine/discards", request)) };
+  });
+  print(options.output, answers, () => {
+    const rows = answers.map(({ agent, found, discarded }) => [agent, found ? "aside" : "not there", discarded ? "yes" : "no"]); // prettier-ignore
+    return renderTable(["agent", "change", "discarded"], rows);
+  });
+  if (!answers.some(({ found }) => found)) process.exitCode = EXIT.absent;
+  else if (options.yes !== true)
+    note("nothing was discarded: the rows it writes are lost where it is; add --yes to do it");
+}
+
+interface DiscardFlags extends QuarantineFlags {
+  readonly yes?: boolean;
+}
+
+/** The change that `list` shows: of its origin, the first digits will do. */
+function changeNamed(origin: string, version: string): { readonly origin: string; readonly version: number } {
+  if (/^[0-9a-f]{8,48}$/.test(origin) && /^[1-9]\d{0,15}$/.test(version)) return { origin, version: Number(version) };
+  throw new AppError("bad-request", `${origin} ${version} names no change`, {
+    hint: "Write its origin, or the first eight digits of it, and its version, as `patina quarantine list` shows them.",
+  });
+}
+
+async function findChange(
+  client: PatinaClient,
+  { origin, version }: { readonly origin: string; readonly version: number },
+): Promise<QuarantinedChange | undefined> {
+  let after: string | null = "";
+  while (after !== null) {
+    const path: string = `/v1/quarantine?limit=${LISTED_MAX}${after === "" ? "" : `&after=${after}`}`;
+    const page: { changes: QuarantinedChange[]; next: string | null } = await client.request(path);
+    const found = page.changes.find((it) => it.version === version && it.origin.startsWith(origin));
+    if (found !== undefined) return found;
+    after = page.next;
+  }
+  return undefined;
 }
 
 function agentsIn(fleet: Fleet, { region, global }: QuarantineFlags): readonly FleetAgent[] {

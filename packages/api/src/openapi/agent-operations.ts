@@ -45,6 +45,10 @@ export const agentOperations: Operations = {
     query: { limit: "Up to 1000; 100 when left out.", after: "`next` of the page before." },
   },
   "POST /v1/quarantine/retry": { summary: "Tries to apply them again." },
+  "POST /v1/quarantine/discards": {
+    summary: "Gives one of them up: it says nothing any more, here and to those who ask here.",
+    takes: "application/json",
+  },
   "POST /v1/scrubs": { summary: "Recomputes every digest from the tables." },
   "POST /v1/repairs": { summary: "Puts a bucket right from the other members.", body: bucket },
   "GET /v1/handoffs": { summary: "Rows whose ownership is in doubt." },

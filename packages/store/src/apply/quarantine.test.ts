@@ -174,4 +174,17 @@ describe("quarantine", () => {
     expect([reader.apply([must(bad[2], "a change"), after]).applied, reader.quarantinedCount()]).toEqual([2, 2]);
     expect(reader.holdings().get(writer.origin)).toEqual({ head: 4, gaps: Ranges.empty });
   });
+
+  test("gives up what somebody says: it is held, says nothing, and a copy that has its rows is seen to differ", () => {
+    const [writer, reader] = [node(LOOSE).store, node(STRICT).store];
+    const bad = put(writer, "a", 99n);
+    reader.apply([bad]);
+    expect(reader.discardQuarantined({ origin: writer.origin, version: 2 })).toBe(false);
+    expect(reader.discardQuarantined({ origin: "0".repeat(48), version: 1 })).toBe(false);
+    expect(reader.discardQuarantined(bad)).toBe(true);
+    expect([reader.quarantinedCount(), reader.apply([bad]).applied]).toEqual([0, 0]);
+    expect(reader.extract(writer.origin, Ranges.of(1, 1), 1 << 20)).toEqual({ changes: [], empty: Ranges.of(1, 1) });
+    expect(reader.comparableDigest()).toEqual(expect.any(String));
+    expect(reader.comparableDigest()).not.toBe(writer.comparableDigest());
+  });
 });

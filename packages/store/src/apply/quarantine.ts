@@ -3,7 +3,8 @@
  * held and is passed on to peers as it came, since their schema may take it.
  *
  *   apply fails ─► put ─► listed, passed on ─► tried again when the schema changes, or when somebody says so ─► dropped
- *                                          └─► all its rows were written again ─► dropped
+ *                                          ├─► all its rows were written again ─► dropped
+ *                                          └─► given up by somebody ─► dropped, and says nothing any more
  */
 import { type Change, type Hlc, type OriginId, type Range, Ranges } from "@patina/base";
 import type Database from "better-sqlite3";
@@ -81,6 +82,12 @@ export class Quarantine implements Mirror {
     return true;
   }
 
+  /** The same by its names, of an origin that may never have been heard of. */
+  discard({ origin, version }: QuarantineCursor): boolean {
+    const index = this.#origins.knownIndex(origin);
+    return index !== undefined && this.drop(index, version);
+  }
+
   get count(): number {
     return this.#measured().count;
   }
@@ -102,7 +109,9 @@ export class Quarantine implements Mirror {
   }
 
   /** Versions of an origin that are here. */
-  versions(index: number): Ranges {
+  versions(origin: OriginId): Ranges {
+    const index = this.#origins.knownIndex(origin);
+    if (index === undefined) return Ranges.empty;
     return Ranges.from((this.#versions.all(index) as number[]).map((version): Range => [version, version]));
   }
 

@@ -72,6 +72,11 @@ export class Digest {
     return Array.from(this.#sums.get(table) ?? new BigUint64Array(BUCKETS), sumText);
   }
 
+  /** By number, the sums of those that have rows. */
+  bucketsWithRows(table: string): Record<number, string> {
+    return Object.fromEntries([...this.buckets(table).entries()].filter(([, sum]) => /[^0]/.test(sum)));
+  }
+
   /** Takes what a bucket's rows add up to for what they should, unless it has changed since that was found out. */
   rebase(table: string, bucket: number, expected: string, found: string): boolean {
     const sums = this.#sumsOf(table);

@@ -91,6 +91,11 @@ export function writeMeta(db: Database.Database, key: string, value: string): vo
   db.prepare("INSERT INTO _patina_meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value").run(key, value);
 }
 
+/** Something to commit: a commit at FULL syncs the log only if it writes to it. */
+export function countSync(db: Database.Database): void {
+  writeMeta(db, "syncs", String(Number(readMeta(db, "syncs") ?? 0) + 1));
+}
+
 export function createEngineTables(db: Database.Database): void {
   db.exec(ENGINE_TABLES);
 }

@@ -4,7 +4,7 @@
  */
 import { AppError, type Handoff, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
-import { tableUnknown } from "./object.js";
+import { tableNamed } from "./object.js";
 import type { Owners } from "../owners/ownership.js";
 import { extrasLeft, type Pending } from "../rows/pending.js";
 import { encodeKey, encodeState, rowId } from "../rows/row-codec.js";
@@ -66,8 +66,7 @@ export class HandoffWrites {
 }
 
 function rowsOf({ table: name }: Handoff, tables: ReadonlyMap<string, TableRows>): TableRows {
-  const rows = tables.get(name);
-  if (rows === undefined || rows.table.isHidden) throw tableUnknown(name, tables);
+  const rows = tableNamed(name, tables);
   if (rows.table.ownerIndex !== -1) return rows;
   throw new AppError("bad-request", `rows of ${name} have no owner`, {
     hint: "Name the owner's column above the table: -- @owner COLUMN.",

@@ -4,7 +4,7 @@
  */
 import { type Hlc, type HlcClock, must, type RowWrite, type SqlValue } from "@patina/base";
 import { isStoredAsIs } from "../rows/affinity.js";
-import { checkCondition, columnUnknown, keyMissing, tableUnknown, tagAt } from "./object.js";
+import { checkCondition, columnUnknown, keyMissing, tableNamed, tagAt } from "./object.js";
 import type { Origins } from "../log/origins.js";
 import { extrasLeft, isUnchanged, type Pending } from "../rows/pending.js";
 import { encodeKey, encodeState, rowId } from "../rows/row-codec.js";
@@ -123,8 +123,7 @@ function targetsOf(writes: readonly RowWrite[], tables: ReadonlyMap<string, Tabl
 
 function targetOf(write: RowWrite, tables: ReadonlyMap<string, TableRows>): Target {
   const { table: name, values } = write;
-  const rows = tables.get(name);
-  if (rows === undefined || rows.table.isHidden) throw tableUnknown(name, tables);
+  const rows = tableNamed(name, tables);
   const { table } = rows;
   for (const column of Object.keys(values)) {
     if (!table.writable.has(column)) throw columnUnknown(table, column);

@@ -84,6 +84,13 @@ export function readObject(
   };
 }
 
+/** The table users call that. Throws `table-unknown`. */
+export function tableNamed(name: string, tables: ReadonlyMap<string, TableRows>): TableRows {
+  const rows = tables.get(name);
+  if (rows === undefined || rows.table.isHidden) throw tableUnknown(name, tables);
+  return rows;
+}
+
 export function tableUnknown(name: string, tables: ReadonlyMap<string, TableRows>): AppError {
   const known = [...tables.values()].filter(({ table }) => !table.isHidden).map(({ table }) => table.name);
   return new AppError("table-unknown", `no such table: ${name}`, {

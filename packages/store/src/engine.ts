@@ -91,7 +91,7 @@ export class Engine {
       statements: new CapturedWrites(new Capture(sql, visible, limits.touchesMax), statements, origins, captured.rows),
       self,
     });
-    this.dropper = new Dropper({ db, rows: plain.rows, digest, origins }, dropped);
+    this.dropper = new Dropper({ db, rows: plain.rows, aside: waiting.aside, digest, origins }, dropped);
     const names = new DroppedNames(dropped);
     const { aside } = waiting;
     const rowsMax = limits.transactionRowsMax;

@@ -35,7 +35,7 @@ import type { StoreLimits } from "../database/limits.js";
 import type { Origins } from "../log/origins.js";
 import type { Owners } from "../owners/ownership.js";
 import type { Quarantine } from "./quarantine.js";
-import { decodeBody, decodeKey, decodeState, encodeKey, rowHash, type RowChange } from "../rows/row-codec.js";
+import { decodeBody, decodeKey, decodeState, encodeKey, NO_TABLE, rowHash, type RowChange } from "../rows/row-codec.js";
 import type { Clock, HashedClock, StoredRow, TableRows } from "../rows/rows.js";
 import { isFatal } from "../database/sqlite-error.js";
 import { dropTombstone, putTombstone, readTombstone } from "../rows/tombstones.js";
@@ -245,10 +245,11 @@ export class RemoteApplier {
     if (isKnown) assertKeyForm(rows, key, incoming.key);
     else if (Buffer.compare(encodeKey(key), incoming.key) !== 0) throw new MalformedError("a key not in its one form");
     // Before anything is compared: whether a change can be applied must not depend on what is here.
-    const sent = incoming.state && decodeState(isKnown ? rows.table : NO_TABLE, incoming.state, rowBytesMax);
+    const shape = isKnown ? rows.table : NO_TABLE;
+    const sent = incoming.state && decodeState(shape, incoming.state, rowBytesMax);
     const { dropped } = this.#parts;
     if (dropped.hasTable(incoming.table)) return undefined;
-    const { decoded, state } = dropped.strip(incoming.table, rows?.table, sent, incoming.state);
+    const { decoded, state } = dropped.strip(incoming.table, shape, sent, incoming.state);
     const current = isKnown ? rows.read(key, incoming.key) : undefined;
     const { db, aside, owners } = this.#parts;
     const waiting = current === undefined ? aside.read(db, incoming.table, incoming.key) : undefined;
@@ -319,9 +320,6 @@ export class RemoteApplier {
     return { ...clock, origin: this.#parts.origins.originOf(clock.origin) };
   }
 }
-
-/** Stands for a table that is not here: of its states, only the form can be checked. */
-const NO_TABLE = { name: "a table not here", values: [] };
 
 /** Keys that a table holds for one must have the same bytes everywhere. */
 function assertKeyForm(rows: TableRows, key: readonly SqlValue[], bytes: Uint8Array): void {

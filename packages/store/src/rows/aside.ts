@@ -12,9 +12,15 @@ export interface AsideRow {
   readonly state: Uint8Array;
 }
 
+interface WaitingRow {
+  readonly key: Uint8Array;
+  readonly row: AsideRow;
+}
+
 const COLUMNS = "key, epoch, hlc, origin, version, hash, state";
 const READ = new SharedStatement(`SELECT ${COLUMNS} FROM _patina_aside WHERE tbl = ? AND key = ?`);
 const ALL = new SharedStatement(`SELECT ${COLUMNS} FROM _patina_aside WHERE tbl = ? ORDER BY key`);
+const PAGE = new SharedStatement(`SELECT ${COLUMNS} FROM _patina_aside WHERE tbl = ? AND key > ? ORDER BY key LIMIT ?`);
 const PUT = new SharedStatement("INSERT OR REPLACE INTO _patina_aside VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
 const DROP = new SharedStatement("DELETE FROM _patina_aside WHERE tbl = ? AND key = ?");
 
@@ -51,12 +57,21 @@ export class Aside {
     if (this.#tables.has(table)) DROP.on(db).run(table, key);
   }
 
+  /** Some of a table's rows, in the order of their keys, from after `after` on. */
+  page(db: Database.Database, table: string, after: Uint8Array | undefined, rowsMax: number): WaitingRow[] {
+    if (!this.#tables.has(table)) return [];
+    const rows = PAGE.on(db)
+      .safeIntegers(true)
+      .all(table, after ?? Buffer.alloc(0), rowsMax) as Stored[];
+    return rows.map((row) => ({ key: row.key, row: asideRow(row) }));
+  }
+
   /** Tables that rows wait for. */
   tables(): string[] {
     return [...this.#tables].sort();
   }
 
-  rows(db: Database.Database, table: string): { key: Uint8Array; row: AsideRow }[] {
+  rows(db: Database.Database, table: string): WaitingRow[] {
     if (!this.#tables.has(table)) return [];
     const rows = ALL.on(db).safeIntegers(true).all(table) as Stored[];
     return rows.map((row) => ({ key: row.key, row: asideRow(row) }));

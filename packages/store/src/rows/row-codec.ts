@@ -77,7 +77,10 @@ export function decodeKey(bytes: Uint8Array, bytesMax: number): SqlValue[] {
 }
 
 /** What the codec must know of a table. */
-type Shape = Pick<Table, "name" | "values">;
+export type Shape = Pick<Table, "name" | "values">;
+
+/** Stands for a table that is not here: of its states, only the form can be checked. */
+export const NO_TABLE: Shape = { name: "a table not here", values: [] };
 
 /** `values` in the order of `table.values`. An extra stands for its column, too, when the table has one. */
 export function encodeState(table: Shape, values: readonly SqlValue[], extras: readonly Extra[] = []): Uint8Array {

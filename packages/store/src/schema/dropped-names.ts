@@ -1,6 +1,5 @@
 /** Tables and columns that a schema version has dropped for good: changes that still speak of them are taken without. */
-import { encodeState, type DecodedState } from "../rows/row-codec.js";
-import type { Table } from "../database/layout.js";
+import { decodeState, encodeState, type DecodedState, NO_TABLE, type Shape } from "../rows/row-codec.js";
 
 /** `table` or `table.column`. */
 export function splitName(name: string): [table: string, column: string | undefined] {
@@ -26,20 +25,21 @@ export class DroppedNames {
   }
 
   /** A state without what was dropped of it, decoded and as bytes; as it came when that is nothing, or it is none. */
-  strip(
-    name: string,
-    table: Table | undefined,
-    decoded: DecodedState | undefined,
-    state: Uint8Array | undefined,
-  ): Stripped {
+  strip(name: string, shape: Shape, decoded: DecodedState | undefined, state: Uint8Array | undefined): Stripped {
     const gone = this.#columns.get(name);
-    if (gone === undefined || table === undefined || decoded === undefined) return { decoded, state };
-    const values = table.values.map((column, i) => {
+    if (gone === undefined || decoded === undefined) return { decoded, state };
+    const values = shape.values.map((column, i) => {
       return gone.has(column.name) ? column.defaultValue : (decoded.values[i] ?? null);
     });
     const extras = decoded.extras.filter(([column]) => !gone.has(column));
-    return { decoded: { values, extras }, state: encodeState(table, values, extras) };
+    return { decoded: { values, extras }, state: encodeState(shape, values, extras) };
   }
+}
+
+/** The state of a row whose table is not here, without these columns. */
+export function stateWithout(state: Uint8Array, columns: readonly string[]): Uint8Array {
+  const { extras } = decodeState(NO_TABLE, state, state.length);
+  return encodeState(NO_TABLE, [], extras.filter(([name]) => !columns.includes(name))); // prettier-ignore
 }
 
 interface Stripped {

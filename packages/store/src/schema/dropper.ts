@@ -3,14 +3,18 @@
  * taken anew without the column, so until every member is done their digests cannot be compared; each says so of its own.
  *
  *   hidden ──schema drop──► erasing ──last slice──► erased (a table is gone, a column holds nothing in any row)
+ *
+ * Rows that wait aside for a table that is not here, or is here with another key, count in the digest like those in tables: they
+ * are erased after them.
  */
 import type { SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Digest } from "../check/digest.js";
-import { splitName } from "./dropped-names.js";
+import { splitName, stateWithout } from "./dropped-names.js";
 import { unhide } from "./hidden.js";
 import { readMeta, writeMeta } from "../database/layout.js";
 import type { Origins } from "../log/origins.js";
+import type { Aside } from "../rows/aside.js";
 import { decodeKey, encodeKey, encodeState, rowHash } from "../rows/row-codec.js";
 import type { TableRows } from "../rows/rows.js";
 import { quoteName } from "../sql/tokens.js";
@@ -18,17 +22,23 @@ import { quoteName } from "../sql/tokens.js";
 export interface DropperParts {
   readonly db: Database.Database;
   readonly rows: ReadonlyMap<string, TableRows>;
+  readonly aside: Aside;
   readonly digest: Digest;
   readonly origins: Origins;
 }
 
 const ERASED = "erased";
 
+/** What the engine keeps of a table's rows beside them, and is of no use without. */
+const OF_ROWS = ["_patina_tombstones", "_patina_extras", "_patina_marks", "_patina_doubtful"];
+
 export class Dropper {
   readonly #parts: DropperParts;
   /** Names of the latest schema version whose data is still here. */
   readonly #left: string[];
   #after: Uint8Array | undefined;
+  /** Of the first of them, the rows in the table are done, and those that wait aside are next. */
+  #isAside = false;
 
   /** `dropped` are tables and `table.column`s. */
   constructor(parts: DropperParts, dropped: readonly string[]) {
@@ -50,14 +60,40 @@ export class Dropper {
     if (name === undefined) return;
     const [table, column] = splitName(name);
     const rows = this.#parts.rows.get(table);
-    const keys = rows === undefined ? [] : this.#next(rows, rowsMax);
+    const keys = this.#isAside ? this.#sweepAside(table, column, rowsMax) : this.#sweepRows(rows, column, rowsMax);
+    this.#after = keys.at(-1);
+    if (keys.length === rowsMax) return;
+    this.#after = undefined;
+    if (this.#isAside) this.#finish(name, table, column, rows);
+    this.#isAside = !this.#isAside;
+  }
+
+  #sweepRows(rows: TableRows | undefined, column: string | undefined, rowsMax: number): Uint8Array[] {
+    if (rows === undefined) return [];
+    const keys = this.#next(rows, rowsMax);
     for (const key of keys) {
-      if (rows === undefined) break;
       if (column === undefined) this.#eraseRow(rows, key);
       else this.#eraseValue(rows, key, column);
     }
-    this.#after = keys.at(-1);
-    if (keys.length < rowsMax) this.#finish(name, table, column, rows);
+    return keys;
+  }
+
+  #sweepAside(table: string, column: string | undefined, rowsMax: number): Uint8Array[] {
+    const { db, aside, digest, origins } = this.#parts;
+    const page = aside.page(db, table, this.#after, rowsMax);
+    for (const { key, row } of page) {
+      if (column === undefined) {
+        aside.drop(db, table, key);
+        digest.add(table, key, -row.clock.hash);
+        continue;
+      }
+      const state = stateWithout(row.state, [column]);
+      const stamp = { ...row.clock, origin: origins.originOf(row.clock.origin) };
+      const hash = rowHash(table, key, stamp, state);
+      aside.put(db, table, key, { clock: { ...row.clock, hash }, state });
+      digest.add(table, key, hash - row.clock.hash);
+    }
+    return page.map(({ key }) => key);
   }
 
   #next({ table }: TableRows, rowsMax: number): Uint8Array[] {
@@ -98,16 +134,12 @@ export class Dropper {
 
   #finish(name: string, table: string, column: string | undefined, rows: TableRows | undefined): void {
     const { db } = this.#parts;
-    if (column === undefined && rows !== undefined) {
-      db.prepare("DELETE FROM _patina_tombstones WHERE tbl = ?").run(table);
-      db.prepare("DELETE FROM _patina_aside WHERE tbl = ?").run(table);
-      db.prepare("DELETE FROM _patina_marks WHERE tbl = ?").run(table);
-      db.prepare("DELETE FROM _patina_doubtful WHERE tbl = ?").run(table);
-      db.exec(`DROP TABLE ${quoteName(rows.table.rowsTable)}`);
+    if (column === undefined) {
+      for (const of of OF_ROWS) db.prepare(`DELETE FROM ${of} WHERE tbl = ?`).run(table);
+      if (rows !== undefined) db.exec(`DROP TABLE ${quoteName(rows.table.rowsTable)}`);
       unhide(db, table, "");
     }
     writeMeta(db, ERASED, [...(readMeta(db, ERASED) ?? "").split(","), name].filter((it) => it !== "").join(","));
     this.#left.shift();
-    this.#after = undefined;
   }
 }

@@ -251,6 +251,44 @@ describe("a destructive schema", () => {
     expect(reopened(a).comparableDigest()).toBe(b.comparableDigest());
   });
 
+  test("drops what a member never had a table for: what waited there goes, whichever came first", () => {
+    const [OTHER, gone] = [
+      "CREATE TABLE o (id TEXT NOT NULL PRIMARY KEY);",
+      "CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY);",
+    ];
+    const a = node(`${WIDER} ${OTHER} ${gone}`);
+    const drop = (...names: string[]): Change => {
+      const [outcome] = a.commit([{ kind: "rows", rows: [a.schemas.drop(names)] }], WALL + ++tick);
+      return must(outcome?.ok === true ? outcome.change : undefined, "a change");
+    };
+    const rows = [
+      sql(a, "INSERT INTO t VALUES ('1', 'x', 'ams', 7), ('2', 'y', 'z', 8), ('3', 'w', 'z', NULL)"),
+      sql(a, "INSERT INTO u VALUES ('1'), ('2'), ('3'), ('4'), ('5')"),
+      sql(a, "DELETE FROM u WHERE id = '5'"),
+    ];
+    const versions = [
+      apply(a, `${BASE} ${OTHER}`, ["t.zone", "t.n", "u"]),
+      drop("t.zone", "t.n", "u"),
+      apply(a, OTHER, ["t"]), // Who comes now has no table t, and keeps its rows aside for whoever has.
+    ];
+    while (a.maintain(2));
+    for (const order of [
+      [...rows, ...versions],
+      [...versions, ...rows],
+      [...rows, ...versions.toReversed()],
+    ]) {
+      const late = node(OTHER);
+      late.apply(order);
+      while (late.maintain(2));
+      expect(late.comparableDigest()).toBe(a.comparableDigest());
+      expect(Object.keys(late.tableDigests())).toEqual(["_patina_schemas", "t"]);
+      const again = reopened(late);
+      expect(again.comparableDigest()).toBe(a.comparableDigest());
+      apply(again, `${OTHER} ${BASE}`);
+      expect(all(again)).toEqual([["1", "x"], ["2", "y"], ["3", "w"]]); // prettier-ignore
+    }
+  });
+
   test("a hidden table is gone for users, and its rows still reach those who come later", () => {
     const schema = `${BASE} CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY);`;
     const [a, late] = [node(schema), node(schema)];

@@ -26,6 +26,7 @@ import { QuarantineSweep } from "./apply/quarantine-sweep.js";
 import { RemoteApplier, type RowWatch } from "./apply/remote-applier.js";
 import { rowsOf, type TableRows, type Waiting } from "./rows/rows.js";
 import type { Schema } from "./schema/schema.js";
+import type { GoneNames } from "./schema/schema-history.js";
 import { SnapshotReader } from "./log/snapshot.js";
 import { StatementCache } from "./write/statement-cache.js";
 import { type SyncState, Transactions } from "./database/transactions.js";
@@ -64,8 +65,7 @@ export class Engine {
   readonly rows: ReadonlyMap<string, TableRows>;
   readonly #tables: ReadonlyMap<string, Table>;
 
-  /** `dropped` are the tables and `table.column`s that were dropped for good. */
-  constructor(schema: Schema, dropped: readonly string[], parts: EngineParts) {
+  constructor(schema: Schema, gone: GoneNames, parts: EngineParts) {
     const { sql, plain: db, waiting, origins, quarantine, digest, clock, sync, self, owners, limits, onRow } = parts;
     this.schema = schema;
     forgetTemporary(sql);
@@ -91,8 +91,8 @@ export class Engine {
       statements: new CapturedWrites(new Capture(sql, visible, limits.touchesMax), statements, origins, captured.rows),
       self,
     });
-    this.dropper = new Dropper({ db, rows: plain.rows, aside: waiting.aside, digest, origins }, dropped);
-    const names = new DroppedNames(dropped);
+    this.dropper = new Dropper({ db, rows: plain.rows, aside: waiting.aside, digest, origins }, gone);
+    const names = new DroppedNames(gone);
     const { aside } = waiting;
     const rowsMax = limits.transactionRowsMax;
     this.quarantineSweep = new QuarantineSweep({ db, rows: plain.rows, aside, dropped: names, origins, quarantine, rowsMax }); // prettier-ignore

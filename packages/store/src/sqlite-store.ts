@@ -54,7 +54,7 @@ import { RecentChanges } from "./log/recent.js";
 import type { RowWatch } from "./apply/remote-applier.js";
 import { Repairs } from "./check/repair.js";
 import { parseSchema, type Schema } from "./schema/schema.js";
-import { droppedIn, schemaHistory, SCHEMAS_TABLE } from "./schema/schema-history.js";
+import { goneNames, schemaHistory, SCHEMAS_TABLE } from "./schema/schema-history.js";
 import { Schemas } from "./schema/schemas.js";
 import type { SnapshotPiece } from "./log/snapshot.js";
 import { quoteName } from "./sql/tokens.js";
@@ -141,7 +141,7 @@ export class SqliteStore {
       this.owners = new Owners(plain, { node: options.node, worker }, origins, limits.contestsMax);
       const shared = { waiting, origins, closed, quarantine, digest, clock, sync, owners: this.owners, limits, onRow };
       this.#parts = { sql, plain, ...shared, self: this.origin };
-      this.#engine = new Engine(schema, droppedIn(sql), this.#parts);
+      this.#engine = new Engine(schema, goneNames(sql), this.#parts);
       const holder = { adoption: this.#adoption, current: () => this.#engine.schema, onTried: () => this.#rebuild(this.#engine.schema) }; // prettier-ignore
       this.schemas = new Schemas(plain, originNode(this.origin), holder);
       this.apps = new Apps({ tables: () => this.#engine.tables, read: (text, params) => this.read(text, params) });
@@ -310,7 +310,7 @@ export class SqliteStore {
 
   #rebuild(schema: Schema): void {
     this.#reads.clear();
-    this.#engine = new Engine(schema, droppedIn(this.#plain), this.#parts);
+    this.#engine = new Engine(schema, goneNames(this.#plain), this.#parts);
   }
 
   #retryAll(): ChangedRow[] {

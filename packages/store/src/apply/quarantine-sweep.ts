@@ -56,7 +56,7 @@ export class QuarantineSweep {
   #isOver(change: Change): boolean {
     try {
       const rows = decodeBody(change.body, change.hlc, this.#parts.rowsMax);
-      return rows.every((row) => this.#parts.dropped.hasTable(row.table) || this.#isBeaten(change, row));
+      return rows.every((row) => this.#parts.dropped.hasRow(row.table, row.hlc) || this.#isBeaten(change, row));
     } catch (thrown) {
       if (thrown instanceof MalformedError) return false; // Nobody knows what it says.
       throw thrown;

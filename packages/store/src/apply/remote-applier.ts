@@ -248,8 +248,8 @@ export class RemoteApplier {
     const shape = isKnown ? rows.table : NO_TABLE;
     const sent = incoming.state && decodeState(shape, incoming.state, rowBytesMax);
     const { dropped } = this.#parts;
-    if (dropped.hasTable(incoming.table)) return undefined;
-    const { decoded, state } = dropped.strip(incoming.table, shape, sent, incoming.state);
+    if (dropped.hasRow(incoming.table, incoming.hlc)) return undefined;
+    const { decoded, state } = dropped.strip(incoming, shape, sent);
     const current = isKnown ? rows.read(key, incoming.key) : undefined;
     const { db, aside, owners } = this.#parts;
     const waiting = current === undefined ? aside.read(db, incoming.table, incoming.key) : undefined;

@@ -12,6 +12,15 @@ export interface AsideRow {
   readonly state: Uint8Array;
 }
 
+interface AsidePage {
+  readonly after: Uint8Array | undefined;
+  readonly before: Hlc | undefined;
+  readonly rowsMax: number;
+}
+
+/** SQLite's greatest integer. */
+const LAST = (1n << 63n) - 1n;
+
 interface WaitingRow {
   readonly key: Uint8Array;
   readonly row: AsideRow;
@@ -20,7 +29,9 @@ interface WaitingRow {
 const COLUMNS = "key, epoch, hlc, origin, version, hash, state";
 const READ = new SharedStatement(`SELECT ${COLUMNS} FROM _patina_aside WHERE tbl = ? AND key = ?`);
 const ALL = new SharedStatement(`SELECT ${COLUMNS} FROM _patina_aside WHERE tbl = ? ORDER BY key`);
-const PAGE = new SharedStatement(`SELECT ${COLUMNS} FROM _patina_aside WHERE tbl = ? AND key > ? ORDER BY key LIMIT ?`);
+const PAGE = new SharedStatement(
+  `SELECT ${COLUMNS} FROM _patina_aside WHERE tbl = ? AND key > ? AND hlc < ? ORDER BY key LIMIT ?`,
+);
 const PUT = new SharedStatement("INSERT OR REPLACE INTO _patina_aside VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
 const DROP = new SharedStatement("DELETE FROM _patina_aside WHERE tbl = ? AND key = ?");
 
@@ -57,12 +68,12 @@ export class Aside {
     if (this.#tables.has(table)) DROP.on(db).run(table, key);
   }
 
-  /** Some of a table's rows, in the order of their keys, from after `after` on. */
-  page(db: Database.Database, table: string, after: Uint8Array | undefined, rowsMax: number): WaitingRow[] {
+  /** Some of a table's rows that are stamped before `before`, in the order of their keys, from after `after` on. */
+  page(db: Database.Database, table: string, { after, before, rowsMax }: AsidePage): WaitingRow[] {
     if (!this.#tables.has(table)) return [];
     const rows = PAGE.on(db)
       .safeIntegers(true)
-      .all(table, after ?? Buffer.alloc(0), rowsMax) as Stored[];
+      .all(table, after ?? Buffer.alloc(0), before ?? LAST, rowsMax) as Stored[];
     return rows.map((row) => ({ key: row.key, row: asideRow(row) }));
   }
 

@@ -13,7 +13,8 @@ import { CHECKPOINTS_TABLE } from "../log/checkpoint-notes.js";
 import { MEMBERS_TABLE } from "../log/members.js";
 import { rowsOf, type Waiting } from "../rows/rows.js";
 import { parseSchema, type Schema, type TableSchema } from "./schema.js";
-import { SCHEMAS_TABLE } from "./schema-history.js";
+import { DroppedNames } from "./dropped-names.js";
+import { goneNames, SCHEMAS_TABLE } from "./schema-history.js";
 import { setColumnAside, setTableAside, takeIn } from "./set-aside.js";
 import { isWord, nameOf, quoteName, tokenize } from "../sql/tokens.js";
 
@@ -36,18 +37,20 @@ export function migrate(db: Database.Database, schema: Schema, waiting: Waiting)
     for (const table of old?.tables ?? []) {
       if (!schema.tables.some(({ name }) => name === table.name)) hide(db, table.name, "", table.createSql);
     }
+    const gone = goneNames(db);
     for (const table of schema.tables) {
-      migrateTable(
-        db,
-        old?.tables.find(({ name }) => name === table.name) ?? hiddenTable(db, table.name),
-        table,
+      const visible = old?.tables.find(({ name }) => name === table.name);
+      const isReused = (name: string): boolean => gone.reused.some((it) => it.name === name);
+      migrateTable(db, visible ?? hiddenTable(db, table.name), table, {
         waiting,
-      );
+        isReused: visible === undefined && isReused(table.name),
+        isColumnReused: (column) => isReused(`${table.name}.${column}`),
+      });
       createView(db, table);
     }
     for (const { sql, table } of except(indexes, indexesBefore)) db.exec(indexOnRows(sql, table));
     for (const view of schema.views) db.exec(view.sql);
-    takeIn(db, rowsOf(db, tablesOf(db, schema), waiting), waiting);
+    takeIn(db, rowsOf(db, tablesOf(db, schema), waiting), waiting, new DroppedNames(gone));
     writeMeta(db, "schema", schema.sql);
   });
   change.immediate();
@@ -64,27 +67,38 @@ function isThere(db: Database.Database, { name }: TableSchema): boolean {
   return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(rowsTable(name)) !== undefined;
 }
 
+interface Ways {
+  readonly waiting: Waiting;
+  /** What is hidden by that name was dropped: this is another table. */
+  readonly isReused: boolean;
+  readonly isColumnReused: (column: string) => boolean;
+}
+
 function migrateTable(
   db: Database.Database,
   before: TableSchema | undefined,
   wanted: TableSchema,
-  waiting: Waiting,
+  { waiting, isReused, isColumnReused }: Ways,
 ): void {
   unhide(db, wanted.name, "");
   if (before === undefined) return createTable(db, wanted);
   const hidden = hiddenColumns(db, before);
-  if (before.key.join() !== wanted.key.join() || before.options !== wanted.options) {
+  if (isReused || before.key.join() !== wanted.key.join() || before.options !== wanted.options) {
     setTableAside(db, tableOf(before, hidden), waiting);
     for (const { name } of hidden) unhide(db, before.name, name);
     return createTable(db, wanted);
   }
+  let there = tableOf(before, hidden);
   for (const column of wanted.columns) {
     const visible = before.columns.find(({ name }) => name === column.name);
     const known = visible ?? hidden.find(({ name }) => name === column.name);
-    if (known !== undefined && known.signature !== column.signature) {
-      setColumnAside(db, tableOf(before, hidden), column.name, waiting);
+    const isAnother = visible === undefined && isColumnReused(column.name);
+    const isKept = known?.signature === column.signature && !isAnother;
+    if (known !== undefined && !isKept) {
+      setColumnAside(db, there, column.name, waiting);
+      there = { ...there, values: there.values.filter(({ name }) => name !== column.name) };
     }
-    if (known?.signature !== column.signature) alter(db, wanted, `ADD COLUMN ${column.definition}`);
+    if (!isKept) alter(db, wanted, `ADD COLUMN ${column.definition}`);
     else if (visible === undefined) alter(db, wanted, renaming(hiddenName(column.name), column.name));
     unhide(db, wanted.name, column.name);
   }

@@ -2,9 +2,9 @@
  * The schema as the cluster agrees on it: rows of a replicated table, one per version, that all members adopt. Two applies
  * of the same version are two writes of one row: the greater stamp wins everywhere, and the loser's member sees it happen.
  */
-import { AppError, must, type NodeId, type RowWrite } from "@patina/base";
+import { AppError, type Hlc, must, type NodeId, type RowWrite } from "@patina/base";
 import type Database from "better-sqlite3";
-import { readMeta, rowsTable } from "../database/layout.js";
+import { CLOCK_COLUMNS, readMeta, rowsTable } from "../database/layout.js";
 import { parseSchema, type Schema, type TableSchema } from "./schema.js";
 import { assertAdditive, planSchema, type SchemaPlan } from "./schema-plan.js";
 import { quoteName } from "../sql/tokens.js";
@@ -23,6 +23,8 @@ export const SCHEMAS_TABLE: TableSchema = must(
 );
 
 export const SCHEMAS_TABLE_NAME = SCHEMAS_TABLE.name;
+
+const STAMPS = `SELECT version, ${CLOCK_COLUMNS[1]} FROM ${quoteName(rowsTable(SCHEMAS_TABLE.name))}`;
 
 export interface SchemaVersion {
   readonly version: number;
@@ -46,9 +48,35 @@ export function schemaHistory(db: Database.Database): SchemaVersion[] {
   );
 }
 
-/** What the latest version has erased, or is erasing. */
-export function droppedIn(db: Database.Database): readonly string[] {
-  return schemaHistory(db)[0]?.dropped ?? [];
+/** A name that was dropped and is in use again, for another table or column. */
+export interface Reused {
+  readonly name: string;
+  /** The version that brought it back. */
+  readonly version: number;
+  /** That version's stamp: whoever writes the new one has seen it, so what is stamped before is of the one that was dropped. */
+  readonly since: Hlc;
+}
+
+export interface GoneNames {
+  /** What the latest version has erased, or is erasing: tables and `table.column`s. */
+  readonly dropped: readonly string[];
+  readonly reused: readonly Reused[];
+}
+
+export function goneNames(db: Database.Database): GoneNames {
+  const history = schemaHistory(db).reverse();
+  const stamps = new Map(
+    history.length === 0 ? [] : (db.prepare(STAMPS).raw().safeIntegers(true).all() as [bigint, Hlc][]),
+  );
+  const reused = new Map<string, Reused>();
+  let dropped: readonly string[] = [];
+  for (const { version, dropped: now } of history) {
+    const since = must(stamps.get(BigInt(version)), "the stamp of a version");
+    for (const name of dropped) if (!now.includes(name)) reused.set(name, { name, version, since });
+    for (const name of now) reused.delete(name);
+    dropped = now;
+  }
+  return { dropped, reused: [...reused.values()] };
 }
 
 /** The write that applies a version: an object like any other, which must be the first of its version here. */

@@ -289,6 +289,46 @@ describe("a destructive schema", () => {
     }
   });
 
+  test("a name that was dropped and is used again brings nothing back, at whoever missed the drop, in any order", () => {
+    const schema = `${WIDER} CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY, n INTEGER);`;
+    const [a, ...others] = Array.from({ length: 5 }, () => node(schema));
+    if (a === undefined) throw new Error("no node");
+    const old = [
+      sql(
+        a,
+        "INSERT INTO t VALUES ('1', 'x', 'ams', 7), ('2', 'y', 'z', 8), ('3', 'w', 'z', NULL), ('4', 'v', 'z', 9)",
+      ),
+      sql(a, "INSERT INTO u VALUES ('1', 1), ('2', 2), ('3', 3)"),
+      sql(a, "DELETE FROM u WHERE id = '3'"),
+    ];
+    const hiding = apply(a, BASE, ["t.zone", "t.n", "u"]);
+    const [outcome] = a.commit([{ kind: "rows", rows: [a.schemas.drop(["t.zone", "t.n", "u"])] }], WALL + ++tick);
+    const dropping = must(outcome?.ok === true ? outcome.change : undefined, "a change");
+    while (a.maintain(2));
+    const back = [apply(a, schema), sql(a, "INSERT INTO u VALUES ('2', 20), ('9', 90)"), sql(a, "UPDATE t SET n = 70 WHERE id = '1'")]; // prettier-ignore
+    while (a.maintain(2));
+    expect([all(a, "u"), all(a)]).toEqual([
+      [["2", 20n], ["9", 90n]],
+      [["1", "x", "z", 70n], ["2", "y", "z", null], ["3", "w", "z", null], ["4", "v", "z", null]],
+    ]); // prettier-ignore
+    const orders = [
+      [...old, hiding, dropping, ...back], // At once: the drop was never swept.
+      [...old, hiding, ...back, dropping],
+      [...old, ...back.toReversed(), dropping, hiding],
+      [hiding, dropping, ...back, ...old],
+    ];
+    for (const [i, order] of orders.entries()) {
+      const store = must(others[i], "a store");
+      for (const change of order) store.apply([change]);
+      while (store.maintain(2));
+      const again = (others[i] = reopened(store));
+      expect([i, all(again, "u"), all(again)]).toEqual([i, all(a, "u"), all(a)]);
+      expect([i, again.comparableDigest(), again.quarantinedCount()]).toEqual([i, a.comparableDigest(), 0]);
+    }
+    a.apply([sql(must(others[2], "a store"), "INSERT INTO u VALUES ('1', 10)")]);
+    expect(all(a, "u")).toEqual([["1", 10n], ["2", 20n], ["9", 90n]]); // prettier-ignore
+  });
+
   test("a hidden table is gone for users, and its rows still reach those who come later", () => {
     const schema = `${BASE} CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY);`;
     const [a, late] = [node(schema), node(schema)];

@@ -9,6 +9,7 @@ import { isSameValue } from "../rows/affinity.js";
 import type { Aside } from "../rows/aside.js";
 import type { Extra } from "../rows/extras.js";
 import type { Table } from "../database/layout.js";
+import type { DroppedNames } from "./dropped-names.js";
 import { decodeKey, decodeState, encodeState } from "../rows/row-codec.js";
 import { eachRow, type TableRows, type Waiting } from "../rows/rows.js";
 import { quoteName } from "../sql/tokens.js";
@@ -35,26 +36,37 @@ export function setColumnAside(db: Database.Database, table: Table, name: string
   db.exec(`ALTER TABLE ${quoteName(table.rowsTable)} DROP COLUMN ${quoteName(column)}`);
 }
 
-/** Takes in what waited for these tables and their columns; what does not fit goes on waiting. */
-export function takeIn(db: Database.Database, tables: ReadonlyMap<string, TableRows>, waiting: Waiting): void {
+/** Takes in what waited for these tables and their columns; what does not fit, or is of one that was dropped, goes on waiting. */
+export function takeIn(
+  db: Database.Database,
+  tables: ReadonlyMap<string, TableRows>,
+  waiting: Waiting,
+  dropped: DroppedNames,
+): void {
   const { extras, aside } = waiting;
   for (const name of aside.tables()) {
     const rows = tables.get(name);
-    if (rows !== undefined) takeRowsIn(db, rows, aside);
+    if (rows !== undefined) takeRowsIn(db, rows, aside, dropped);
   }
   for (const rows of tables.values()) {
-    for (const { key, extras: values } of extras.all(db, rows.table.name)) {
-      const left = values.filter((extra) => !takeValueIn(db, rows.table, decodeKey(key, key.length), extra));
-      if (left.length < values.length) extras.put(db, rows.table.name, key, left);
+    const { name } = rows.table;
+    for (const { key, extras: values } of extras.all(db, name)) {
+      const columns = decodeKey(key, key.length);
+      const hlc = rows.read(columns, key)?.clock?.hlc ?? 0n;
+      const left = values.filter((extra) => {
+        return dropped.hasValue(name, extra[0], hlc) || !takeValueIn(db, rows.table, columns, extra);
+      });
+      if (left.length < values.length) extras.put(db, name, key, left);
     }
   }
 }
 
-function takeRowsIn(db: Database.Database, rows: TableRows, aside: Aside): void {
+function takeRowsIn(db: Database.Database, rows: TableRows, aside: Aside, dropped: DroppedNames): void {
   const { table } = rows;
   for (const { key, row } of aside.rows(db, table.name)) {
     const columns = decodeKey(key, key.length);
     if (columns.length !== table.key.length) continue; // It waits for a table of that name whose key is like this.
+    if (dropped.hasRow(table.name, row.clock.hlc)) continue; // It waits to be erased.
     db.exec("SAVEPOINT take_in");
     try {
       rows.putState(columns, key, decodeState(table, row.state, row.state.length), row.clock);

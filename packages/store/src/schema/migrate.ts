@@ -12,7 +12,7 @@ import { CLOCK_DEFINITIONS, hiddenName, readMeta, rowsTable, tableOf, writeMeta 
 import { CHECKPOINTS_TABLE } from "../log/checkpoint-notes.js";
 import { MEMBERS_TABLE } from "../log/members.js";
 import { rowsOf, type Waiting } from "../rows/rows.js";
-import { parseSchema, type Schema, type TableSchema } from "./schema.js";
+import { type NamedStatement, parseSchema, type Schema, type TableSchema } from "./schema.js";
 import { DroppedNames } from "./dropped-names.js";
 import { goneNames, SCHEMAS_TABLE } from "./schema-history.js";
 import { setColumnAside, setTableAside, takeIn } from "./set-aside.js";
@@ -44,11 +44,13 @@ export function migrate(db: Database.Database, schema: Schema, waiting: Waiting)
       migrateTable(db, visible ?? hiddenTable(db, table.name), table, {
         waiting,
         isReused: visible === undefined && isReused(table.name),
+        indexes: indexes.filter(({ table: of }) => of === table.name),
         isColumnReused: (column) => isReused(`${table.name}.${column}`),
       });
       createView(db, table);
     }
-    for (const { sql, table } of except(indexes, indexesBefore)) db.exec(indexOnRows(sql, table));
+    // A table that was made anew has lost those that were there before.
+    for (const { name, sql, table } of indexes) if (!isIndexThere(db, name)) db.exec(indexOnRows(sql, table));
     for (const view of schema.views) db.exec(view.sql);
     takeIn(db, rowsOf(db, tablesOf(db, schema), waiting), waiting, new DroppedNames(gone));
     writeMeta(db, "schema", schema.sql);
@@ -63,6 +65,10 @@ function except<T extends { readonly name: string; readonly sql: string }>(
   return from.filter(({ name, sql }) => !without.some((it) => it.name === name && it.sql === sql));
 }
 
+function isIndexThere(db: Database.Database, name: string): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?").get(name) !== undefined;
+}
+
 function isThere(db: Database.Database, { name }: TableSchema): boolean {
   return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(rowsTable(name)) !== undefined;
 }
@@ -71,6 +77,8 @@ interface Ways {
   readonly waiting: Waiting;
   /** What is hidden by that name was dropped: this is another table. */
   readonly isReused: boolean;
+  /** Those it will have: one stands in the way of a column that is put aside, and is made again afterwards. */
+  readonly indexes: readonly NamedStatement[];
   readonly isColumnReused: (column: string) => boolean;
 }
 
@@ -78,12 +86,12 @@ function migrateTable(
   db: Database.Database,
   before: TableSchema | undefined,
   wanted: TableSchema,
-  { waiting, isReused, isColumnReused }: Ways,
+  { waiting, isReused, indexes, isColumnReused }: Ways,
 ): void {
   unhide(db, wanted.name, "");
   if (before === undefined) return createTable(db, wanted);
   const hidden = hiddenColumns(db, before);
-  if (isReused || before.key.join() !== wanted.key.join() || before.options !== wanted.options) {
+  if (isReused || shapeOf(before) !== shapeOf(wanted)) {
     setTableAside(db, tableOf(before, hidden), waiting);
     for (const { name } of hidden) unhide(db, before.name, name);
     return createTable(db, wanted);
@@ -95,6 +103,7 @@ function migrateTable(
     const isAnother = visible === undefined && isColumnReused(column.name);
     const isKept = known?.signature === column.signature && !isAnother;
     if (known !== undefined && !isKept) {
+      for (const { name } of indexes) db.exec(`DROP INDEX IF EXISTS ${quoteName(name)}`);
       setColumnAside(db, there, column.name, waiting);
       there = { ...there, values: there.values.filter(({ name }) => name !== column.name) };
     }
@@ -107,6 +116,11 @@ function migrateTable(
     alter(db, wanted, renaming(name, hiddenName(name)));
     hide(db, before.name, name, definition);
   }
+}
+
+/** What no ALTER TABLE can change. */
+function shapeOf({ key, options, checks }: TableSchema): string {
+  return [...key, options, checks].join();
 }
 
 function alter(db: Database.Database, table: TableSchema, change: string): void {

@@ -61,6 +61,7 @@ function planTable(
 ): void {
   const { name } = wanted;
   if (known.key.join() !== wanted.key.join() || known.options !== wanted.options) conflicts.push(`the key of ${name}`);
+  if (known.checks !== wanted.checks) conflicts.push(`the checks of ${name}`);
   for (const column of wanted.columns) {
     const before = known.columns.find((it) => it.name === column.name);
     if (before === undefined) adds.push(`column ${name}.${column.name}`);

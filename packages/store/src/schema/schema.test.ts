@@ -7,6 +7,7 @@ import { Extras } from "../rows/extras.js";
 import { createEngineTables, tableOf } from "../database/layout.js";
 import { migrate } from "./migrate.js";
 import { parseSchema } from "./schema.js";
+import { assertAdditive, planSchema } from "./schema-plan.js";
 
 const KEY = "id TEXT NOT NULL PRIMARY KEY";
 const defaultOf = (column: string, options = ""): unknown =>
@@ -113,6 +114,40 @@ CREATE VIEW v AS SELECT 1;`;
     const sql = (gap: string): string => `-- @app app\n${gap}CREATE TABLE t (${KEY}, app TEXT)`;
     expect(parseSchema(sql("")).tables[0]?.appColumn).toBe("app");
     expect(parseSchema(sql("\n")).tables[0]?.appColumn).toBeUndefined();
+  });
+});
+
+describe("a table's own checks", () => {
+  const table = (...more: string[]): string => `CREATE TABLE t (${[KEY, "a INTEGER", "b TEXT", ...more].join(", ")})`;
+  const conflicts = (from: string, to: string): readonly string[] => {
+    return planSchema(parseSchema(from), parseSchema(to)).conflicts;
+  };
+
+  test.each<[string, string, string]>([
+    ["comes", table(), table("CHECK (a < length(b))")],
+    ["goes", table("CHECK (a < length(b))"), table()],
+    ["is another", table("CHECK (a < length(b))"), table("CHECK (a <= length(b))")],
+    ["has another text", table("CHECK (b <> 'x' OR a > 1)"), table("CHECK (b <> 'y' OR a > 1)")],
+    ["has a text for a column", table("CHECK (b <> id)"), table("CHECK (b <> 'ID')")],
+    ["is named, and another", table("CONSTRAINT c CHECK (a < 5)"), table("CONSTRAINT c CHECK (a < 6)")],
+    ["is the second, without a comma", table("CHECK (a < 5) CHECK (a > 1)"), table("CHECK (a < 5) CHECK (a > 2)")],
+  ])("one that %s is a change of its definition", (_, from, to) => {
+    expect(conflicts(from, to)).toEqual(["the checks of t"]);
+    const plan = planSchema(parseSchema(from), parseSchema(to));
+    expect(errorOf(() => assertAdditive(plan)).code).toBe("schema-destructive");
+  });
+
+  test("one that is written otherwise, or named, is the same", () => {
+    const same = [
+      table("CHECK (a < length(b))"),
+      table("check(A<length( b ) )"),
+      table("CONSTRAINT x CHECK (a < length(b))"),
+    ];
+    for (const [from, to] of same.flatMap((from) => same.map((to) => [from, to] as const))) {
+      expect(conflicts(from, to)).toEqual([]);
+    }
+    const key = "CREATE TABLE t (id TEXT NOT NULL, a INTEGER, b TEXT, PRIMARY KEY (id))";
+    expect(conflicts(table(), key)).toEqual([]);
   });
 });
 

@@ -39,6 +39,8 @@ export interface TableSchema {
   readonly key: readonly string[];
   /** WITHOUT ROWID and STRICT, as the table has them. */
   readonly options: string;
+  /** The checks that are of no column alone, in one comparable text: two nodes must agree on them, too. */
+  readonly checks: string;
   /** The column that names the app a row belongs to, from `-- @app`. */
   readonly appColumn: string | undefined;
   /** The column that names the worker a row belongs to, from `-- @owner`: nobody else may write it. */
@@ -164,7 +166,7 @@ function readTable(scratch: Database.Database, statement: Statement, sql: string
   }
   const pkIndex = indexes.find(({ origin }) => origin === "pk");
   refuseCollation(scratch, name, pkIndex?.name);
-  const definitions = columnDefinitions(statement, sql);
+  const { definitions, checks } = partsOf(statement, sql);
   const options = tableOptions(scratch, name);
   const context = { scratch, table: name, isStrict: options.includes("STRICT"), isRowidKey: pkIndex === undefined };
   const columns = infos.map((info) => readColumn(context, info, definitions.get(info.name.toLowerCase()) ?? ""));
@@ -172,7 +174,15 @@ function readTable(scratch: Database.Database, statement: Statement, sql: string
   if (key.length === 0) throw invalid(`table ${name} has no primary key`, "Every replicated row needs a key.");
   const named = (what: string): string | undefined => annotatedColumn(sql, statement, what, columns);
   const annotations = { appColumn: named("app"), ownerColumn: named("owner") };
-  return { name, createSql: statement.sql, columns, key: key.map((info) => info.name), options, ...annotations };
+  return {
+    name,
+    createSql: statement.sql,
+    columns,
+    key: key.map((info) => info.name),
+    options,
+    checks,
+    ...annotations,
+  };
 }
 
 /** The column an annotation names. */
@@ -275,9 +285,16 @@ function readIndex(scratch: Database.Database, { name, sql }: Statement): NamedS
   return { name, sql, table: String(found) };
 }
 
-/** Column name in lower case → its definition text, by splitting the column list at its commas. */
-function columnDefinitions(statement: Statement, sql: string): Map<string, string> {
+/** What the column list says, by splitting it at its commas. */
+interface TableParts {
+  /** Column name in lower case → its definition text. */
+  readonly definitions: ReadonlyMap<string, string>;
+  readonly checks: string;
+}
+
+function partsOf(statement: Statement, sql: string): TableParts {
   const definitions = new Map<string, string>();
+  const checks: string[] = [];
   const open = statement.tokens.findIndex(({ text }) => text === "(");
   let part: Token[] = [];
   for (const token of statement.tokens.slice(open + 1)) {
@@ -287,11 +304,22 @@ function columnDefinitions(statement: Statement, sql: string): Map<string, strin
       continue;
     }
     const name = nameOf(part[0]);
-    if (name !== undefined) definitions.set(name.toLowerCase(), sql.slice(part[0]?.start, part.at(-1)?.end));
+    if (isWord(part[0], "CONSTRAINT", "CHECK", "PRIMARY", "UNIQUE", "FOREIGN")) checks.push(...checksIn(part));
+    else if (name !== undefined) definitions.set(name.toLowerCase(), sql.slice(part[0]?.start, part.at(-1)?.end));
     part = [];
     if (token.text === ")") break;
   }
-  return definitions;
+  return { definitions, checks: checks.join(" ") };
+}
+
+/** The checks among a table's constraints, whose names say nothing of what may be in a row. The key is compared by itself. */
+function checksIn(part: readonly Token[]): string[] {
+  const at = part.findIndex((token) => token.depth === 1 && isWord(token, "CHECK"));
+  if (at === -1) return [];
+  const end = part.findIndex((token, i) => i > at && token.depth === 1 && token.text === ")");
+  // Text keeps its quotes: 'a' is no column.
+  const check = part.slice(at, end + 1).map(({ kind, text, value }) => (kind === "string" ? text : value));
+  return [check.join(" "), ...checksIn(part.slice(end + 1))];
 }
 
 /** `-- @key value` on the comment lines just above a statement. */

@@ -22,6 +22,9 @@ export interface HashedClock extends Clock {
   readonly hash: bigint;
 }
 
+/** The clock of a row between being written and being stamped, inside one transaction. */
+export const UNSTAMPED: HashedClock = { epoch: 0, hlc: 0n, origin: 0, version: 0, hash: 0n };
+
 export interface StoredRow {
   /** In the order of `table.values`; what comes after those is not theirs. */
   readonly values: readonly SqlValue[];

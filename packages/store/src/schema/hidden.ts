@@ -15,13 +15,23 @@ interface Hidden {
   readonly definition: string;
 }
 
-export function hide(db: Database.Database, table: string, column: string, definition: string): void {
-  db.prepare("INSERT OR REPLACE INTO _patina_hidden VALUES (?, ?, ?)").run(table, column, definition);
+/** Of what is put aside there is no column in the file: its values are with their rows' extras. */
+export function hide(
+  db: Database.Database,
+  table: string,
+  column: string,
+  { definition, isAside = false }: { readonly definition: string; readonly isAside?: boolean },
+): void {
+  const kept = isAside ? ASIDE : definition;
+  db.prepare("INSERT OR REPLACE INTO _patina_hidden VALUES (?, ?, ?)").run(table, column, kept);
 }
 
 export function unhide(db: Database.Database, table: string, column: string): void {
   db.prepare("DELETE FROM _patina_hidden WHERE tbl = ? AND name = ?").run(table, column);
 }
+
+/** Stands for the definition of a column that is in no table any more. */
+const ASIDE = "";
 
 /** A hidden table as it was last defined. */
 export function hiddenTable(db: Database.Database, name: string): TableSchema | undefined {
@@ -29,9 +39,10 @@ export function hiddenTable(db: Database.Database, name: string): TableSchema | 
   return row && parseTable(row.definition);
 }
 
+/** Those that are in the table still. */
 export function hiddenColumns(db: Database.Database, { name: table, options }: TableSchema): Column[] {
   return hiddenIn(db)
-    .filter(({ tbl, name }) => tbl === table && name !== "")
+    .filter(({ tbl, name, definition }) => tbl === table && name !== "" && definition !== ASIDE)
     .map(({ name, definition }) => {
       const sql = `CREATE TABLE t (${quoteName(`key of ${name}`)} TEXT NOT NULL PRIMARY KEY, ${definition}) ${options}`;
       return must(parseSchema(sql).tables[0]?.columns[1], "a hidden column");

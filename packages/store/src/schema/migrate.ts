@@ -8,11 +8,19 @@
 import { AppError } from "@patina/base";
 import type Database from "better-sqlite3";
 import { hiddenColumns, hiddenTable, hide, tablesOf, unhide } from "./hidden.js";
-import { CLOCK_DEFINITIONS, hiddenName, readMeta, rowsTable, tableOf, writeMeta } from "../database/layout.js";
+import {
+  CLOCK_DEFINITIONS,
+  hiddenName,
+  readMeta,
+  rowsTable,
+  type Table,
+  tableOf,
+  writeMeta,
+} from "../database/layout.js";
 import { CHECKPOINTS_TABLE } from "../log/checkpoint-notes.js";
 import { MEMBERS_TABLE } from "../log/members.js";
 import { rowsOf, type Waiting } from "../rows/rows.js";
-import { type NamedStatement, parseSchema, type Schema, type TableSchema } from "./schema.js";
+import { type Column, type NamedStatement, parseSchema, type Schema, type TableSchema } from "./schema.js";
 import { DroppedNames } from "./dropped-names.js";
 import { goneNames, SCHEMAS_TABLE } from "./schema-history.js";
 import { setColumnAside, setTableAside, takeIn } from "./set-aside.js";
@@ -35,7 +43,8 @@ export function migrate(db: Database.Database, schema: Schema, waiting: Waiting)
     const [indexesBefore, indexes] = [old?.indexes ?? [], schema.indexes];
     for (const { name } of except(indexesBefore, indexes)) db.exec(`DROP INDEX IF EXISTS ${quoteName(name)}`);
     for (const table of old?.tables ?? []) {
-      if (!schema.tables.some(({ name }) => name === table.name)) hide(db, table.name, "", table.createSql);
+      if (!schema.tables.some(({ name }) => name === table.name))
+        hide(db, table.name, "", { definition: table.createSql });
     }
     const gone = goneNames(db);
     for (const table of schema.tables) {
@@ -105,17 +114,44 @@ function migrateTable(
     if (known !== undefined && !isKept) {
       for (const { name } of indexes) db.exec(`DROP INDEX IF EXISTS ${quoteName(name)}`);
       setColumnAside(db, there, column.name, waiting);
-      there = { ...there, values: there.values.filter(({ name }) => name !== column.name) };
+      there = without(there, column.name);
     }
     if (!isKept) alter(db, wanted, `ADD COLUMN ${column.definition}`);
     else if (visible === undefined) alter(db, wanted, renaming(hiddenName(column.name), column.name));
     unhide(db, wanted.name, column.name);
   }
-  for (const { name, definition } of before.columns) {
-    if (wanted.columns.some((column) => column.name === name)) continue;
-    alter(db, wanted, renaming(name, hiddenName(name)));
-    hide(db, before.name, name, definition);
+  const goes = before.columns.filter(({ name }) => !wanted.columns.some((column) => column.name === name));
+  hideColumns(db, there, goes, waiting);
+}
+
+/**
+ * A generated column holds nothing, and goes. One with a check would go on checking what others write who do not have it, so its
+ * values go to their rows' extras. Both first: they may name the others, which are only renamed.
+ */
+function hideColumns(db: Database.Database, table: Table, goes: readonly Column[], waiting: Waiting): void {
+  const rows = quoteName(table.rowsTable);
+  for (const { name } of goes.filter(({ isGenerated }) => isGenerated)) {
+    db.exec(`ALTER TABLE ${rows} DROP COLUMN ${quoteName(name)}`);
   }
+  let there = table;
+  const stored = goes.filter(({ isGenerated }) => !isGenerated);
+  for (const { name, definition } of stored.filter(hasCheck)) {
+    setColumnAside(db, there, name, waiting);
+    there = without(there, name);
+    hide(db, table.name, name, { definition, isAside: true });
+  }
+  for (const { name, definition } of stored.filter((column) => !hasCheck(column))) {
+    db.exec(`ALTER TABLE ${rows} ${renaming(name, hiddenName(name))}`);
+    hide(db, table.name, name, { definition });
+  }
+}
+
+function hasCheck({ definition }: Column): boolean {
+  return tokenize(definition).some((token) => isWord(token, "CHECK"));
+}
+
+function without(table: Table, column: string): Table {
+  return { ...table, values: table.values.filter(({ name }) => name !== column) };
 }
 
 /** What no ALTER TABLE can change. */

@@ -4,7 +4,8 @@
  * another, never pay for them.
  *
  * A row that is only updated still carries the clock it had, since users' SQL cannot set it. A trigger passes the clock on
- * only where the row goes: on DELETE, and on an UPDATE that moves it to another key.
+ * only where the row goes: on DELETE, and on an UPDATE that moves it to another key. So it does with the values of hidden columns:
+ * a row that REPLACE deletes and writes anew must not lose what its writer could not know of.
  */
 import { AppError, must, type SqlValue } from "@patina/base";
 import type Database from "better-sqlite3";
@@ -24,6 +25,8 @@ export interface TouchedRow {
   isMovedHere: boolean;
   /** The app the row belonged to before; undefined as long as it has not changed. */
   appBefore: { readonly app: string | undefined } | undefined;
+  /** What was in the columns that nobody sees, of the row that was deleted; undefined when none was, or the table has none. */
+  hiddenWas: readonly SqlValue[] | undefined;
   /** Whose row it was before; undefined as long as that has not changed. */
   ownerWas: { readonly owner: string | undefined } | undefined;
 }
@@ -81,6 +84,7 @@ export class Capture {
     const row = touch(touched, table, event.slice(2, rest));
     if (event[0] === EVENT.gone) {
       if (!row.isMovedHere) row.gone ??= clockOf(event, rest);
+      if (!row.isMovedHere) row.hiddenWas ??= hiddenIn(event, rest + CLOCK_COLUMNS.length + 2);
       row.appBefore ??= { app: appOf(event[rest + CLOCK_COLUMNS.length]) };
       row.ownerWas ??= { owner: ownerName(event[rest + CLOCK_COLUMNS.length + 1]) };
     } else if (event[0] === EVENT.movedHere) {
@@ -101,10 +105,15 @@ function touch(touched: Map<string, TouchedRow>, table: Table, key: readonly Sql
   const id = rowId(table.name, keyBytes);
   let row = touched.get(id);
   if (row === undefined) {
-    row = { table, key, keyBytes, gone: undefined, isMovedHere: false, appBefore: undefined, ownerWas: undefined };
+    const nothing = { gone: undefined, hiddenWas: undefined, appBefore: undefined, ownerWas: undefined };
+    row = { table, key, keyBytes, isMovedHere: false, ...nothing };
     touched.set(id, row);
   }
   return row;
+}
+
+function hiddenIn(event: readonly SqlValue[], at: number): readonly SqlValue[] | undefined {
+  return event.length > at ? event.slice(at) : undefined;
 }
 
 function appOf(value: SqlValue | undefined): string | undefined {
@@ -120,7 +129,9 @@ function createTriggers(db: Database.Database, table: Table, index: number): voi
   const app = table.appColumn === undefined ? "NULL" : `OLD.${quoteName(table.appColumn)}`;
   const ownerColumn = table.values[table.ownerIndex]?.column;
   const owner = ownerColumn === undefined ? "NULL" : `OLD.${quoteName(ownerColumn)}`;
-  const goneArgs = `${keyOf("OLD")}, ${CLOCK_COLUMNS.map((name) => `OLD.${name}`).join(", ")}, ${app}, ${owner}`;
+  const hidden = table.values.filter(({ isHidden }) => isHidden).map(({ column }) => `OLD.${quoteName(column)}`);
+  const clock = CLOCK_COLUMNS.map((name) => `OLD.${name}`);
+  const goneArgs = [keyOf("OLD"), ...clock, app, owner, ...hidden].join(", ");
   const isMoved = table.key.map((name) => `OLD.${quoteName(name)} IS NOT NEW.${quoteName(name)}`).join(" OR ");
   const moving = `UPDATE OF ${listOf([...table.key, ...rowids])}`;
   const trigger = (name: string, event: string, when: string, what: bigint, args: string): void => {

@@ -4,7 +4,7 @@ import type { Capture, TouchedRow } from "./capture.js";
 import type { Origins } from "../log/origins.js";
 import { extrasLeft, isUnchanged, type Pending } from "../rows/pending.js";
 import { encodeState } from "../rows/row-codec.js";
-import type { TableRows } from "../rows/rows.js";
+import { changedColumns, type StoredRow, type TableRows, UNSTAMPED } from "../rows/rows.js";
 import { assertUnicode } from "../rows/text.js";
 import type { StatementCache } from "./statement-cache.js";
 
@@ -41,9 +41,10 @@ export class CapturedWrites {
   }
 
   /** What SQL made of a row; nothing when it is as it was. */
-  #pendingRow({ table, key, keyBytes, gone, isMovedHere, appBefore, ownerWas }: TouchedRow): Pending | undefined {
+  #pendingRow(touched: TouchedRow): Pending | undefined {
+    const { table, key, keyBytes, gone, isMovedHere, appBefore, ownerWas } = touched;
     const rows = must(this.#tables.get(table.name), `statements for ${table.name}`);
-    const row = rows.read(key, keyBytes);
+    const row = withHidden(rows, touched, rows.read(key, keyBytes));
     const waiting = row?.clock === undefined ? rows.readAside(keyBytes) : undefined;
     const before = gone ?? (isMovedHere ? undefined : row?.clock) ?? waiting?.clock;
     const app = appBefore === undefined ? rows.appOf(key, row?.values) : appBefore.app;
@@ -68,4 +69,15 @@ export class CapturedWrites {
     const epoch = before?.epoch ?? buried?.epoch ?? 0;
     return { ...known, state, values: row.values, extras, epoch, isBuried: buried !== undefined };
   }
+}
+
+/** The row that SQL left, with what the hidden columns of the one that it took the place of held. */
+function withHidden(rows: TableRows, touched: TouchedRow, row: StoredRow | undefined): StoredRow | undefined {
+  const { key, hiddenWas, isMovedHere } = touched;
+  if (row === undefined || hiddenWas === undefined || isMovedHere) return row;
+  const kept = [...hiddenWas];
+  const values = rows.table.values.map(({ isHidden }, i) => (isHidden ? kept.shift() : row.values[i]) ?? null);
+  const changed = changedColumns(row.values.slice(0, values.length), values);
+  if (changed.length > 0) rows.update(key, changed, values, row.clock ?? UNSTAMPED);
+  return { ...row, values };
 }

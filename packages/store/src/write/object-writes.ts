@@ -8,7 +8,7 @@ import { checkCondition, columnUnknown, keyMissing, tableNamed, tagAt } from "./
 import type { Origins } from "../log/origins.js";
 import { extrasLeft, isUnchanged, type Pending } from "../rows/pending.js";
 import { encodeKey, encodeState, rowId } from "../rows/row-codec.js";
-import { changedColumns, type HashedClock, type StoredRow, type TableRows } from "../rows/rows.js";
+import { changedColumns, type StoredRow, type TableRows, UNSTAMPED } from "../rows/rows.js";
 import { assertKeyText, notUnicode } from "../rows/text.js";
 
 /** A whole-object write and the row it is about, its key as the table keeps it. */
@@ -21,9 +21,6 @@ interface Target {
 
 /** What is known of a row before its new state is. */
 type Known = Omit<Pending, "state" | "values" | "todo">;
-
-/** The clock of a row between being written and being stamped, inside one transaction. */
-const UNSTAMPED: HashedClock = { epoch: 0, hlc: 0n, origin: 0, version: 0, hash: 0n };
 
 export class ObjectWrites {
   readonly #clock: HlcClock;

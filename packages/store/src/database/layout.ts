@@ -119,6 +119,8 @@ export interface Table {
   readonly isHidden: boolean;
   readonly rowsTable: string;
   readonly key: readonly string[];
+  /** SQLite would make up the key of a row that SQL inserts without one. */
+  readonly isRowidKey: boolean;
   /** Of the key's columns, in key order. */
   readonly keyAffinities: readonly Affinity[];
   /** Every column a row's state is made of, beside the key: sorted by name, generated ones left out. */
@@ -146,6 +148,7 @@ export function tableOf(schema: TableSchema, hidden: readonly Column[] = []): Ta
     isHidden: false,
     rowsTable: rowsTable(schema.name),
     key: schema.key,
+    isRowidKey: schema.isRowidKey,
     keyAffinities: schema.key.map(
       (name) =>
         must(

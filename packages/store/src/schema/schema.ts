@@ -37,6 +37,8 @@ export interface TableSchema {
   readonly columns: readonly Column[];
   /** Primary key columns in key order. */
   readonly key: readonly string[];
+  /** The key is the rowid, which SQLite makes up for a row that is written without one. */
+  readonly isRowidKey: boolean;
   /** WITHOUT ROWID and STRICT, as the table has them. */
   readonly options: string;
   /** The checks that are of no column alone, in one comparable text: two nodes must agree on them, too. */
@@ -168,7 +170,8 @@ function readTable(scratch: Database.Database, statement: Statement, sql: string
   refuseCollation(scratch, name, pkIndex?.name);
   const { definitions, checks } = partsOf(statement, sql);
   const options = tableOptions(scratch, name);
-  const context = { scratch, table: name, isStrict: options.includes("STRICT"), isRowidKey: pkIndex === undefined };
+  const isRowidKey = pkIndex === undefined;
+  const context = { scratch, table: name, isStrict: options.includes("STRICT"), isRowidKey };
   const columns = infos.map((info) => readColumn(context, info, definitions.get(info.name.toLowerCase()) ?? ""));
   const key = infos.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk);
   if (key.length === 0) throw invalid(`table ${name} has no primary key`, "Every replicated row needs a key.");
@@ -179,6 +182,7 @@ function readTable(scratch: Database.Database, statement: Statement, sql: string
     createSql: statement.sql,
     columns,
     key: key.map((info) => info.name),
+    isRowidKey,
     options,
     checks,
     ...annotations,

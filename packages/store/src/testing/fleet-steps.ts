@@ -19,6 +19,7 @@ const HOUR_MS = 3_600_000;
 
 const id = fc.constantFrom("a", "b", "c", "d", "é");
 const small = fc.integer({ min: -2, max: 6 }).map(BigInt);
+const number = fc.integer({ min: 1, max: 9 }).map(BigInt);
 const note = fc.oneof(fc.constantFrom(null, "", "x", "5", "'\";--"), fc.string({ unit: "grapheme", maxLength: 4 }));
 const loose: fc.Arbitrary<SqlValue> = fc.constantFrom<SqlValue>(null, 5n, 5, 5.5, "5", "5.0", "five", -0, 1n << 62n, new Uint8Array([0, 255])); // prettier-ignore
 
@@ -48,7 +49,10 @@ const statement: fc.Arbitrary<Statement> = fc.oneof(
   to("INSERT OR REPLACE INTO pairs VALUES (?, ?, ?)", small, id, note),
   to("UPDATE OR REPLACE pairs SET a = ? WHERE b = ? AND a = ?", small, id, small),
   to("DELETE FROM pairs WHERE a < ?", small),
-  to("INSERT INTO counters (total) VALUES (?)", small),
+  to("INSERT INTO counters (total) VALUES (?)", small), // No node may make its key up.
+  to("INSERT INTO counters (total, id) VALUES (?, ?)", small, number),
+  to("INSERT OR IGNORE INTO counters SELECT n, n FROM machines WHERE n > 0"),
+  to("REPLACE INTO counters VALUES (?, ?)", number, small),
   to("UPDATE counters SET total = total + ?", small),
   to("DELETE FROM counters WHERE id > ?", small),
   to("INSERT INTO machines (id) VALUES (NULL)"),

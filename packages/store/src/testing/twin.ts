@@ -25,6 +25,7 @@ export class Twin {
     this.#db = new Database(":memory:");
     this.#db.exec(schemaSql);
     const names = this.#db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all() as string[];
+    for (const name of names) refuseMadeUpKeys(this.#db, name);
     this.#tables = new Map(names.map((name) => [name, readTable(this.#db, name)]));
   }
 
@@ -135,6 +136,15 @@ export class Twin {
   #table(name: string): TwinTable {
     return must(this.#tables.get(name), `a table ${name}`);
   }
+}
+
+/** The one thing that a store does not take though SQLite would. No write of the oracle's has a key of -1. */
+function refuseMadeUpKeys(db: Database.Database, table: string): void {
+  const keys = (db.pragma(`table_info(${quoted(table)})`) as { name: string; pk: number }[]).filter(({ pk }) => pk > 0);
+  const indexes = db.pragma(`index_list(${quoted(table)})`) as { origin: string }[];
+  if (indexes.some(({ origin }) => origin === "pk")) return;
+  db.exec(`CREATE TRIGGER ${quoted(`${table} keys`)} BEFORE INSERT ON ${quoted(table)} WHEN NEW.${quoted(must(keys[0], "a key").name)} = -1
+    BEGIN SELECT RAISE(ABORT, 'a row without a key'); END`);
 }
 
 function readTable(db: Database.Database, name: string): TwinTable {

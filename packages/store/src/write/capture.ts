@@ -33,12 +33,20 @@ export interface TouchedRow {
 
 const TOUCH = "_patina_touch";
 
-/** What happened to a row, as the triggers tell it. */
-const EVENT = { written: 0n, gone: 1n, movedHere: 2n, appChanged: 3n, ownerChanged: 4n } as const;
+/**
+ * What happened to a row, as the triggers tell it; `inserting` and `inserted` are told of tables only whose key SQLite would
+ * make up.
+ */
+const EVENT = { written: 0n, gone: 1n, movedHere: 2n, appChanged: 3n, ownerChanged: 4n, inserting: 5n, inserted: 6n } as const; // prettier-ignore
+
+/** What stands in a BEFORE INSERT trigger for a key that SQLite is going to make up. */
+const NO_KEY = -1n;
 
 export class Capture {
   readonly #tables: readonly Table[];
   readonly #eventsMax: number;
+  /** The row that is being inserted came without a key, or with one that looks so. */
+  #isWithoutKey = false;
   /** What the triggers said since `start`; undefined while nobody asks. */
   #events: SqlValue[][] | undefined;
 
@@ -68,6 +76,14 @@ export class Capture {
 
   #note(event: SqlValue[]): null {
     if (this.#events === undefined) return null;
+    const [what, index, key] = event;
+    if (what === EVENT.inserting) {
+      this.#isWithoutKey = key === NO_KEY;
+      return null;
+    }
+    if (what === EVENT.inserted && this.#isWithoutKey && key !== NO_KEY) {
+      throw keyMadeUp(must(this.#tables[Number(index)], "a captured table"));
+    }
     if (this.#events.length >= this.#eventsMax) {
       throw new AppError("transaction-too-large", `the transaction touches rows more than ${this.#eventsMax} times`, {
         hint: "Split it into smaller transactions.",
@@ -112,6 +128,15 @@ function touch(touched: Map<string, TouchedRow>, table: Table, key: readonly Sql
   return row;
 }
 
+/** Two nodes would make up the same one for two rows, of which one would be lost. */
+function keyMadeUp({ name, key }: Table): AppError {
+  const [column = ""] = key;
+  return new AppError("bad-request", `a row of ${name} has no ${column}`, {
+    hint: "Give it one: two nodes would make up the same, and keep one of the two rows. Ids that need no agreement are text.",
+    details: { field: column },
+  });
+}
+
 function hiddenIn(event: readonly SqlValue[], at: number): readonly SqlValue[] | undefined {
   return event.length > at ? event.slice(at) : undefined;
 }
@@ -133,21 +158,22 @@ function createTriggers(db: Database.Database, table: Table, index: number): voi
   const clock = CLOCK_COLUMNS.map((name) => `OLD.${name}`);
   const goneArgs = [keyOf("OLD"), ...clock, app, owner, ...hidden].join(", ");
   const isMoved = table.key.map((name) => `OLD.${quoteName(name)} IS NOT NEW.${quoteName(name)}`).join(" OR ");
-  const moving = `UPDATE OF ${listOf([...table.key, ...rowids])}`;
+  const moving = `AFTER UPDATE OF ${listOf([...table.key, ...rowids])}`;
   const trigger = (name: string, event: string, when: string, what: bigint, args: string): void => {
-    db.exec(`CREATE TEMP TRIGGER ${quoteName(`_patina_${name}_${table.name}`)} AFTER ${event} ON main.${rows}
+    db.exec(`CREATE TEMP TRIGGER ${quoteName(`_patina_${name}_${table.name}`)} ${event} ON main.${rows}
       ${when === "" ? "" : `WHEN ${when}`} BEGIN SELECT ${TOUCH}(${what}, ${index}, ${args}); END`);
   };
-  trigger("insert", "INSERT", "", EVENT.written, keyOf("NEW"));
-  trigger("delete", "DELETE", "", EVENT.gone, goneArgs);
-  trigger("update", `UPDATE OF ${listOf([...table.insertColumns, ...rowids])}`, "", EVENT.written, keyOf("NEW"));
+  if (table.isRowidKey) trigger("inserting", "BEFORE INSERT", "", EVENT.inserting, keyOf("NEW"));
+  trigger("insert", "AFTER INSERT", "", table.isRowidKey ? EVENT.inserted : EVENT.written, keyOf("NEW"));
+  trigger("delete", "AFTER DELETE", "", EVENT.gone, goneArgs);
+  trigger("update", `AFTER UPDATE OF ${listOf([...table.insertColumns, ...rowids])}`, "", EVENT.written, keyOf("NEW"));
   trigger("leave", moving, isMoved, EVENT.gone, goneArgs);
   trigger("arrive", moving, isMoved, EVENT.movedHere, keyOf("NEW"));
   const onChange = (name: string, column: string | undefined, what: bigint): void => {
     if (column === undefined) return;
     const quoted = quoteName(column);
     const isChanged = `OLD.${quoted} IS NOT NEW.${quoted}`;
-    trigger(name, `UPDATE OF ${quoted}`, isChanged, what, `${keyOf("OLD")}, OLD.${quoted}`);
+    trigger(name, `AFTER UPDATE OF ${quoted}`, isChanged, what, `${keyOf("OLD")}, OLD.${quoted}`);
   };
   onChange("app", table.appColumn, EVENT.appChanged);
   onChange("owner", ownerColumn, EVENT.ownerChanged);

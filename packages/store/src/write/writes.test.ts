@@ -75,6 +75,82 @@ function joiner(from: SqliteStore, schemaSql = T): SqliteStore {
   return store;
 }
 
+describe("a table whose key SQLite would make up", () => {
+  const K = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, n INTEGER CHECK (n < 9));";
+
+  test.each([
+    "INSERT INTO t (a) VALUES ('x')",
+    "INSERT INTO t VALUES (NULL, 'x', 1)",
+    "INSERT INTO t DEFAULT VALUES",
+    "INSERT INTO t VALUES (5, 'x', 1), (NULL, 'y', 1)",
+    "INSERT INTO t (a) SELECT a FROM t",
+    "REPLACE INTO t (a) VALUES ('x')",
+    "INSERT INTO t (a) VALUES ('x') ON CONFLICT (id) DO UPDATE SET a = 'y'",
+    "INSERT OR IGNORE INTO t VALUES (-1, 'ignored', 10), (NULL, 'x', 1)",
+  ])("takes no row without one: %s", (text) => {
+    const a = node(K);
+    sql(a, ["INSERT INTO t VALUES (1, 'a', 1)"]);
+    const outcome = sql(a, [text]);
+    expect(outcome).toMatchObject({ ok: false, error: { code: "bad-request", details: { field: "id" } } });
+    expect(all(a)).toEqual([[1n, "a", 1n]]);
+  });
+
+  test.each([
+    ["INSERT INTO t VALUES (-1, 'x', 1)", [-1n]],
+    ["INSERT INTO t (n, id) VALUES (1, -1), (2, 7)", [-1n, 7n]],
+    ["INSERT OR IGNORE INTO t VALUES (NULL, 'ignored', 10), (7, 'x', 1)", [7n]],
+    ["INSERT INTO t VALUES (-1, 'x', 1) ON CONFLICT (id) DO UPDATE SET a = excluded.a", [-1n]],
+    ["INSERT INTO t SELECT 3, 'x', 1", [3n]],
+  ])("takes every row that has one: %s", (text, ids) => {
+    const [a, b] = [node(K), node(K)];
+    const outcome = sql(a, [text]);
+    expect(outcome).toMatchObject({ ok: true });
+    expect(all(a).map(([id]) => id)).toEqual(ids);
+    b.apply([must(changeOf(outcome), "a change")]);
+    expect(all(b)).toEqual(all(a));
+    sql(a, [`UPDATE t SET id = id + 1, a = 'moved'`]);
+    expect(all(joiner(a, K)).map(([id]) => id)).toEqual(ids.map((id) => id + 1n));
+  });
+});
+
+describe("a table whose key SQLite would make up", () => {
+  const K = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, n INTEGER CHECK (n < 9));";
+
+  test.each([
+    "INSERT INTO t (a) VALUES ('x')",
+    "INSERT INTO t VALUES (NULL, 'x', 1)",
+    "INSERT INTO t DEFAULT VALUES",
+    "INSERT INTO t VALUES (5, 'x', 1), (NULL, 'y', 1)",
+    "INSERT INTO t (a) SELECT a FROM t",
+    "REPLACE INTO t (a) VALUES ('x')",
+    "INSERT INTO t (a) VALUES ('x') ON CONFLICT (id) DO UPDATE SET a = 'y'",
+    "INSERT OR IGNORE INTO t VALUES (-1, 'ignored', 10), (NULL, 'x', 1)",
+  ])("takes no row without one: %s", (text) => {
+    const a = node(K);
+    sql(a, ["INSERT INTO t VALUES (1, 'a', 1)"]);
+    const outcome = sql(a, [text]);
+    expect(outcome).toMatchObject({ ok: false, error: { code: "bad-request", details: { field: "id" } } });
+    expect(all(a)).toEqual([[1n, "a", 1n]]);
+  });
+
+  test.each<[string, bigint[]]>([
+    ["INSERT INTO t VALUES (-1, 'x', 1)", [-1n]],
+    ["INSERT INTO t (n, id) VALUES (1, -1), (2, 7)", [-1n, 7n]],
+    ["INSERT OR IGNORE INTO t VALUES (NULL, 'ignored', 10), (7, 'x', 1)", [7n]],
+    ["INSERT INTO t VALUES (-1, 'x', 1) ON CONFLICT (id) DO UPDATE SET a = excluded.a", [-1n]],
+    ["INSERT INTO t SELECT 3, 'x', 1", [3n]],
+  ])("takes every row that has one: %s", (text, ids) => {
+    const [a, b] = [node(K), node(K)];
+    const outcome = sql(a, [text]);
+    expect(outcome).toMatchObject({ ok: true });
+    expect(all(a).map(([id]) => id)).toEqual(ids);
+    b.apply([must(changeOf(outcome), "a change")]);
+    expect(all(b)).toEqual(all(a));
+    sql(a, ["UPDATE t SET id = id + 10, a = 'moved'"]);
+    expect(all(joiner(a, K)).map(([id]) => id)).toEqual(ids.map((id) => id + 10n));
+  });
+});
+
 describe("whole objects", () => {
   test("whose key its column changes are found again after a write that failed over such a key", () => {
     const store = node("CREATE TABLE k (id INTEGER NOT NULL PRIMARY KEY, n INTEGER CHECK (n < 9));");

@@ -17,6 +17,8 @@ interface Target {
   readonly rows: TableRows;
   readonly key: readonly SqlValue[];
   readonly keyBytes: Uint8Array;
+  /** All writes of the row, in order, when there are several: each has a condition to keep, whichever counts. */
+  readonly all?: readonly RowWrite[];
 }
 
 /** What is known of a row before its new state is. */
@@ -48,12 +50,10 @@ export class ObjectWrites {
   }
 
   /** What one write would make of its row; nothing when it is as it was, or newer already. */
-  #pendingRow({ write, rows, key, keyBytes }: Target): Pending | undefined {
+  #pendingRow({ write, rows, key, keyBytes, all }: Target): Pending | undefined {
     const { values, deleted, stamp, condition } = write;
     const current = rows.read(key, keyBytes);
-    if (condition !== undefined) {
-      checkCondition(write, condition, current !== undefined, tagAt(current?.clock, this.#origins));
-    }
+    if (all !== undefined || condition !== undefined) this.#judge(all ?? [write], current);
     const buried = current === undefined ? rows.tombstone(keyBytes) : undefined;
     const waiting = current === undefined ? rows.readAside(keyBytes) : undefined;
     const before = current?.clock ?? waiting?.clock;
@@ -74,6 +74,15 @@ export class ObjectWrites {
       return { ...known, state: undefined, values: undefined, todo: current === undefined ? "stamp" : "delete" };
     }
     return this.#pendingValues(known, current, values);
+  }
+
+  /** Each write finds the row as the one before it would have left it: there or not, and at a version that nobody has named. */
+  #judge(writes: readonly RowWrite[], current: StoredRow | undefined): void {
+    let [exists, tag] = [current !== undefined, tagAt(current?.clock, this.#origins)];
+    for (const write of writes) {
+      if (write.condition !== undefined) checkCondition(write, write.condition, exists, tag);
+      [exists, tag] = [write.deleted !== true, undefined];
+    }
   }
 
   #pendingValues(known: Known, current: StoredRow | undefined, given: RowWrite["values"]): Pending | undefined {
@@ -108,12 +117,21 @@ export class ObjectWrites {
 function targetsOf(writes: readonly RowWrite[], tables: ReadonlyMap<string, TableRows>): Iterable<Target> {
   if (writes.length === 1) return writes.map((write) => targetOf(write, tables));
   const targets = new Map<string, Target>();
+  const repeated = new Map<string, RowWrite[]>();
   for (const write of writes) {
     const target = targetOf(write, tables);
     const id = rowId(write.table, target.keyBytes);
-    const earlier = targets.get(id)?.write.stamp;
-    if (earlier !== undefined && write.stamp !== undefined && isOlder(write.stamp, earlier)) continue;
-    targets.set(id, target);
+    const earlier = targets.get(id);
+    if (earlier === undefined) {
+      targets.set(id, target);
+      continue;
+    }
+    const all = repeated.get(id) ?? [earlier.write];
+    repeated.set(id, all);
+    all.push(write);
+    const { stamp } = earlier.write;
+    const isBeaten = stamp !== undefined && write.stamp !== undefined && isOlder(write.stamp, stamp);
+    targets.set(id, { ...(isBeaten ? earlier : target), all });
   }
   return targets.values();
 }

@@ -96,6 +96,41 @@ describe("a condition", () => {
     expect(codeOf(put(store, "a", 2n, { kind: "absent" }))).toBe("ok");
   });
 
+  test("is kept by each of several writes of one object, each after the one before it", () => {
+    const store = node();
+    const tag = tagOf(put(store, "a", 0n));
+    const [absent, exists] = [{ kind: "absent" }, { kind: "exists" }] as const;
+    const several = (id: string, ...writes: [n: bigint | "delete", condition?: RowCondition][]): string => {
+      const rows = writes.map(([n, condition]): Partial<RowWrite> => {
+        const what = n === "delete" ? { values: { id }, deleted: true } : { values: { id, n } };
+        return { ...what, ...(condition && { condition }) };
+      });
+      return codeOf(write(store, ...rows));
+    };
+    const mismatch = "version-mismatch";
+    expect(several("a", [1n, at("x:1")], [2n])).toBe(mismatch); // It is the later that counts, and the earlier that fails.
+    expect(several("a", [1n, absent], [2n, exists])).toBe(mismatch);
+    expect(several("a", [1n, at(tag)], [2n, at(tag)])).toBe(mismatch); // The first has made it another version.
+    expect(several("a", ["delete", exists], [1n, exists])).toBe(mismatch);
+    expect(several("b", [1n, absent], [2n, absent])).toBe(mismatch);
+    expect([valueOf(store, "a"), valueOf(store, "b")]).toEqual([0n, undefined]);
+    expect(several("a", [1n, at(tag)], [2n], [3n, exists])).toBe("ok");
+    expect(several("b", [1n, absent], [2n, exists])).toBe("ok");
+    expect([valueOf(store, "a"), valueOf(store, "b")]).toEqual([3n, 2n]);
+    expect(several("a", ["delete", exists], [4n, absent])).toBe("ok");
+    expect(valueOf(store, "a")).toBe(4n);
+  });
+
+  test("is kept by a write, too, that an older stamp makes lose to another of the same object", () => {
+    const store = node();
+    const stamped = (hlc: bigint, n: bigint, condition?: RowCondition): Partial<RowWrite> => {
+      return { values: { id: "a", n }, stamp: { epoch: 1, hlc }, ...(condition && { condition }) };
+    };
+    expect(codeOf(write(store, stamped(9n, 1n), stamped(5n, 2n, { kind: "absent" })))).toBe("version-mismatch");
+    expect(codeOf(write(store, stamped(9n, 1n), stamped(5n, 2n, { kind: "exists" })))).toBe("ok");
+    expect(valueOf(store, "a")).toBe(1n);
+  });
+
   test("sees the writes that came before it in the same commit", () => {
     const store = node();
     const tag = tagOf(put(store, "a", 0n));

@@ -205,14 +205,17 @@ describe("holdings", () => {
   });
 });
 
-test("a value as JSON readers take it never loses an integer", () => {
-  expect([null, 5n, 2n ** 53n, -1.5, "x", new Uint8Array([1, 2])].map(valueToJson)).toEqual([
+test("a value as JSON readers take it never loses an integer, nor an infinity", () => {
+  const values = [null, 5n, 2n ** 53n, -1.5, "x", new Uint8Array([1, 2]), Infinity, -Infinity];
+  expect(JSON.parse(JSON.stringify(values.map(valueToJson)))).toEqual([
     null,
     5,
     "9007199254740992",
     -1.5,
     "x",
     [1, 2],
+    "9e999",
+    "-9e999",
   ]);
 });
 

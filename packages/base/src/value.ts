@@ -50,14 +50,19 @@ export function readValue(reader: ByteReader, lengthMax: number): SqlValue {
   }
 }
 
+/** Beyond the greatest real: SQLite, like every reader of numbers, takes it for infinity. */
+const INFINITY = "9e999";
+
 /**
  * A value as JSON readers take it: integers beyond 2^53 go as text, since they would be rounded, and bytes as an array of
- * numbers.
+ * numbers. JSON has no infinity: it goes as text that a column of numbers takes for it.
  */
 export function valueToJson(value: SqlValue): string | number | null | number[] {
   if (typeof value === "bigint") {
     const number = Number(value);
     return Number.isSafeInteger(number) ? number : value.toString();
   }
+  if (value === Infinity) return INFINITY;
+  if (value === -Infinity) return `-${INFINITY}`;
   return value instanceof Uint8Array ? [...value] : value;
 }

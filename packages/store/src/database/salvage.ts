@@ -110,7 +110,7 @@ function linesOf({ origin, version, hlc, body }: Change, tables: ReadonlyMap<str
 function valuesOf(table: Table, state: Uint8Array, bytesMax: number): (readonly [string, SqlValue])[] {
   const decoded = decodeState(table, state, bytesMax);
   return table.values.flatMap(({ name, isHidden }, i) =>
-    isHidden ? [] : [[name, must(decoded.values[i], "a column's value")] as const],
+    isHidden ? [] : [[name, decoded.values[i] ?? null] as const],
   );
 }
 

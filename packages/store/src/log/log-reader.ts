@@ -6,7 +6,7 @@ import { ByteReader } from "@patina/base";
 import type Database from "better-sqlite3";
 import type { Aside } from "../rows/aside.js";
 import type { Marks } from "../rows/marks.js";
-import { decodeKey, encodeState, type RowChange } from "../rows/row-codec.js";
+import { decodeKey, encodeState, NAME_BYTES_MAX, type RowChange } from "../rows/row-codec.js";
 import type { Clock, TableRows } from "../rows/rows.js";
 import { readTombstone } from "../rows/tombstones.js";
 
@@ -21,8 +21,6 @@ export interface LoggedRow {
   readonly version: number;
   readonly row: RowChange;
 }
-
-const NAME_BYTES_MAX = 1024;
 
 export class LogReader {
   readonly #db: Database.Database;

@@ -6,6 +6,7 @@
 import { ByteReader, ByteWriter, readValue, type SqlValue, writeValue } from "@patina/base";
 import type Database from "better-sqlite3";
 import { SharedStatement } from "../database/shared-statement.js";
+import { NAME_BYTES_MAX } from "./row-codec.js";
 
 /** A column by name and what the row holds in it. */
 export type Extra = readonly [column: string, value: SqlValue];
@@ -14,7 +15,6 @@ const READ = new SharedStatement("SELECT state FROM _patina_extras WHERE tbl = ?
 const PUT = new SharedStatement("INSERT OR REPLACE INTO _patina_extras VALUES (?, ?, ?)");
 const DROP = new SharedStatement("DELETE FROM _patina_extras WHERE tbl = ? AND key = ?");
 const ALL = new SharedStatement("SELECT key, state FROM _patina_extras WHERE tbl = ? ORDER BY key");
-const NAME_BYTES_MAX = 1024;
 
 export class Extras {
   /** Tables some row of which may have extras: hardly ever any, and then a row costs no look-up. */

@@ -149,7 +149,8 @@ export function decodeState(table: Shape, state: Uint8Array, bytesMax: number): 
 
 /** SQLite's own default limit. */
 const STATE_COLUMNS_MAX = 2000;
-const NAME_BYTES_MAX = 1024;
+/** Of a table's or a column's name: no reader takes a longer one. */
+export const NAME_BYTES_MAX = 1024;
 
 export function encodeBody(rows: readonly RowChange[], changeHlc: Hlc): Uint8Array {
   const writer = new ByteWriter(512);
@@ -185,7 +186,7 @@ function readRow(reader: ByteReader, changeHlc: Hlc, bytesMax: number): RowChang
   const flags = reader.u8();
   const epoch = reader.varint();
   const hlc = (flags & OWN_HLC) !== 0 ? readHlc(reader) : changeHlc;
-  const table = reader.text(1024);
+  const table = reader.text(NAME_BYTES_MAX);
   const key = reader.bytes(bytesMax);
   const state = (flags & TOMBSTONE) !== 0 ? undefined : reader.bytes(bytesMax);
   const app = (flags & APP) !== 0 ? reader.text(bytesMax) : undefined;

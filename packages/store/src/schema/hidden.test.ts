@@ -1,5 +1,5 @@
-/** A hidden column is nobody's business any more: it keeps its data, and stands in nobody's way. */
-import { AppError, type Change, must, type SqlValue } from "@patina/base";
+/** What a schema hides keeps its data and stands in nobody's way; and which names a schema may use, hide and drop. */
+import { AppError, type Change, must, Ranges, type SqlValue } from "@patina/base";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import type { SqliteStore } from "../sqlite-store.js";
 import { openStore, Scratch, scrubbed } from "../testing/scratch-store.js";
@@ -129,4 +129,47 @@ describe("a hidden column", () => {
     apply(a, wider(column));
     expect(all(reopened(a))).toEqual([["1", "new", 1n, null], ["2", "y", 2n, null]]); // prettier-ignore
   });
+});
+
+test("what has a comma or a point in its name can be hidden, and not be dropped for another", () => {
+  const a = node(`${BASE} CREATE TABLE "t.a" (id TEXT NOT NULL PRIMARY KEY); CREATE TABLE "t,m" (id TEXT NOT NULL PRIMARY KEY, "x.y" TEXT);`); // prettier-ignore
+  sql(a, "INSERT INTO t VALUES ('1', 'kept', 5)");
+  apply(a, BASE, ["t.a", "t,m"]);
+  for (const name of ["t.a", "t,m"]) {
+    expect(() => a.schemas.drop([name])).toThrow(expect.objectContaining({ code: "bad-request", message: expect.stringContaining("cannot be dropped") })); // prettier-ignore
+  }
+  expect(all(a)).toEqual([["1", "kept", 5n]]);
+});
+
+test("a table and a column with the longest name there may be reach a peer", () => {
+  const [table, column] = ["é".repeat(512), "c".repeat(1024)];
+  const schema = `CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY); CREATE TABLE ${table} (id TEXT NOT NULL PRIMARY KEY, ${column} TEXT);`;
+  const [a, b] = [node(schema), node(schema)];
+  b.apply([sql(a, `INSERT INTO ${table} VALUES ('1', 'x')`)]);
+  expect([b.quarantinedCount(), b.digest()]).toEqual([0, a.digest()]);
+  const again = reopened(a);
+  b.apply(again.extract(again.origin, Ranges.of(1, 1), 1 << 20).changes);
+  expect(b.digest()).toBe(again.digest());
+});
+
+test.each([
+  [
+    "an app that is generated",
+    "-- @app g\nCREATE TABLE u (id TEXT NOT NULL PRIMARY KEY, v TEXT, g TEXT AS (v));",
+    "@app names g",
+  ],
+  [
+    "a table's name that no change could carry",
+    `CREATE TABLE ${"é".repeat(513)} (id TEXT NOT NULL PRIMARY KEY);`,
+    "1026 bytes",
+  ],
+  ["a column's", `CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY, ${"v".repeat(1025)} TEXT);`, "1025 bytes"],
+])("%s is refused, applied or shipped", (_, text, reason) => {
+  const refused = expect.objectContaining({
+    code: "schema-invalid",
+    message: expect.stringContaining(reason),
+  }) as Error;
+  const a = node(BASE);
+  expect(() => a.schemas.plan(`${BASE}\n${text}`)).toThrow(refused);
+  expect(() => openStore(scratch.newPath(), 9, text)).toThrow(refused);
 });

@@ -49,9 +49,17 @@ export function hiddenColumns(db: Database.Database, { name: table, options }: T
     });
 }
 
-/** Hidden tables, and hidden columns as `table.column`. */
-export function hiddenNames(db: Database.Database): string[] {
-  return hiddenIn(db).map(({ tbl, name }) => (name === "" ? tbl : `${tbl}.${name}`));
+export interface HiddenName {
+  /** A table, or `table.column`. */
+  readonly name: string;
+  /** Lists of dropped names have commas between them and a point before a column: neither may be in a name. */
+  readonly isDroppable: boolean;
+}
+
+export function hiddenNames(db: Database.Database): HiddenName[] {
+  return hiddenIn(db).map(({ tbl, name }) => {
+    return { name: name === "" ? tbl : `${tbl}.${name}`, isDroppable: !/[.,]/.test(`${tbl}${name}`) };
+  });
 }
 
 /** The tables a file has, as the engine's statements need them: the schema's, hidden ones, and the engine's own that replicate. */

@@ -6,7 +6,8 @@ import { AppError, type Hlc, must, type NodeId, type RowWrite } from "@patina/ba
 import type Database from "better-sqlite3";
 import { CLOCK_COLUMNS, readMeta, rowsTable } from "../database/layout.js";
 import { parseSchema, type Schema, type TableSchema } from "./schema.js";
-import { assertAdditive, planSchema, type SchemaPlan } from "./schema-plan.js";
+import { assertAdditive, assertUsable, planSchema, type SchemaPlan } from "./schema-plan.js";
+import type { HiddenName } from "./hidden.js";
 import { quoteName } from "../sql/tokens.js";
 
 /** Its rows are written by the engine's own callers only: users may not name it. */
@@ -93,7 +94,8 @@ export function schemaToOpen(db: Database.Database, shipped: Schema): Schema {
   const [latest] = schemaHistory(db);
   if (latest !== undefined) return parseSchema(latest.sql);
   const here = readMeta(db, "schema");
-  if (here !== undefined) assertAdditive(planSchema(parseSchema(here), shipped));
+  if (here === undefined) assertUsable(shipped);
+  else assertAdditive(planSchema(parseSchema(here), shipped));
   return shipped;
 }
 
@@ -106,27 +108,35 @@ export function nextVersion(
   history: readonly SchemaVersion[],
   { sql, author, ignored }: { readonly sql: string; readonly author: NodeId; readonly ignored: readonly string[] },
 ): { readonly plan: SchemaPlan; readonly next: SchemaVersion | undefined } {
-  const plan = planSchema(current, parseSchema(sql));
+  const wanted = parseSchema(sql);
+  assertUsable(wanted);
+  const plan = planSchema(current, wanted);
   assertAdditive(plan, ignored);
   const isChanged = plan.adds.length + plan.removes.length > 0 || history.length === 0;
   const version = (history[0]?.version ?? 0) + 1;
-  const wanted = namesIn(parseSchema(sql));
-  const dropped = (history[0]?.dropped ?? []).filter((name) => !wanted.has(name)); // What is back is no longer dropped.
+  const names = namesIn(wanted);
+  const dropped = (history[0]?.dropped ?? []).filter((name) => !names.has(name)); // What is back is no longer dropped.
   return { plan, next: isChanged ? { version, sql, author, dropped } : undefined };
 }
 
-/** The version that erases what is hidden. Throws `bad-request` for a name that is not. */
+/** The version that erases what is hidden. Throws `bad-request` for a name that is not, or cannot be dropped. */
 export function dropVersion(
   history: readonly SchemaVersion[],
   names: readonly string[],
-  hidden: readonly string[],
+  hidden: readonly HiddenName[],
   author: NodeId,
 ): SchemaVersion {
   const [latest] = history;
-  const stray = names.find((name) => !hidden.includes(name));
+  const stray = names.find((wanted) => !hidden.some(({ name }) => name === wanted));
   if (latest === undefined || names.length === 0 || stray !== undefined) {
     throw new AppError("bad-request", `${stray ?? "nothing"} is not hidden, and cannot be dropped`, {
-      hint: `Apply a schema without it first, with --ignore. Hidden are: ${hidden.join(", ") || "none"}.`,
+      hint: `Apply a schema without it first, with --ignore. Hidden are: ${hidden.map(({ name }) => name).join(", ") || "none"}.`,
+    });
+  }
+  const odd = hidden.find(({ name, isDroppable }) => !isDroppable && names.includes(name));
+  if (odd !== undefined) {
+    throw new AppError("bad-request", `${odd.name} cannot be dropped: a name in it has a comma or a point`, {
+      hint: "Leave it hidden: it costs no more than the room it takes.",
     });
   }
   const dropped = [...new Set([...latest.dropped, ...names])];

@@ -3,6 +3,7 @@
  * editor hides a column of a whole cluster; a changed definition is refused, since old peers still write the old one.
  */
 import { AppError } from "@patina/base";
+import { NAME_BYTES_MAX } from "../rows/row-codec.js";
 import type { NamedStatement, Schema, TableSchema } from "./schema.js";
 
 export interface SchemaPlan {
@@ -52,6 +53,29 @@ export function assertAdditive({ removes, conflicts }: SchemaPlan, ignored: read
       hint: "Name tables and table.columns that the current schema has and this one has not.",
     });
   }
+}
+
+/**
+ * Throws `schema-invalid` for what could be compiled and would not do what it says. A cluster that has it already goes on with
+ * it: this is asked of a schema that is about to be applied.
+ */
+export function assertUsable({ tables }: Schema): void {
+  for (const { name, columns, appColumn } of tables) {
+    refuseLongName(name);
+    for (const column of columns) refuseLongName(column.name);
+    if (columns.some((column) => column.name === appColumn && column.isGenerated)) {
+      throw new AppError("schema-invalid", `table ${name}: @app names ${appColumn}, which is generated`, {
+        hint: "Name a column that is written: one that is generated is in no row that is sent.",
+      });
+    }
+  }
+}
+
+function refuseLongName(name: string): void {
+  const bytes = Buffer.byteLength(name);
+  if (bytes <= NAME_BYTES_MAX) return;
+  const message = `the name ${name.slice(0, 40)}… has ${bytes} bytes; at most ${NAME_BYTES_MAX} are allowed`;
+  throw new AppError("schema-invalid", message, { hint: "Choose a shorter one: no peer could read a change of it." });
 }
 
 function planTable(

@@ -78,6 +78,18 @@ describe("writes turned towards the rows", () => {
     "INSERT INTO _patina_rows_t VALUES (1)",
     "INSERT INTO main._patina_origins VALUES (1)",
     "INSERT INTO 'sqlite_master' VALUES (1)",
+    "INSERT INTO t ('id', '_patina_hlc') VALUES ('a', 1)",
+    "INSERT INTO t ('_patina_hlc') VALUES (1)",
+    "UPDATE t SET '_patina_hlc' = 1",
+    "UPDATE t SET a = 1, '_patina_hlc' = 1",
+    "UPDATE t SET (a, '_patina_hlc') = (1, 2)",
+    "UPDATE t SET a = '_patina_rows_t'.'_patina_hlc'",
+    "INSERT INTO t VALUES (1, (SELECT hlc FROM '_patina_origins'))",
+    "INSERT INTO t SELECT * FROM '_patina_origins', '_patina_meta'",
+    "INSERT INTO t VALUES (1, 2) ON CONFLICT ('_patina_hlc') DO NOTHING",
+    "INSERT INTO t VALUES (1, 2) ON CONFLICT ('id', '_patina_hlc') DO NOTHING",
+    "WITH '_patina_x' AS (VALUES (1)) DELETE FROM t",
+    "WITH x('a', '_patina_hlc') AS (VALUES (1, 2)) DELETE FROM t",
     "INSERT INTO t SELECT _patina_touch(1), 2",
     "INSERT INTO t (id) VALUES (1) ON CONFLICT DO UPDATE SET a = 1, _patina_epoch = 9",
     "DELETE FROM t INDEXED BY _patina_log_t",
@@ -102,8 +114,18 @@ describe("writes turned towards the rows", () => {
   );
 
   test("a value that looks like a clause or a name is only a value", () => {
-    for (const sql of ["UPDATE t SET a = 'x RETURNING y'", "UPDATE t SET a = x'5f', id = '; DROP'"]) {
+    const plain = [
+      "UPDATE t SET a = '_patina_x', id = 'sqlite_y' WHERE a = 'sqlite_z' AND id >= '_patina_' AND a == '_patina_'",
+    ];
+    for (const sql of [...plain, "UPDATE t SET a = 'x RETURNING y'", "UPDATE t SET a = x'5f', id = '; DROP'"]) {
       expect(rewriteWrite(sql, find)).toContain(sql.slice("UPDATE t".length));
+    }
+    for (const values of [
+      "('_patina_x', 1)",
+      "(1, 'sqlite_master')",
+      "(1, (2)), (f(3), 'sqlite_y'), ('_patina_z', 4)",
+    ]) {
+      expect(rewriteWrite(`INSERT INTO t (id, a) VALUES ${values}`, find)).toContain(`VALUES ${values}`);
     }
   });
 });

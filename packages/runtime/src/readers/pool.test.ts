@@ -88,6 +88,17 @@ test("queries wait for a reader up to a limit, and a reader left in the middle i
   expect(await second).toEqual([[1, [2]]]);
 });
 
+test("a reader whose rows nobody began to read is free again", async () => {
+  open({ workers: 1, deadlineMs: 60_000 });
+  for (let i = 0; i < 3; i++) {
+    const left = await pool.query("SELECT id FROM t", []);
+    const next = rows("SELECT 2"); // It waits for the only one there is.
+    expect(await left.batches.return()).toEqual({ done: true, value: undefined });
+    await left.batches.return();
+    expect(await next).toEqual([[1, [2]]]);
+  }
+});
+
 test("more rows than allowed, writes and anything but one SELECT are refused", async () => {
   open({ rowsMax: 100 });
   expect(await codeOf(rows("SELECT * FROM t"))).toBe("too-many");

@@ -121,7 +121,25 @@ export class ReaderPool {
   }
 }
 
-async function* batchesOf(reader: Reader, finish: () => void): AsyncGenerator<string, void, void> {
+/** The rows that follow. Whoever does not even begin to read them gives the reader back all the same. */
+function batchesOf(reader: Reader, finish: () => void): AsyncGenerator<string, void, void> {
+  const batches = read(reader, finish);
+  let hasBegun = false;
+  const next = batches.next.bind(batches);
+  const end = batches.return.bind(batches);
+  batches.next = async () => {
+    hasBegun = true;
+    return next();
+  };
+  batches.return = async (value) => {
+    if (!hasBegun) giveBack(reader, finish); // A generator that was never asked for anything runs none of its code.
+    hasBegun = true;
+    return end(value);
+  };
+  return batches;
+}
+
+async function* read(reader: Reader, finish: () => void): AsyncGenerator<string, void, void> {
   let isLast = false;
   try {
     while (!isLast) {
@@ -131,9 +149,14 @@ async function* batchesOf(reader: Reader, finish: () => void): AsyncGenerator<st
       if (reply.lines !== "") yield reply.lines;
     }
   } finally {
-    if (!isLast) reader.cancel();
-    finish();
+    if (isLast) finish();
+    else giveBack(reader, finish);
   }
+}
+
+function giveBack(reader: Reader, finish: () => void): void {
+  reader.cancel();
+  finish();
 }
 
 /** One process, asked one thing at a time. */

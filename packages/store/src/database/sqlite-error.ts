@@ -4,10 +4,23 @@ import Database from "better-sqlite3";
 import { RESERVED_PREFIX } from "../sql/reserved.js";
 
 const FATAL = /^SQLITE_(FULL|IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|NOMEM)/;
+const NO_MEMORY = /^SQLITE_(NOMEM|IOERR_NOMEM)/;
 
-/** Disk full, I/O error, corruption, read-only file: no write can be promised any more. */
+/**
+ * Disk full, I/O error, corruption, read-only file, no memory: the transaction is over, whatever it was about. But for the last, no
+ * write can be promised any more.
+ */
 export function isFatal(thrown: unknown): boolean {
   return thrown instanceof Database.SqliteError && FATAL.test(thrown.code);
+}
+
+/** There was no memory for it: nothing is wrong with the file, and all of the transaction is undone. */
+function noMemoryError(thrown: unknown): AppError | undefined {
+  if (!(thrown instanceof Database.SqliteError) || !NO_MEMORY.test(thrown.code)) return undefined;
+  return new AppError("store-busy", "the database has no memory left for this", {
+    cause: thrown,
+    hint: "Try again, with less at once; if it stays so, give the machine more memory.",
+  });
 }
 
 /** A transaction that could not be committed: `store-busy` when trying again may help, `store-failed` when not. */
@@ -20,12 +33,15 @@ export function transactionError(thrown: unknown): AppError {
     });
   }
   const error = sqlError(thrown);
+  if (error.code === "store-busy") return error;
   return error.code === "store-failed" ? error : new AppError("store-failed", error.message, { cause: thrown });
 }
 
 /** What the caller is told. */
 export function sqlError(thrown: unknown): AppError {
   const code = thrown instanceof Database.SqliteError ? thrown.code : undefined;
+  const noMemory = noMemoryError(thrown);
+  if (noMemory !== undefined) return noMemory;
   if (isFatal(thrown)) {
     return new AppError("store-failed", `the database cannot take writes: ${messageOf(thrown)}`, {
       cause: thrown,

@@ -21,14 +21,14 @@ afterAll(() => rmSync(dir, { recursive: true }));
 const path = join(dir, "state.db");
 const walBytes = (): number => statSync(`${path}-wal`).size;
 
-function open(): SqliteStore {
+function open(at = path): SqliteStore {
   return new SqliteStore({
-    path,
+    path: at,
     cluster: { name: "iad", generation: 1 },
     node: "1".repeat(32),
     newDbId: () => "a".repeat(16),
     schemaSql: "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, v BLOB);",
-    limits: { ...defaultStoreLimits, walBytesMax: WAL_MAX },
+    limits: { ...defaultStoreLimits, walBytesMax: at === path ? WAL_MAX : defaultStoreLimits.walBytesMax },
     walAutocheckpointPages: 0,
   });
 }
@@ -84,4 +84,32 @@ test("a thread that ended by itself leaves nobody waiting, and is followed by an
   store.close();
   await maintenance.close();
   expect(await outcome()).toBe("not-ready");
+});
+
+test("scrubs, however many, do not keep the log from being written back", { timeout: 60_000 }, async () => {
+  const own = join(dir, "scrubbed.db");
+  const store = open(own);
+  const rows = Array.from({ length: 5000 }, (_, i) => ({
+    table: "t",
+    values: { id: `k${i}`, v: new Uint8Array(100) },
+  }));
+  expect(store.commit([{ kind: "rows", rows }], 1_790_000_000_000)[0]?.ok).toBe(true);
+  const before = statSync(own).size;
+  const maintenance = new Built(own);
+  try {
+    let done = 0;
+    const scrubs = Array.from({ length: 200 }, async () => {
+      return maintenance.scrub().then(
+        () => (done++, "done"),
+        () => "cut off",
+      );
+    });
+    await vi.waitFor(() => expect(statSync(own).size).toBeGreaterThan(before), { timeout: 50_000 });
+    expect(done).toBeLessThan(scrubs.length);
+    await maintenance.close();
+    expect(await Promise.all(scrubs)).toContain("cut off");
+  } finally {
+    await maintenance.close();
+    store.close();
+  }
 });

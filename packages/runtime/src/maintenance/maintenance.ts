@@ -11,30 +11,42 @@ const WAL_LONG_BYTES = 256 << 20;
 
 export class Maintenance {
   readonly #thread: AskedThread<MaintenanceRequest>;
+  /** Reads whole tables, when somebody asks: the log must be kept short meanwhile. */
+  #checks: AskedThread<MaintenanceRequest> | undefined;
+  readonly #startChecks: () => AskedThread<MaintenanceRequest>;
   #rounds = 0;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(path: string, walLongBytes = WAL_LONG_BYTES) {
     const program = new URL("./maintenance.worker.js", import.meta.url);
-    this.#thread = new AskedThread(program, { path, walLongBytes }, "maintenance");
+    const start = (what: string): AskedThread<MaintenanceRequest> => {
+      return new AskedThread(program, { path, walLongBytes }, what);
+    };
+    this.#thread = start("maintenance");
+    this.#startChecks = () => start("checking");
     this.#scheduleCheckpoint();
   }
 
   /** Recomputes every row's hash. No findings: the file holds what its digest says. */
   async scrub(): Promise<readonly ScrubFinding[]> {
-    return ((await this.#thread.ask({ kind: "scrub" })) as { findings: readonly ScrubFinding[] }).findings;
+    return ((await this.#check({ kind: "scrub" })) as { findings: readonly ScrubFinding[] }).findings;
   }
 
   /** The rows of one bucket, and what they add up to. */
   async readBucket(table: string, bucket: number): Promise<Bucket> {
-    return (await this.#thread.ask({ kind: "read-bucket", table, bucket })) as Bucket;
+    return (await this.#check({ kind: "read-bucket", table, bucket })) as Bucket;
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    await this.#thread.close();
+    await Promise.all([this.#thread.close(), this.#checks?.close()]);
+  }
+
+  async #check(request: MaintenanceRequest): Promise<unknown> {
+    if (this.#isClosed) return this.#thread.ask(request); // It says that it is closed.
+    return (this.#checks ??= this.#startChecks()).ask(request);
   }
 
   #scheduleCheckpoint(): void {

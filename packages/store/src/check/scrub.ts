@@ -22,26 +22,34 @@ export interface ScrubFinding {
 
 /** Recomputes every bucket of every table of the file that `db` has open. No findings: rows and digest agree. */
 export function scrub(db: Database.Database): ScrubFinding[] {
-  return db.transaction(() => scrubSnapshot(db))(); // One snapshot: rows and digest of the same moment.
+  return [...scrubTables(db)].flat();
 }
 
-function scrubSnapshot(db: Database.Database): ScrubFinding[] {
-  const kept = new Digest(db);
-  const waiting = { extras: new Extras(db), aside: new Aside(db) };
+/**
+ * The same, a table at a time, each in one snapshot: its rows and its digest are of the same moment. No snapshot is held for
+ * longer than it takes to read a table, since the write-ahead log cannot start over meanwhile.
+ */
+export function* scrubTables(db: Database.Database): Generator<ScrubFinding[], void, void> {
+  const names = db.transaction(() => {
+    const tables = tablesIn(db).map(({ name }) => name);
+    return new Set([...tables, ...new Aside(db).tables()]);
+  })();
+  for (const name of names) yield db.transaction(() => scrubTable(db, name))();
+}
+
+function scrubTable(db: Database.Database, name: string): ScrubFinding[] {
   const origins = new Map(db.prepare("SELECT idx, origin FROM _patina_origins").raw().all() as [number, string][]);
   const originOf = (index: number): string => origins.get(index) ?? "";
-  const sums = new Map<string, BigUint64Array>();
-  for (const table of tablesOf(db, parseSchema(readMeta(db, "schema") ?? ""))) {
-    sums.set(table.name, sumRows(db, table, waiting.extras, originOf));
+  const table = tablesIn(db).find((it) => it.name === name); // It may have been dropped, or made anew, since the last one.
+  const total = table === undefined ? new BigUint64Array(BUCKETS) : sumRows(db, table, new Extras(db), originOf);
+  for (const { key, row } of new Aside(db).rows(db, name)) {
+    addHash(total, key, rowHash(name, key, { ...row.clock, origin: originOf(row.clock.origin) }, row.state));
   }
-  for (const name of waiting.aside.tables()) {
-    const total = sums.get(name) ?? new BigUint64Array(BUCKETS);
-    for (const { key, row } of waiting.aside.rows(db, name)) {
-      addHash(total, key, rowHash(name, key, { ...row.clock, origin: originOf(row.clock.origin) }, row.state));
-    }
-    sums.set(name, total);
-  }
-  return [...sums].flatMap(([table, total]) => differing(table, kept.buckets(table), Array.from(total, sumText)));
+  return differing(name, new Digest(db).buckets(name), Array.from(total, sumText));
+}
+
+function tablesIn(db: Database.Database): Table[] {
+  return tablesOf(db, parseSchema(readMeta(db, "schema") ?? ""));
 }
 
 function differing(table: string, expected: readonly string[], found: readonly string[]): ScrubFinding[] {

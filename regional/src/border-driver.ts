@@ -7,6 +7,7 @@ import { signRequest } from "@patina/security";
 import { Border, type BorderCounts, type BorderEffect, type BorderInput, defaultBorderConfig } from "@patina/summary";
 import type { PlacementClass } from "./detail.js";
 import { GlobalClient } from "./global-client.js";
+import { Replaced } from "./replaced.js";
 import { StoreView } from "./store-view.js";
 import { BORDER } from "./tier.js";
 
@@ -22,6 +23,7 @@ export class BorderDriver {
   readonly #process: AgentProcess;
   readonly #border: Border;
   readonly #globals: GlobalClient;
+  readonly #replaced = new Replaced();
   readonly #timers = new Set<NodeJS.Timeout>();
   #isStopped = false;
   #doubts = 0;
@@ -88,21 +90,21 @@ export class BorderDriver {
     switch (effect.kind) {
       case "send":
         return this.#answered(
-          this.#globals.publish(effect.to, effect.rows),
+          () => this.#globals.publish(effect.to, effect.rows),
           () => ({ kind: "sent" }),
           { kind: "send-failed" },
           "summary rows could not be published yet",
         );
       case "heartbeat":
         return this.#answered(
-          this.#globals.heartbeat(effect.to, effect.beat),
+          () => this.#globals.heartbeat(effect.to, effect.beat),
           () => undefined,
           { kind: "heartbeat-failed", to: effect.to },
           "the heartbeat did not arrive",
         );
       case "read-index":
         return this.#answered(
-          this.#globals.readIndex(effect.to),
+          () => this.#globals.readIndex(effect.to),
           (rows) => ({ kind: "index", rows }),
           { kind: "index-failed" },
           "the index could not be audited",
@@ -136,20 +138,29 @@ export class BorderDriver {
     }
   }
 
-  /** What came of a request goes back to the border as an input. */
+  /** What came of a request goes back to the border as an input. One of a region that was replaced is not made. */
   #answered<T>(
-    request: Promise<T>,
+    request: () => Promise<T>,
     onAnswer: (answer: T) => BorderInput | undefined,
     onFailure: BorderInput,
     complaint: string,
   ): void {
     const failed = (thrown: unknown): BorderInput => {
-      if (!this.#isStopped) this.#process.log.warn({ err: thrown }, complaint);
+      if (!this.#isStopped) this.#complain(thrown, complaint);
       return onFailure;
     };
-    void request.then(onAnswer, failed).then((input) => {
+    const isHeld = this.#replaced.isHeld(systemNow().monotonicMs);
+    void (isHeld ? Promise.resolve(onFailure) : request().then(onAnswer, failed)).then((input) => {
       if (input !== undefined) this.#step(input);
     });
+  }
+
+  #complain(thrown: unknown, complaint: string): void {
+    const { log } = this.#process;
+    const verdict = this.#replaced.onFailed(thrown, systemNow().monotonicMs);
+    if (verdict === "other") log.warn({ err: thrown }, complaint);
+    if (verdict === "replaced")
+      log.error({ err: thrown }, "this region was replaced: nothing of this agent is published");
   }
 
   #after(delayMs: number, work: () => void): void {

@@ -10,7 +10,15 @@
 import { AppError, asAppError, type RowWrite } from "@patina/base";
 import { jsonBody } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
-import { Door, heartbeatWrite, placementWrites, type Publication, REGION_NAME, type Rib } from "@patina/router";
+import {
+  Door,
+  heartbeatWrite,
+  placementWrites,
+  type Publication,
+  type Refusal,
+  REGION_NAME,
+  type Rib,
+} from "@patina/router";
 import { systemNow } from "@patina/runtime";
 import type { RouterMetrics } from "@patina/telemetry";
 import type { Context, Hono } from "hono";
@@ -125,12 +133,19 @@ export function addIndexRoutes(app: Hono, parts: IndexParts): void {
   });
 }
 
+const HINTS: Partial<Record<Refusal["code"], string>> = {
+  "region-replaced":
+    "Restart the agents of the old generation: they begin from the new one's checkpoint. Or end them for good.",
+};
+
 /** Throws the door's refusal. */
 function judge({ rib }: IndexParts, door: Door, holder: string | undefined, what: Publication): void {
   const { region } = what;
   const known = { generation: rib.regions.get(region)?.generation ?? 0, rows: rib.fib.appsIn(region) };
   const refusal = door.judge(holder, what, known, systemNow());
-  if (refusal !== undefined) throw new AppError(refusal.code, refusal.reason);
+  if (refusal === undefined) return;
+  const hint = HINTS[refusal.code];
+  throw new AppError(refusal.code, refusal.reason, hint === undefined ? {} : { hint });
 }
 
 async function writeRows(process: AgentProcess, rows: readonly RowWrite[]): Promise<number> {

@@ -32,6 +32,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "not-ready": EXIT.unreachable,
   "switched-off": EXIT.unreachable,
   "region-foreign": EXIT.conflict,
+  "region-replaced": EXIT.conflict,
   "clock-ahead": EXIT.conflict,
   "generation-ahead": EXIT.conflict,
   "generation-over": EXIT.conflict,

@@ -6,6 +6,13 @@ const RESOLVE = `${ROUTER}/resolve.test.ts`;
 
 export const PLANTED_ROUTER = [
   {
+    name: "a region that was replaced publishes on",
+    file: `${ROUTER}/door/door.ts`,
+    from: "if (generation < known.generation) {",
+    to: "if (generation < 0) {",
+    test: `${ROUTER}/door/door.test.ts`,
+  },
+  {
     name: "an agent of a region is asked twice",
     file: `${ROUTER}/resolution/leg.ts`,
     from: "if (api !== undefined) this.#askedMs.set(api, nowMs);",

@@ -17,6 +17,7 @@ const STATUS: Record<ErrorCode, number> = {
   "load-cut-off": 408,
   "credential-refused": 401,
   "region-foreign": 403,
+  "region-replaced": 409,
   "clock-ahead": 409,
   "generation-ahead": 409,
   "switched-off": 503,

@@ -23,6 +23,7 @@ export type ErrorCode =
   // who sent it, or when they say it is
   | "credential-refused"
   | "region-foreign"
+  | "region-replaced"
   | "clock-ahead"
   | "generation-ahead"
   | "switched-off"

@@ -29,6 +29,14 @@ test("no row is from further ahead than a clock may be, and no generation from o
   expect(door.judge("iad", generation(2 + config.generationStepMax), known, at(0))?.code).toBe("generation-ahead");
 });
 
+test("a generation that is over writes nothing any more", () => {
+  const door = new Door(config);
+  const after = { ...known, generation: 2 };
+  expect(door.judge("iad", rows(1, { generation: 1 }), after, at(0))?.code).toBe("region-replaced");
+  expect(door.judge(undefined, rows(1, { generation: 1 }), after, at(0))?.code).toBe("region-replaced");
+  for (const generation of [2, 3]) expect(door.judge("iad", rows(1, { generation }), after, at(0))).toBeUndefined();
+});
+
 test("the index has no more rows of a region than it may", () => {
   const door = new Door(config);
   expect(door.judge("iad", rows(1), { ...known, rows: 100 }, at(0))).toBeUndefined();

@@ -1,6 +1,7 @@
 /**
  * What a border may write into the index, judged before anything is written: its own region's rows and no other's, so many
- * a second, and none from the future. A row that is stamped far ahead would win against every honest one until then.
+ * a second, none from the future, and none of a generation that is over. A row that is stamped far ahead would win against
+ * every honest one until then; one of a region that was replaced would be served until the new one's next audit.
  */
 import { type Hlc, hlcToMs, type Now } from "@patina/base";
 
@@ -40,7 +41,7 @@ export interface KnownRegion {
 }
 
 export type Refusal = {
-  readonly code: "region-foreign" | "too-many" | "clock-ahead" | "generation-ahead";
+  readonly code: "region-foreign" | "region-replaced" | "too-many" | "clock-ahead" | "generation-ahead";
   readonly reason: string;
 };
 
@@ -63,6 +64,10 @@ export class Door {
     const { aheadMaxMs, generationStepMax, rowsMax } = this.#config;
     if (holder !== undefined && holder !== region) {
       return { code: "region-foreign", reason: `region ${holder} may not write rows of region ${region}` };
+    }
+    if (generation < known.generation) {
+      const reason = `region ${region} was replaced: generation ${known.generation} publishes, this is ${generation}`;
+      return { code: "region-replaced", reason };
     }
     if (generation > known.generation + generationStepMax) {
       return { code: "generation-ahead", reason: `generation ${generation} does not follow ${known.generation}` };

@@ -3,7 +3,7 @@ import { rendezvous, unreachable } from "@patina/base";
 import type { Sign } from "@patina/api";
 import type { AgentProcess } from "@patina/process";
 import { systemNow } from "@patina/runtime";
-import { signRequest } from "@patina/security";
+import { signRequest, SigningClock } from "@patina/security";
 import { Border, type BorderCounts, type BorderEffect, type BorderInput, defaultBorderConfig } from "@patina/summary";
 import type { PlacementClass } from "./detail.js";
 import { GlobalClient } from "./global-client.js";
@@ -174,8 +174,9 @@ export class BorderDriver {
 
 /** Proves to the global tier which region this is, with the member's certificate of the moment. */
 function signer(process: AgentProcess): Sign {
+  const clock = new SigningClock();
   return async (request) => {
     const { credentials } = process;
-    return credentials === undefined ? undefined : signRequest(credentials, request, systemNow().wallMs);
+    return credentials === undefined ? undefined : signRequest(credentials, request, clock.tick(systemNow().wallMs));
   };
 }

@@ -17,6 +17,13 @@ export interface BordersOptions {
   readonly log: Logger;
 }
 
+/** Whose credential came with a request. */
+export interface Holder {
+  readonly region: string;
+  /** When it was signed, Unix ms, by the border's clock. */
+  readonly sentMs: number;
+}
+
 export class Borders {
   readonly #options: BordersOptions;
   #authorities: Authorities = new Map();
@@ -45,15 +52,15 @@ export class Borders {
     return [...this.#authorities.keys()];
   }
 
-  /** The region that signed the request; undefined where nobody has to. Throws `credential-refused`. */
-  async holderOf(c: Context): Promise<string | undefined> {
+  /** Which region signed the request; undefined where nobody has to. Throws `credential-refused`. */
+  async holderOf(c: Context): Promise<Holder | undefined> {
     const { authorities, isInsecure } = this.#options;
     if (authorities === undefined && isInsecure) return undefined;
     const { pathname, search } = new URL(c.req.url);
     const request = { method: c.req.method, path: pathname + search, body: new Uint8Array(await c.req.arrayBuffer()) };
     const find = (region: string): readonly X509Certificate[] => this.#authorities.get(region) ?? [];
     const verified = await verifyRequest(c.req.header("authorization"), request, find, systemNow().wallMs);
-    if (!("refused" in verified)) return verified.region;
+    if (!("refused" in verified)) return { region: verified.region, sentMs: verified.atMs };
     throw new AppError("credential-refused", `the request is refused: ${verified.refused}`, {
       hint: "Copy the region's ca.crt to borders.authorities of the global agents, as <region>.crt.",
     });

@@ -1,6 +1,6 @@
 /**
  * How regions write the index. Every request is judged at the door: who signed it, whose rows they are, how many, and
- * whether they are from the future. What is refused changes nothing, and is counted by its code.
+ * whether they are from the future, or from before what is known. What is refused changes nothing, and is counted by its code.
  *
  *   POST /v1/placements            a border's rows        GET /v1/placements?region=R   what the index holds of a region,
  *                                                          a page at a time: after=APP; with the first page the stamps of
@@ -13,6 +13,7 @@ import type { AgentProcess } from "@patina/process";
 import {
   Door,
   heartbeatWrite,
+  lastHeartbeat,
   placementWrites,
   type Publication,
   type Refusal,
@@ -85,7 +86,7 @@ export function addIndexRoutes(app: Hono, parts: IndexParts): void {
       const holder = await parts.borders.holderOf(c);
       const { region, generation: epoch, rows } = await checkedBody(c, publication);
       const stamps = rows.map(({ high_water }) => BigInt(high_water));
-      judge(parts, door, holder, { region, generation: epoch, stamps });
+      judge(parts, door, holder?.region, { region, generation: epoch, stamps });
       const written = await writeRows(
         process,
         placementWrites(
@@ -107,10 +108,11 @@ export function addIndexRoutes(app: Hono, parts: IndexParts): void {
       const region = regionIn(c);
       const beat = await checkedBody(c, heartbeat);
       const stamps = [BigInt(beat.high_water)];
-      judge(parts, door, holder, { region, generation: beat.generation, stamps });
+      const sentMs = holder?.sentMs;
+      judge(parts, door, holder?.region, { region, generation: beat.generation, stamps, sentMs });
       const { high_water: highWater, location, ...rest } = beat;
       const told = { ...rest, highWater: BigInt(highWater), location: location ?? undefined };
-      const write = heartbeatWrite(region, told, systemNow().wallMs);
+      const write = heartbeatWrite(region, told, sentMs, systemNow().wallMs);
       return c.json({ written: await writeRows(process, [write]) });
     }),
   );
@@ -134,14 +136,17 @@ export function addIndexRoutes(app: Hono, parts: IndexParts): void {
 }
 
 const HINTS: Partial<Record<Refusal["code"], string>> = {
+  "request-late": "Is the clock of this agent behind those of the region's other agents?",
   "region-replaced":
     "Restart the agents of the old generation: they begin from the new one's checkpoint. Or end them for good.",
 };
 
 /** Throws the door's refusal. */
-function judge({ rib }: IndexParts, door: Door, holder: string | undefined, what: Publication): void {
+function judge({ process, rib }: IndexParts, door: Door, holder: string | undefined, what: Publication): void {
   const { region } = what;
-  const known = { generation: rib.regions.get(region)?.generation ?? 0, rows: rib.fib.appsIn(region) };
+  const [row] = new StoreRows(process.store).regions(region);
+  const heartbeat = row && lastHeartbeat(row);
+  const known = { generation: rib.regions.get(region)?.generation ?? 0, rows: rib.fib.appsIn(region), heartbeat };
   const refusal = door.judge(holder, what, known, systemNow());
   if (refusal === undefined) return;
   const hint = HINTS[refusal.code];

@@ -33,6 +33,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   "switched-off": EXIT.unreachable,
   "region-foreign": EXIT.conflict,
   "region-replaced": EXIT.conflict,
+  "request-late": EXIT.conflict,
   "clock-ahead": EXIT.conflict,
   "generation-ahead": EXIT.conflict,
   "generation-over": EXIT.conflict,

@@ -6,7 +6,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { must } from "@patina/base";
 import { PatinaClient } from "@patina/api";
 import { systemNow } from "@patina/runtime";
-import { readSecurity, signRequest } from "@patina/security";
+import { readSecurity, type SignedRequest, signRequest } from "@patina/security";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PlacedAgent } from "./fleet/layout.js";
 import { settle } from "./fleet/settle.js";
@@ -148,12 +148,11 @@ describe("a region's border", { timeout: 60_000 }, () => {
     rows: [{ app: "forged", class: "serving", high_water: String(BigInt(Math.floor(stampMs)) << 16n) }],
   });
 
-  async function publish(as: PlacedAgent | undefined, body: unknown): Promise<unknown> {
+  async function publish(as: PlacedAgent | undefined, body: unknown, to = "placements", agoMs = 0): Promise<unknown> {
     const security = as && (await readSecurity(memberPathsIn(as.tls_dir), as.cluster, as.role));
-    const sign =
-      security &&
-      ((request: Parameters<typeof signRequest>[1]) => signRequest(security.credentials, request, systemNow().wallMs));
-    return new PatinaClient(placed("global", 0).api, { sign }).request("/v1/placements", { method: "POST", body });
+    const signedMs = systemNow().wallMs - agoMs;
+    const sign = security && ((request: SignedRequest) => signRequest(security.credentials, request, signedMs));
+    return new PatinaClient(placed("global", 0).api, { sign }).request(`/v1/${to}`, { method: "POST", body });
   }
 
   test("writes its own region's rows and no other's, and nobody writes any without a credential", async () => {
@@ -174,13 +173,14 @@ describe("a region's border", { timeout: 60_000 }, () => {
     await expect(publish(placed("iad", 0), old)).resolves.toMatchObject({ written: 1 });
   });
 
-  test("writes nothing from the future, and no generation out of nowhere", async () => {
+  test("writes nothing from the future, no generation out of nowhere, and no heartbeat from before its last", async () => {
     const { wallMs } = systemNow();
     const as = placed("iad", 0);
     await expect(publish(as, publication("iad", wallMs + 120_000))).rejects.toMatchObject({ code: "clock-ahead" });
-    await expect(publish(as, publication("iad", wallMs, 1_000_000))).rejects.toMatchObject({
-      code: "generation-ahead",
-    });
+    const ahead = publish(as, publication("iad", wallMs, 1_000_000));
+    await expect(ahead).rejects.toMatchObject({ code: "generation-ahead" });
+    const beat = { generation: 1, high_water: "0", apis: [], agents: 1, apps: 0, location: null };
+    await expect(publish(as, beat, "regions/iad", 30_000)).rejects.toMatchObject({ code: "request-late" });
   });
 
   test("is the only way in: SQL does not reach what is derived", async () => {

@@ -6,6 +6,13 @@ const RESOLVE = `${ROUTER}/resolve.test.ts`;
 
 export const PLANTED_ROUTER = [
   {
+    name: "a heartbeat that comes late overwrites a later one",
+    file: `${ROUTER}/door/index-writes.ts`,
+    from: "Math.min(sentMs ?? wallMs, wallMs)",
+    to: "wallMs",
+    test: `${ROUTER}/door/door.test.ts`,
+  },
+  {
     name: "a region that was replaced publishes on",
     file: `${ROUTER}/door/door.ts`,
     from: "if (generation < known.generation) {",

@@ -18,6 +18,7 @@ const STATUS: Record<ErrorCode, number> = {
   "credential-refused": 401,
   "region-foreign": 403,
   "region-replaced": 409,
+  "request-late": 409,
   "clock-ahead": 409,
   "generation-ahead": 409,
   "switched-off": 503,

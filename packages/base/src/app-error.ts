@@ -24,6 +24,7 @@ export type ErrorCode =
   | "credential-refused"
   | "region-foreign"
   | "region-replaced"
+  | "request-late"
   | "clock-ahead"
   | "generation-ahead"
   | "switched-off"

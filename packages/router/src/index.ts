@@ -8,7 +8,13 @@ export {
   type Publication,
   type Refusal,
 } from "./door/door.js";
-export { heartbeatWrite, placementWrites, type PublishedRow, type RegionBeat } from "./door/index-writes.js";
+export {
+  heartbeatWrite,
+  lastHeartbeat,
+  placementWrites,
+  type PublishedRow,
+  type RegionBeat,
+} from "./door/index-writes.js";
 export { Fib, type PlacementClass, type Route } from "./fib.js";
 export { type Grade, type GradedAge, gradeOf, type RegionState } from "./grade.js";
 export {

@@ -26,3 +26,4 @@ export {
 } from "./keyring/keyring.js";
 export { type Authorities, readAuthorities } from "./requests/authorities.js";
 export { type SignedRequest, signRequest, type Verified, verifyRequest } from "./requests/signed-request.js";
+export { SigningClock } from "./requests/signing-clock.js";

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { hlcFromMs } from "@patina/base";
-import { defaultDoorConfig, Door, type Publication } from "./door.js";
+import { defaultDoorConfig, Door, type KnownRegion, type Publication } from "./door.js";
+import { heartbeatWrite } from "./index-writes.js";
 
 const WALL = 1_800_000_000_000;
 const config = { ...defaultDoorConfig, rowsPerSecond: 10, rowsBurst: 20, rowsMax: 100 };
@@ -10,7 +11,7 @@ const at = (monotonicMs: number) => ({ monotonicMs, wallMs: WALL + monotonicMs }
 const rows = (count: number, more: Partial<Publication> = {}): Publication => {
   return { region: "iad", generation: 1, stamps: Array<bigint>(count).fill(hlcFromMs(WALL)), ...more };
 };
-const known = { generation: 1, rows: 0 };
+const known: KnownRegion = { generation: 1, rows: 0, heartbeat: { generation: 1, sentMs: WALL - 5000 } };
 
 test("a region writes its own rows and no other's; where nobody proves anything, everybody writes", () => {
   const door = new Door(config);
@@ -35,6 +36,31 @@ test("a generation that is over writes nothing any more", () => {
   expect(door.judge("iad", rows(1, { generation: 1 }), after, at(0))?.code).toBe("region-replaced");
   expect(door.judge(undefined, rows(1, { generation: 1 }), after, at(0))?.code).toBe("region-replaced");
   for (const generation of [2, 3]) expect(door.judge("iad", rows(1, { generation }), after, at(0))).toBeUndefined();
+});
+
+test("a heartbeat that comes after a later one, or again, changes nothing", () => {
+  const door = new Door(config);
+  const judged = (sentMs: number | undefined, generation = 1, last: KnownRegion = known) => {
+    return door.judge("iad", rows(1, { sentMs, generation }), last, at(0))?.code;
+  };
+  expect(judged(WALL - 5001)).toBe("request-late");
+  expect(judged(WALL - 4999.5)).toBe("request-late");
+  expect(judged(WALL - 4999)).toBeUndefined();
+  expect(judged(WALL - 20_000, 2)).toBeUndefined(); // A new generation's clock has nothing to follow.
+  expect(judged(WALL - 20_000, 1, { ...known, heartbeat: undefined })).toBeUndefined();
+  expect(judged(undefined)).toBeUndefined(); // Nothing is signed, and so nothing is known of when it was sent.
+});
+
+test("a heartbeat is stamped with when it was sent, never ahead of who takes it, and is as old as that one says", () => {
+  const beat = { generation: 3, highWater: 7n, apis: [], agents: 1, apps: 0, location: undefined };
+  const stampOf = (sentMs: number | undefined) => {
+    const { stamp, values } = heartbeatWrite("iad", beat, sentMs, WALL);
+    expect(values["heartbeat_ms"]).toBe(BigInt(WALL));
+    return stamp;
+  };
+  expect(stampOf(WALL - 30_000)).toEqual({ epoch: 3, hlc: hlcFromMs(WALL - 30_000) });
+  expect(stampOf(WALL + 30_000)).toEqual({ epoch: 3, hlc: hlcFromMs(WALL) });
+  expect(stampOf(undefined)).toEqual({ epoch: 3, hlc: hlcFromMs(WALL) });
 });
 
 test("the index has no more rows of a region than it may", () => {

@@ -32,16 +32,21 @@ export interface Publication {
   readonly region: string;
   readonly generation: number;
   readonly stamps: readonly Hlc[];
+  /** When a heartbeat was sent, Unix ms by its border's clock, as it was signed; its rows have stamps of their own. */
+  readonly sentMs?: number | undefined;
 }
 
 export interface KnownRegion {
   /** 0 for a region never heard of. */
   readonly generation: number;
   readonly rows: number;
+  /** Of its row: stamped with when the last heartbeat was sent. Undefined without one. */
+  readonly heartbeat: { readonly generation: number; readonly sentMs: number } | undefined;
 }
 
 export type Refusal = {
-  readonly code: "region-foreign" | "region-replaced" | "too-many" | "clock-ahead" | "generation-ahead";
+  readonly code:
+    "region-foreign" | "region-replaced" | "request-late" | "too-many" | "clock-ahead" | "generation-ahead";
   readonly reason: string;
 };
 
@@ -68,6 +73,9 @@ export class Door {
     if (generation < known.generation) {
       const reason = `region ${region} was replaced: generation ${known.generation} publishes, this is ${generation}`;
       return { code: "region-replaced", reason };
+    }
+    if (isLate(what, known.heartbeat)) {
+      return { code: "request-late", reason: `region ${region} has sent this heartbeat before, or a later one` };
     }
     if (generation > known.generation + generationStepMax) {
       return { code: "generation-ahead", reason: `generation ${generation} does not follow ${known.generation}` };
@@ -101,4 +109,9 @@ export class Door {
     if (this.#buckets.size > regionsMax && oldest !== undefined) this.#buckets.delete(oldest);
     return isEnough;
   }
+}
+
+/** A heartbeat from before the last, or that one: delayed, or recorded and sent again. */
+function isLate({ generation, sentMs }: Publication, last: KnownRegion["heartbeat"]): boolean {
+  return sentMs !== undefined && generation === last?.generation && Math.floor(sentMs) <= last.sentMs;
 }

@@ -22,8 +22,8 @@ const verify = (header: string | undefined, what = request, nowMs = NOW) => {
 const signed = await signRequest(member, request, NOW);
 
 describe("a signed request", () => {
-  test("names the region and the node whose certificate signed it", async () => {
-    expect(await verify(signed)).toEqual({ region: "iad", node: NODE });
+  test("names the region and the node whose certificate signed it, and when", async () => {
+    expect(await verify(signed)).toEqual({ region: "iad", node: NODE, atMs: NOW });
   });
 
   test.each([

@@ -3,7 +3,8 @@
  * which region it speaks for, over plain HTTP and through whatever stands between.
  *
  * The token is a JWS (RFC 7515) with the certificate in `x5c`; what it signs names the request and the digest of its body,
- * and when it was made. It may be replayed for a minute, which changes nothing: rows carry stamps, and an older one loses.
+ * and when it was made. It may be replayed for a minute, which changes nothing: rows carry stamps, and an older one loses;
+ * what has none of its own goes by the time in the token.
  */
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { compactVerify, CompactSign, decodeProtectedHeader } from "jose";
@@ -19,7 +20,12 @@ export interface SignedRequest {
 }
 
 export type Verified =
-  | { readonly region: string; readonly node: NodeId }
+  | {
+      readonly region: string;
+      readonly node: NodeId;
+      /** When it was signed, Unix ms, by the signer's clock. */
+      readonly atMs: number;
+    }
   /** In words for whoever sent it. */
   | { readonly refused: string };
 
@@ -63,8 +69,8 @@ export async function verifyRequest(
     if (![leaf, issuer].every((each) => isValidAt(each, nowMs))) return { refused: "its certificate has expired" };
     const { payload, protectedHeader } = await compactVerify(token, leaf.publicKey, { algorithms: [ALGORITHM] });
     if (protectedHeader.typ !== TYPE) return { refused: "its credential is for something else" };
-    const complaint = complaintOf(JSON.parse(new TextDecoder().decode(payload)), request, nowMs);
-    return complaint === undefined ? { region: name.cluster, node: name.node } : { refused: complaint };
+    const atMs = timeOf(JSON.parse(new TextDecoder().decode(payload)), request, nowMs);
+    return typeof atMs === "number" ? { region: name.cluster, node: name.node, atMs } : { refused: atMs };
   } catch (thrown) {
     return { refused: `its credential is none: ${messageOf(thrown)}` };
   }
@@ -82,14 +88,15 @@ function claimsOf({ method, path, body }: SignedRequest, nowMs: number): Claims 
   return { method, path, body: createHash("sha256").update(body).digest("base64url"), at: Math.floor(nowMs) };
 }
 
-function complaintOf(signed: Partial<Claims>, request: SignedRequest, nowMs: number): string | undefined {
+/** When it was signed, or what is wrong with it. */
+function timeOf(signed: Partial<Claims>, request: SignedRequest, nowMs: number): number | string {
   const { method, path, body } = claimsOf(request, nowMs);
   if (signed.method !== method || signed.path !== path) return "its credential is for another request";
   if (signed.body !== body) return "its credential is for another body";
   if (typeof signed.at !== "number" || !(Math.abs(nowMs - signed.at) <= VALID_MS)) {
     return `its credential was not made within ${VALID_MS / 1000} s of now: is a clock wrong?`;
   }
-  return undefined;
+  return signed.at;
 }
 
 function leafOf(token: string): X509Certificate {

@@ -8,6 +8,7 @@ import {
   Door,
   defaultDoorConfig,
   heartbeatWrite,
+  lastHeartbeat,
   type Placement,
   placementWrites,
   planResolve,
@@ -52,6 +53,8 @@ export interface Publication {
   readonly holder: string;
   readonly region: string;
   readonly generation: number;
+  /** Of a heartbeat: when it was signed, by the region's clock. */
+  readonly sentMs?: number;
 }
 
 export class GlobalAgent {
@@ -134,7 +137,7 @@ export class GlobalAgent {
 
   heartbeat(what: Publication, beat: RegionBeat): Refusal | undefined {
     const refusal = this.#judge(what, [beat]);
-    if (refusal === undefined) this.#write([heartbeatWrite(what.region, beat, this.#host.now().wallMs)]);
+    if (refusal === undefined) this.#write([heartbeatWrite(what.region, beat, what.sentMs, this.#host.now().wallMs)]);
     return refusal;
   }
 
@@ -159,15 +162,18 @@ export class GlobalAgent {
     return new Resolution(plan, { health, answers, config: TIER_ROUTER_CONFIG });
   }
 
-  #judge(
-    { holder, region, generation }: Publication,
-    rows: readonly { readonly highWater: bigint }[],
-  ): Refusal | undefined {
+  #judge({ holder, ...what }: Publication, rows: readonly { readonly highWater: bigint }[]): Refusal | undefined {
     if (this.#running === undefined) return undefined;
     const { rib, door } = this.#running;
-    const known = { generation: rib.regions.get(region)?.generation ?? 0, rows: rib.fib.appsIn(region) };
+    const { region } = what;
+    const [row] = this.table.regions(region);
+    const known = {
+      generation: rib.regions.get(region)?.generation ?? 0,
+      rows: rib.fib.appsIn(region),
+      heartbeat: row && lastHeartbeat(row),
+    };
     const stamps = rows.map(({ highWater }) => highWater);
-    return door.judge(holder, { region, generation, stamps }, known, this.#host.now());
+    return door.judge(holder, { ...what, stamps }, known, this.#host.now());
   }
 
   #write(writes: readonly RowWrite[]): void {

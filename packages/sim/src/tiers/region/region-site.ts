@@ -115,6 +115,7 @@ export class RegionSite {
   #perform(agent: RegionAgent, effect: BorderEffect): void {
     const { globals, findings } = this.#world;
     const what: Publication = { holder: this.name, region: this.name, generation: 1 };
+    const sentMs = this.#world.now(this.index).wallMs;
     switch (effect.kind) {
       case "send":
         return this.#ask(
@@ -131,7 +132,7 @@ export class RegionSite {
           agent,
           effect.to,
           "heartbeat",
-          (to) => globals.heartbeat(to, what, effect.beat),
+          (to) => globals.heartbeat(to, { ...what, sentMs }, effect.beat),
           (taken) => {
             return taken === true ? undefined : { kind: "heartbeat-failed", to: effect.to };
           },

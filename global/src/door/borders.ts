@@ -2,7 +2,7 @@
 import type { X509Certificate } from "node:crypto";
 import { AppError, messageOf } from "@patina/base";
 import { systemNow } from "@patina/runtime";
-import { type Authorities, readAuthorities, verifyRequest } from "@patina/security";
+import { type Authorities, type ReadAuthorities, readAuthorities, verifyRequest } from "@patina/security";
 import type { Logger } from "@patina/telemetry";
 import type { Context } from "hono";
 
@@ -27,7 +27,8 @@ export interface Holder {
 export class Borders {
   readonly #options: BordersOptions;
   #authorities: Authorities = new Map();
-  #problem: string | undefined;
+  /** Told of already, by region; of the directory itself under no name. */
+  #problems: ReadonlyMap<string, string> = new Map();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -35,11 +36,17 @@ export class Borders {
     this.#options = options;
   }
 
-  /** Throws `config-invalid` when the directory cannot be used. */
+  /** Throws `config-invalid` when the directory cannot be used, or no file in it can. */
   static async open(options: BordersOptions): Promise<Borders> {
     const borders = new Borders(options);
     if (options.authorities !== undefined) {
-      borders.#authorities = await readAuthorities(options.authorities);
+      borders.#take(await readAuthorities(options.authorities));
+      const [problem] = borders.#problems.values();
+      if (problem !== undefined && borders.regions.length === 0) {
+        throw new AppError("config-invalid", `no region's authorities can be used: ${problem}`, {
+          hint: "Copy each region's ca.crt to borders.authorities, as <region>.crt.",
+        });
+      }
       borders.#lookLater(options.authorities);
     } else if (!options.isInsecure) {
       options.log.warn("no region may publish: borders.authorities is not set");
@@ -79,12 +86,25 @@ export class Borders {
   /** What cannot be read leaves what was read before. */
   async #look(dir: string): Promise<void> {
     try {
-      this.#authorities = await readAuthorities(dir);
-      this.#problem = undefined;
+      this.#take(await readAuthorities(dir, this.#authorities));
     } catch (thrown) {
       const problem = messageOf(thrown);
-      if (problem !== this.#problem) this.#options.log.warn({ problem }, "the regions' authorities stay as they are");
-      this.#problem = problem;
+      if (problem !== this.#problems.get("")) {
+        this.#options.log.warn({ problem }, "the regions' authorities stay as they are");
+      }
+      this.#problems = new Map([...this.#problems, ["", problem]]);
     }
+  }
+
+  /** A problem is told of once; a region that has nothing from before cannot publish until it is mended. */
+  #take({ authorities, problems }: ReadAuthorities): void {
+    const { log } = this.#options;
+    for (const [region, problem] of problems) {
+      if (problem === this.#problems.get(region)) continue;
+      if (authorities.has(region)) log.warn({ region, problem }, "a region's authorities stay as they are");
+      else log.error({ region, problem }, "a region cannot publish: its authorities cannot be used");
+    }
+    this.#authorities = authorities;
+    this.#problems = problems;
   }
 }

@@ -6,6 +6,13 @@ const RESOLVE = `${ROUTER}/resolve.test.ts`;
 
 export const PLANTED_ROUTER = [
   {
+    name: "a region whose authorities are half copied is put out",
+    file: "packages/security/src/requests/authorities.ts",
+    from: 'typeof result === "string" ? before.get(region) : result',
+    to: 'typeof result === "string" ? undefined : result',
+    test: "packages/security/src/requests/authorities.test.ts",
+  },
+  {
     name: "a heartbeat that comes late overwrites a later one",
     file: `${ROUTER}/door/index-writes.ts`,
     from: "Math.min(sentMs ?? wallMs, wallMs)",

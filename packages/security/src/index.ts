@@ -24,6 +24,6 @@ export {
   removeOldKeys,
   useNewestKey,
 } from "./keyring/keyring.js";
-export { type Authorities, readAuthorities } from "./requests/authorities.js";
+export { type Authorities, type ReadAuthorities, readAuthorities } from "./requests/authorities.js";
 export { type SignedRequest, signRequest, type Verified, verifyRequest } from "./requests/signed-request.js";
 export { SigningClock } from "./requests/signing-clock.js";

@@ -1,5 +1,5 @@
 /** Certificates: what a name must look like to count, and which files do not go together. */
-import { X509Certificate } from "node:crypto";
+import { KeyObject, webcrypto, X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { HOUR_MS, Issuer } from "../testing/issued.js";
 import { openAuthority } from "./authority.js";
@@ -68,6 +68,20 @@ describe("credentials", () => {
         expect.objectContaining({ code: "config-invalid", message: expect.stringContaining(message) }),
       );
     }
+  });
+
+  test("of another curve are refused: nothing could be signed with them", async () => {
+    await import("reflect-metadata");
+    const { SubjectAlternativeNameExtension, X509CertificateGenerator } = await import("@peculiar/x509");
+    const signingAlgorithm = { name: "ECDSA", namedCurve: "P-384", hash: "SHA-256" };
+    const keys = await webcrypto.subtle.generateKey(signingAlgorithm, true, ["sign", "verify"]);
+    const names = new SubjectAlternativeNameExtension([{ type: "url", value: `patina://iad/regional/${NODE}` }]);
+    const made = await X509CertificateGenerator.createSelfSigned({ keys, signingAlgorithm, extensions: [names] });
+    const certificate = made.toString("pem");
+    const key = KeyObject.from(keys.privateKey).export({ format: "pem", type: "pkcs8" }).toString();
+    expect(() => parseCredentials({ ca: certificate, certificate, key })).toThrow(
+      expect.objectContaining({ code: "config-invalid", message: expect.stringContaining("P-256") }),
+    );
   });
 
   test("an authority is opened with its own key, and a member is none", () => {

@@ -18,14 +18,20 @@ export interface Credentials extends CredentialTexts {
   readonly authorityExpiresMs: number;
 }
 
+/** P-256, as OpenSSL calls it: requests are signed with ES256, and with another key a region would publish nothing. */
+const CURVE = "prime256v1";
+
 /**
- * Throws `config-invalid` with what does not fit: no certificate in it, another's key, no member named, not signed by an
+ * Throws `config-invalid` with what does not fit: no certificate in it, a key of another curve, another's key, no member named, not signed by an
  * authority in `ca`. An expired certificate is none of these: its node goes on, alone, until it is renewed.
  */
 export function parseCredentials(texts: CredentialTexts): Credentials {
   const authorities = authoritiesIn(texts);
   const [leaf, ...intermediates] = certificatesIn(texts.certificate, "cert");
   if (leaf === undefined) throw invalid("cert", "it holds no certificate");
+  if (leaf.publicKey.asymmetricKeyDetails?.namedCurve !== CURVE) {
+    throw invalid("cert", "its key is not of the curve P-256, with which a member signs");
+  }
   if (!leaf.checkPrivateKey(privateKey(texts.key))) throw invalid("key", "it is not the key of the certificate");
   const self = memberNameOf(leaf);
   if (self === undefined) throw invalid("cert", "it names no member (patina://<cluster>/<role>/<node id>)");

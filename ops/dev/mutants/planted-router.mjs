@@ -6,6 +6,13 @@ const RESOLVE = `${ROUTER}/resolve.test.ts`;
 
 export const PLANTED_ROUTER = [
   {
+    name: "a certificate for tomorrow takes the place of today's",
+    file: "packages/process/src/security-watch.ts",
+    from: "if (stale !== undefined && staleness(",
+    to: "if (stale === null && staleness(",
+    test: "packages/process/src/security-watch.test.ts",
+  },
+  {
     name: "a region whose authorities are half copied is put out",
     file: "packages/security/src/requests/authorities.ts",
     from: 'typeof result === "string" ? before.get(region) : result',

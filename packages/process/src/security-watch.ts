@@ -1,9 +1,10 @@
 /**
  * Keeps the transport with its files: certificates are renewed and keys rotated without a restart. What cannot be used is
- * not: the agent goes on with what it has, says so once, and looks again. And it says in time what is about to expire.
+ * not: the agent goes on with what it has, says so once, and looks again. Nor is a certificate that is not valid now taken for
+ * one that is. And it says in time what is about to expire.
  */
 import { isDeepStrictEqual } from "node:util";
-import { AppError, messageOf, type NodeId } from "@patina/base";
+import { AppError, messageOf, type NodeId, type Now } from "@patina/base";
 import {
   type Credentials,
   newestEpoch,
@@ -11,6 +12,7 @@ import {
   type Role,
   type Security,
   type SecurityPaths,
+  staleness,
 } from "@patina/security";
 import type { Logger, SecurityStatus } from "@patina/telemetry";
 
@@ -21,7 +23,7 @@ export interface SecurityWatchOptions {
   readonly node: NodeId;
   readonly security: Security;
   readonly log: Logger;
-  readonly wallMs: () => number;
+  readonly now: () => Now;
   readonly onReplaced: (security: Security) => void;
 }
 
@@ -68,10 +70,11 @@ export class SecurityWatch {
 
   #lookLater(): void {
     if (this.#isClosed) return;
-    this.#timer = setTimeout(() => void this.#look().finally(() => this.#lookLater()), LOOK_EVERY_MS);
+    this.#timer = setTimeout(() => void this.look().finally(() => this.#lookLater()), LOOK_EVERY_MS);
   }
 
-  async #look(): Promise<void> {
+  /** The files are looked at; unasked, every other second. */
+  async look(): Promise<void> {
     const { paths, cluster, role, log } = this.#options;
     try {
       const security = await readSecurity(paths, cluster, role);
@@ -86,8 +89,13 @@ export class SecurityWatch {
   }
 
   #replace(security: Security): void {
-    const { node, log, onReplaced } = this.#options;
+    const { node, log, now, onReplaced } = this.#options;
     const { credentials, keyring } = security;
+    const { wallMs } = now();
+    const stale = staleness(credentials, wallMs);
+    if (stale !== undefined && staleness(this.#security.credentials, wallMs) === undefined) {
+      throw new AppError("config-invalid", `the new certificate is not taken while the present one is good: ${stale}`);
+    }
     if (credentials.self.node !== node) {
       throw new AppError("config-invalid", `the certificate is for node ${credentials.self.node}, not for ${node}`);
     }
@@ -100,7 +108,7 @@ export class SecurityWatch {
 
   #warnOfExpiry(): void {
     const { log } = this.#options;
-    const nowMs = this.#options.wallMs();
+    const nowMs = this.#options.now().wallMs;
     const { expiresMs, authorityExpiresMs } = this.#security.credentials;
     const leftMs = Math.min(expiresMs, authorityExpiresMs) - nowMs;
     if (leftMs > WARN_BEFORE_MS || nowMs < this.#warnedMs + WARN_EVERY_MS) return;

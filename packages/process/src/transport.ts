@@ -36,7 +36,7 @@ export function watchSecurity(parts: {
     node: security.credentials.self.node,
     security,
     log,
-    wallMs: () => systemNow().wallMs,
+    now: systemNow,
     onReplaced: (replaced) => runtime.replaceSecurity(replaced),
   });
 }

@@ -194,6 +194,11 @@ describe("a certificate that opens nothing, at either end", () => {
     await both(await issuer.credentials(iad, { node: CAROL, forMs: -HOUR_MS }), "expired");
   });
 
+  test("one that is not valid yet", async () => {
+    const early = await issuer.credentials(iad, { node: CAROL, inMs: HOUR_MS, forMs: 2 * HOUR_MS });
+    await both(early, "not-yet-valid");
+  });
+
   test("an authority's own", async () => {
     const { certificate, key } = iad;
     await both({ ...alice, ca: certificate, certificate, key }, "untrusted");

@@ -7,7 +7,7 @@ export {
   openAuthority,
   type Validity,
 } from "./certificates/authority.js";
-export { type Credentials, expiryOf, parseCredentials } from "./certificates/credentials.js";
+export { type Credentials, expiryOf, parseCredentials, staleness } from "./certificates/credentials.js";
 export { dialRefusalOf, Gate, refusalOf, type StreamRefusal } from "./certificates/gate.js";
 export { authorityClusterOf, type MemberName, memberNameOf, memberUri, type Role } from "./certificates/member-name.js";
 export { PACKET_BYTES_MAX, SEAL_BYTES } from "./datagrams/packet.js";

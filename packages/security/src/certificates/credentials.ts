@@ -13,6 +13,8 @@ export interface CredentialTexts {
 /** Plain data: it may cross to another thread. */
 export interface Credentials extends CredentialTexts {
   readonly self: MemberName;
+  /** When the certificate begins to be good; Unix ms. */
+  readonly validFromMs: number;
   /** When the certificate ends, and the first of the authorities; Unix ms. */
   readonly expiresMs: number;
   readonly authorityExpiresMs: number;
@@ -23,7 +25,8 @@ const CURVE = "prime256v1";
 
 /**
  * Throws `config-invalid` with what does not fit: no certificate in it, a key of another curve, another's key, no member named, not signed by an
- * authority in `ca`. An expired certificate is none of these: its node goes on, alone, until it is renewed.
+ * authority in `ca`. An expired certificate is none of these: its node goes on, alone, until it is renewed; nor
+ * is one that is not valid yet.
  */
 export function parseCredentials(texts: CredentialTexts): Credentials {
   const authorities = authoritiesIn(texts);
@@ -39,7 +42,13 @@ export function parseCredentials(texts: CredentialTexts): Credentials {
     throw invalid("cert", "none of the authorities in gossip.tls.ca has signed it");
   }
   const authorityExpiresMs = Math.min(...authorities.map(expiryOf));
-  return { ...texts, self, expiresMs: expiryOf(leaf), authorityExpiresMs };
+  return { ...texts, self, validFromMs: Date.parse(leaf.validFrom), expiresMs: expiryOf(leaf), authorityExpiresMs };
+}
+
+/** Why the certificate is good for nothing at that time: undefined while it is good. */
+export function staleness({ validFromMs, expiresMs }: Credentials, wallMs: number): string | undefined {
+  if (wallMs < validFromMs) return `it is not valid before ${new Date(validFromMs).toISOString()}`;
+  return wallMs < expiresMs ? undefined : `it has expired at ${new Date(expiresMs).toISOString()}`;
 }
 
 export function authoritiesIn({ ca }: Pick<CredentialTexts, "ca">): X509Certificate[] {

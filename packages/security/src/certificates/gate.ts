@@ -18,6 +18,8 @@ export type StreamRefusal =
   /** Signed by nobody we trust, or by itself. */
   | "untrusted"
   | "expired"
+  /** Issued for later, or one of the two clocks is behind. */
+  | "not-yet-valid"
   /** TLS older than 1.3. */
   | "old-tls"
   /** Another cluster's or another role's, or no member's at all. */
@@ -113,7 +115,8 @@ function isFellow(self: MemberName, peer: MemberName): boolean {
 /** Why our listener refused the handshake. */
 export function refusalOf(thrown: NodeJS.ErrnoException, socket: TLSSocket): StreamRefusal {
   const code = String(socket.authorizationError ?? thrown.code);
-  if (code.endsWith("CERT_HAS_EXPIRED") || code.endsWith("CERT_NOT_YET_VALID")) return "expired";
+  if (code.endsWith("CERT_HAS_EXPIRED")) return "expired";
+  if (code.endsWith("CERT_NOT_YET_VALID")) return "not-yet-valid";
   if (code === "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE") return "no-certificate";
   if (code === "ERR_SSL_UNSUPPORTED_PROTOCOL") return "old-tls";
   return isUnverified(socket) ? "untrusted" : "handshake-failed";

@@ -49,10 +49,14 @@ describe("a signed request", () => {
     }
   });
 
-  test("is refused of an expired certificate, and of a member that is not a region's", async () => {
+  test("is refused of an expired certificate, of one that is not valid yet, and of a member that is not a region's", async () => {
     const expired = await issuer.pair(iad, { node: NODE, forMs: -HOUR_MS });
     expect(await verify(await signRequest(expired, request, NOW))).toMatchObject({
       refused: "its certificate has expired",
+    });
+    const early = await issuer.pair(iad, { node: NODE, inMs: HOUR_MS, forMs: 2 * HOUR_MS });
+    expect(await verify(await signRequest(early, request, NOW))).toMatchObject({
+      refused: expect.stringContaining("not valid yet"),
     });
     const global = await issuer.pair(iad, { node: NODE, role: "global" });
     expect(await verify(await signRequest(global, request, NOW))).toMatchObject({

@@ -66,7 +66,8 @@ export async function verifyRequest(
     if (name?.role !== "regional") return { refused: "its certificate is not one of a region's member" };
     const issuer = authoritiesOf(name.cluster).find((each) => leaf.checkIssued(each) && leaf.verify(each.publicKey));
     if (issuer === undefined) return { refused: `no authority that is known for region ${name.cluster} has signed it` };
-    if (![leaf, issuer].every((each) => isValidAt(each, nowMs))) return { refused: "its certificate has expired" };
+    const [untimely] = [leaf, issuer].flatMap((each) => untimelinessOf(each, nowMs) ?? []);
+    if (untimely !== undefined) return { refused: untimely };
     const { payload, protectedHeader } = await compactVerify(token, leaf.publicKey, { algorithms: [ALGORITHM] });
     if (protectedHeader.typ !== TYPE) return { refused: "its credential is for something else" };
     const atMs = timeOf(JSON.parse(new TextDecoder().decode(payload)), request, nowMs);
@@ -105,6 +106,7 @@ function leafOf(token: string): X509Certificate {
   return new X509Certificate(Buffer.from(leaf, "base64"));
 }
 
-function isValidAt({ validFrom, validTo }: X509Certificate, nowMs: number): boolean {
-  return Date.parse(validFrom) <= nowMs && nowMs < Date.parse(validTo);
+function untimelinessOf({ validFrom, validTo }: X509Certificate, nowMs: number): string | undefined {
+  if (nowMs < Date.parse(validFrom)) return "its certificate is not valid yet: is a clock wrong?";
+  return nowMs < Date.parse(validTo) ? undefined : "its certificate has expired";
 }

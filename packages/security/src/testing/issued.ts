@@ -10,6 +10,8 @@ export interface Wanted {
   readonly role?: Role;
   /** Until when, from `nowMs`; an hour when left out, and in the past if negative. */
   readonly forMs?: number;
+  /** From when on, from `nowMs`; two days ago when left out. */
+  readonly inMs?: number;
   /** Whom the member trusts, beside its own authority. */
   readonly alsoTrusts?: readonly Authority[];
 }
@@ -26,8 +28,8 @@ export class Issuer {
     return createAuthority(cluster, this.#validity(forMs), this.#nextSerial());
   }
 
-  async pair(authority: Authority, { node, role = "regional", forMs = HOUR_MS }: Wanted): Promise<KeyPair> {
-    return issueCertificate(authority, { role, node }, this.#validity(forMs), this.#nextSerial());
+  async pair(authority: Authority, { node, role = "regional", forMs = HOUR_MS, inMs }: Wanted): Promise<KeyPair> {
+    return issueCertificate(authority, { role, node }, this.#validity(forMs, inMs), this.#nextSerial());
   }
 
   async credentials(authority: Authority, wanted: Wanted): Promise<Credentials> {
@@ -36,8 +38,8 @@ export class Issuer {
     return parseCredentials({ ca, ...(await this.pair(authority, wanted)) });
   }
 
-  #validity(forMs: number): { fromMs: number; untilMs: number } {
-    return { fromMs: this.#nowMs - 48 * HOUR_MS, untilMs: this.#nowMs + forMs };
+  #validity(forMs: number, inMs = -48 * HOUR_MS): { fromMs: number; untilMs: number } {
+    return { fromMs: this.#nowMs + inMs, untilMs: this.#nowMs + forMs };
   }
 
   #nextSerial(): string {

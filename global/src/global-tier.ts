@@ -1,7 +1,7 @@
 /** The parts of a global agent, put together: the map from the tables, the router over it, the door for the borders. */
 import { messageOf } from "@patina/base";
 import type { AgentProcess } from "@patina/process";
-import { Rib } from "@patina/router";
+import { gradesOf, Rib } from "@patina/router";
 import { systemNow } from "@patina/runtime";
 import { type Logger, RouterMetrics } from "@patina/telemetry";
 import { Hono } from "hono";
@@ -79,6 +79,11 @@ export class GlobalTier {
       switches: () => files.switches,
       onDoubt: (doubt) => doubts.tell(doubt),
       metrics,
+    });
+    metrics.watchRegions(() => {
+      // One whose authorities were taken away is given up: its row stays, and nobody waits for it.
+      const expected = [...rib.regions.values()].filter(({ region }) => borders.mayPublish(region));
+      return gradesOf(expected, systemNow(), resolver.config);
     });
     const watches: Watches = new Watches({
       rib,

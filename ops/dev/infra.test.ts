@@ -29,7 +29,15 @@ describe("alerts", () => {
     const expressions = [...read(alerts).matchAll(/expr: (.+)/g)].map(([, expression]) => String(expression));
     const named = expressions.flatMap((expression) => expression.match(/patina_\w+/g) ?? []);
     expect(named.length).toBeGreaterThanOrEqual(expressions.length);
-    expect(named.filter((name) => !read("packages/telemetry/src/metrics.ts").includes(`"${name}"`))).toEqual([]);
+    const told = ["metrics.ts", "router-metrics.ts"].map((file) => read(`packages/telemetry/src/${file}`)).join("");
+    expect(named.filter((name) => !told.includes(`"${name}"`))).toEqual([]);
+  });
+
+  test("each says what to do, and the pages it names are there", () => {
+    const rules = read(alerts).split("- alert: ").slice(1);
+    expect(rules.filter((rule) => !/description: \S/.test(rule))).toEqual([]);
+    const pages = read(alerts).match(/ops\/[\w/-]+\.md/g) ?? [];
+    expect(pages.filter((page) => !existsSync(join(root, page)))).toEqual([]);
   });
 
   test.skipIf(spawnSync("promtool", ["--version"]).error !== undefined)("Prometheus takes them", () => {

@@ -111,7 +111,7 @@ export class BorderDriver {
         );
       case "read-standing":
         return this.#answered(
-          this.#globals.readStanding(effect.to),
+          () => this.#globals.readStanding(effect.to),
           (standing) => ({ kind: "standing", standing }),
           { kind: "standing-failed", to: effect.to },
           "what the global tier knows of the region could not be read",

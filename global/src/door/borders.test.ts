@@ -17,6 +17,7 @@ async function open(): Promise<{ readonly regions: readonly string[]; readonly e
   const log = { error: (fields: unknown) => errors.push(fields), warn: () => undefined } as unknown as Logger;
   const borders = await Borders.open({ authorities: dir, isInsecure: false, log });
   borders.close();
+  expect(borders.regions.every((region) => borders.mayPublish(region)) && !borders.mayPublish("syd")).toBe(true);
   return { regions: borders.regions, errors };
 }
 

@@ -59,10 +59,14 @@ export class Borders {
     return [...this.#authorities.keys()];
   }
 
+  /** Of any region where nobody has to prove anything. */
+  mayPublish(region: string): boolean {
+    return this.#authorities.has(region) || this.#isOpen;
+  }
+
   /** Which region signed the request; undefined where nobody has to. Throws `credential-refused`. */
   async holderOf(c: Context): Promise<Holder | undefined> {
-    const { authorities, isInsecure } = this.#options;
-    if (authorities === undefined && isInsecure) return undefined;
+    if (this.#isOpen) return undefined;
     const { pathname, search } = new URL(c.req.url);
     const request = { method: c.req.method, path: pathname + search, body: new Uint8Array(await c.req.arrayBuffer()) };
     const find = (region: string): readonly X509Certificate[] => this.#authorities.get(region) ?? [];
@@ -76,6 +80,10 @@ export class Borders {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+  }
+
+  get #isOpen(): boolean {
+    return this.#options.authorities === undefined && this.#options.isInsecure;
   }
 
   #lookLater(dir: string): void {

@@ -90,3 +90,34 @@ describe("a certificate", () => {
     expect([watch.status().areFilesGood, expiries]).toEqual([true, [-HOUR_MS]]);
   });
 });
+
+describe("the end of a certificate", () => {
+  const soon = expect.stringContaining("warn the certificate expires soon");
+  const over = expect.stringContaining("error the certificate has expired");
+
+  test("is told of once a day from thirty days before, and at once when it has come", async () => {
+    await start();
+    expect([await after(29 * DAY_MS), await after(2 * DAY_MS), await after(HOUR_MS)]).toEqual([[], [soon], []]);
+    expect([await after(DAY_MS), await after(27.9 * DAY_MS)]).toEqual([[soon], [soon]]);
+    expect(await after(0.1 * DAY_MS)).toEqual([over]);
+    expect([await after(HOUR_MS), await after(DAY_MS)]).toEqual([[], [over]]);
+  });
+
+  test("is told of although the clock was ahead at the start", async () => {
+    now = { monotonicMs: 0, wallMs: WALL + 730 * DAY_MS };
+    await start();
+    expect(told.splice(0)).toEqual([over, expect.stringContaining("error an authority has expired")]);
+    expect([await after(1, WALL), await after(31 * DAY_MS), await after(30 * DAY_MS)]).toEqual([[], [soon], [over]]);
+  });
+
+  test("of an authority is told of beside the member's own", async () => {
+    await start(await pair(-HOUR_MS, 380 * DAY_MS));
+    const authoritySoon = expect.stringContaining("warn an authority expires soon");
+    expect(await after(375 * DAY_MS)).toEqual([soon, authoritySoon]);
+  });
+
+  test("is not its beginning: one for later is told of as that", async () => {
+    await start(await pair(HOUR_MS, 90 * DAY_MS));
+    expect(told.splice(0)).toEqual([expect.stringContaining("error the certificate is not valid yet")]);
+  });
+});

@@ -36,7 +36,8 @@ export class SecurityWatch {
   readonly #options: SecurityWatchOptions;
   #security: Security;
   #problem: string | undefined;
-  #warnedMs = Number.NEGATIVE_INFINITY;
+  /** What was said last of each certificate's end, and when, by the monotonic clock: the wall clock may have been wrong. */
+  readonly #told = new Map<string, { readonly stage: Stage; readonly atMs: number }>();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -101,21 +102,39 @@ export class SecurityWatch {
     }
     onReplaced(security);
     this.#security = security;
-    this.#warnedMs = Number.NEGATIVE_INFINITY;
+    this.#told.clear();
     const expires = new Date(credentials.expiresMs).toISOString();
     log.info({ expires, sealingEpoch: keyring.primary, newestEpoch: newestEpoch(keyring) }, "security files replaced");
   }
 
   #warnOfExpiry(): void {
-    const { log } = this.#options;
-    const nowMs = this.#options.now().wallMs;
-    const { expiresMs, authorityExpiresMs } = this.#security.credentials;
-    const leftMs = Math.min(expiresMs, authorityExpiresMs) - nowMs;
-    if (leftMs > WARN_BEFORE_MS || nowMs < this.#warnedMs + WARN_EVERY_MS) return;
-    this.#warnedMs = nowMs;
-    const what = expiresMs <= authorityExpiresMs ? "the certificate" : "an authority";
-    const expires = new Date(Math.min(expiresMs, authorityExpiresMs)).toISOString();
-    if (leftMs > 0) log.warn({ expires }, `${what} expires soon: new streams will be refused from then on`);
-    else log.error({ expires }, `${what} has expired: new streams are refused until it is renewed`);
+    const { wallMs } = this.#options.now();
+    const { credentials } = this.#security;
+    const early = wallMs < credentials.validFromMs;
+    if (early) this.#tell("the certificate", "early", credentials.validFromMs);
+    else this.#tell("the certificate", stageOf(credentials.expiresMs - wallMs), credentials.expiresMs);
+    this.#tell("an authority", stageOf(credentials.authorityExpiresMs - wallMs), credentials.authorityExpiresMs);
   }
+
+  /** At once when it is another stage than before; while it stays the same, now and then. */
+  #tell(what: string, stage: Stage, atMs: number): void {
+    const { log, now } = this.#options;
+    const { monotonicMs } = now();
+    const before = this.#told.get(what);
+    if (stage === before?.stage && monotonicMs < before.atMs + WARN_EVERY_MS) return;
+    this.#told.set(what, { stage, atMs: monotonicMs });
+    const at = new Date(atMs).toISOString();
+    if (stage === "soon") log.warn({ expires: at }, `${what} expires soon: new streams will be refused from then on`);
+    if (stage === "over")
+      log.error({ expires: at }, `${what} has expired: new streams are refused until it is renewed`);
+    if (stage === "early")
+      log.error({ from: at }, `${what} is not valid yet: new streams are refused: is a clock wrong?`);
+  }
+}
+
+type Stage = "early" | "good" | "soon" | "over";
+
+function stageOf(leftMs: number): Stage {
+  if (leftMs <= 0) return "over";
+  return leftMs <= WARN_BEFORE_MS ? "soon" : "good";
 }

@@ -1,7 +1,7 @@
 /** How old a region's part of the map counts. */
 import { expect, test } from "vitest";
 import { defaultRouterConfig } from "./config.js";
-import { gradeOf } from "./grade.js";
+import { gradeOf, gradesOf } from "./grade.js";
 
 const NOW_MS = 1_700_000_000_000;
 
@@ -20,4 +20,20 @@ test.each([
 
 test("a region never heard of is expired", () => {
   expect(gradeOf(undefined, { monotonicMs: 0, wallMs: NOW_MS }, defaultRouterConfig).grade).toBe("expired");
+});
+
+test("regions are counted by their age, each grade also when there is none of it", () => {
+  const heard = (behindMs: number) => ({
+    region: "r",
+    generation: 1,
+    heartbeatMs: NOW_MS - behindMs,
+    apis: [],
+    apps: 0,
+  });
+  const now = { monotonicMs: 0, wallMs: NOW_MS };
+  expect(gradesOf([heard(0), heard(1), heard(60_000)], now, defaultRouterConfig)).toEqual({
+    fresh: 2,
+    stale: 1,
+    expired: 0,
+  });
 });

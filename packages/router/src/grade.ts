@@ -35,3 +35,14 @@ export function gradeOf(region: RegionState | undefined, now: Now, config: Route
   if (ageMs <= config.freshMs) return { grade: "fresh", ageMs };
   return { grade: ageMs <= config.staleMs ? "stale" : "expired", ageMs };
 }
+
+/** How many there are of each. */
+export function gradesOf(
+  regions: Iterable<RegionState>,
+  now: Now,
+  config: RouterConfig,
+): Record<GradedAge["grade"], number> {
+  const counts = { fresh: 0, stale: 0, expired: 0 };
+  for (const region of regions) counts[gradeOf(region, now, config).grade]++;
+  return counts;
+}

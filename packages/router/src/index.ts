@@ -16,7 +16,7 @@ export {
   type RegionBeat,
 } from "./door/index-writes.js";
 export { Fib, type PlacementClass, type Route } from "./fib.js";
-export { type Grade, type GradedAge, gradeOf, type RegionState } from "./grade.js";
+export { type Grade, type GradedAge, gradeOf, gradesOf, type RegionState } from "./grade.js";
 export {
   type Correction,
   correctionsOf,

@@ -11,11 +11,13 @@ export class RouterMetrics {
   /** By result, each looked up once: this is counted more often than anything else. */
   readonly #resolutions = new Map<string, Counter.Internal>();
   readonly #resolutionsByResult: Counter<"result">;
+  readonly #registry: Registry;
   readonly #asks: Counter<"outcome">;
   readonly #corrections: Counter;
   readonly #refusals: Counter<"reason">;
 
   constructor(registry: Registry, { apps, quarantined, watchers }: RouterSources) {
+    this.#registry = registry;
     const registers = [registry];
     const resolutions = { name: "patina_resolutions_total", help: "Resolutions, by result." };
     this.#resolutionsByResult = new Counter({ ...resolutions, labelNames: ["result"], registers });
@@ -31,6 +33,15 @@ export class RouterMetrics {
     read("patina_map_apps", "Apps in the router's map.", apps);
     read("patina_map_quarantined_rows", "Rows of the global tier that are kept out of the map.", quarantined);
     read("patina_watchers", "Placement watches that are open.", watchers);
+  }
+
+  /** Regions by how old what is known of each is. */
+  watchRegions(count: () => Readonly<Record<"fresh" | "stale" | "expired", number>>): void {
+    const help = "Regions that publish, by the age of the last heartbeat.";
+    const registers = [this.#registry];
+    new Gauge({ name: "patina_regions", help, labelNames: ["grade"], registers, collect() {
+      for (const [grade, regions] of Object.entries(count())) this.set({ grade }, regions);
+    } }); // prettier-ignore
   }
 
   onResolved(result: string, corrections: number): void {

@@ -1,9 +1,11 @@
 /** What an operator sees: each step counted once under bounded labels, gauges as of the scrape, and a line for what matters. */
 import { AppError, type Change, Ranges } from "@patina/base";
 import type { AgentEvent, Effect } from "@patina/agent";
+import { Registry } from "prom-client";
 import { beforeEach, describe, expect, test } from "vitest";
 import { type Logger, logEvent } from "./log.js";
 import { AgentMetrics } from "./metrics.js";
+import { RouterMetrics } from "./router-metrics.js";
 
 const member = { nodeId: "0a".repeat(16), boot: 1, incarnation: 2, address: "h:1", meta: { api: "" }, state: "suspect" } as const; // prettier-ignore
 const change: Change = { origin: "0b".repeat(24), version: 3, hlc: 1n, body: new Uint8Array() };
@@ -140,4 +142,15 @@ test("each event has the level of what it means: routine is silent, a lost datab
     "debug: refused",
     "fatal: the database cannot take writes",
   ]);
+});
+
+test("regions are counted by grade at each scrape", async () => {
+  const registry = new Registry();
+  const counts = { fresh: 2, stale: 0, expired: 1 };
+  new RouterMetrics(registry, { apps: () => 0, quarantined: () => 0, watchers: () => 0 }).watchRegions(() => counts);
+  counts.stale = 3;
+  const text = await registry.metrics();
+  for (const [grade, regions] of Object.entries(counts)) {
+    expect(text).toContain(`patina_regions{grade="${grade}"} ${regions}\n`);
+  }
 });

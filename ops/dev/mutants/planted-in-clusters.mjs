@@ -10,6 +10,13 @@ const SCENARIOS = "ops/scenarios/src/scenarios.test.ts";
 
 export const PLANTED_IN_CLUSTERS = [
   {
+    name: "a stream that is closed over what it says is counted nowhere",
+    file: "packages/telemetry/src/metrics.ts",
+    from: 'if (event.kind === "refused" && event.code !== undefined) {',
+    to: 'if (event.kind === "refused" && event.code === undefined) {',
+    test: "packages/telemetry/src/telemetry.test.ts",
+  },
+  {
     name: "agent: a member that began anew counts as having reported, since the one before it had",
     file: `${GOSSIP}/stability.ts`,
     from: "copies.every((copy) => this.#reported.has(copy))",

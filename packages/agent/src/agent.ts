@@ -16,7 +16,7 @@ import type { AgentConfig } from "./config.js";
 import { Delivery } from "./delivery.js";
 import { Links } from "./links.js";
 import type { StorePort } from "./ports.js";
-import type { Effect, Input, MemberInput, StreamId } from "./protocol.js";
+import type { Effect, Input, MemberInput, StreamFault, StreamId } from "./protocol.js";
 import { Replica } from "./replica.js";
 import type { ReplicaEffect } from "./replica-effect.js";
 import { Visits } from "./visits.js";
@@ -102,7 +102,7 @@ export class Agent {
       case "stream-closed":
         return this.#onClosed(input.stream, input.isRefused);
       case "refused":
-        return [refused(input.from, `${input.transport}: ${input.reason}, ${input.times}×`)];
+        return [refused(input.from, { reason: `${input.transport}: ${input.reason}, ${input.times}×` })];
       case "write":
         return this.#replicate(this.#replica.write(input.writes, now));
       case "wake":
@@ -223,18 +223,19 @@ export class Agent {
       frame = decodeFrame(bytes, this.#config.gossip);
     } catch (thrown) {
       if (!(thrown instanceof MalformedError)) throw thrown;
-      return [...this.#links.close(stream, thrown.message), refused(stream, thrown.message)];
+      const reason = thrown.message;
+      return [...this.#links.close(stream, reason), refused(stream, { code: "malformed-frame", reason })];
     }
     if (frame.kind === "hello") {
-      const { effects, node, refused: reason } = this.#links.onHello(stream, frame);
-      if (reason !== undefined) return [...effects, refused(stream, reason)];
+      const { effects, node, refused: why } = this.#links.onHello(stream, frame);
+      if (why !== undefined) return [...effects, refused(stream, why)];
       if (node === undefined) return effects;
       return [...effects, ...this.#heard(node, now), ...this.#replicate(this.#replica.compareWith(node, now))];
     }
     const from = this.#links.nodeOf(stream);
     if (from === undefined) {
       const reason = `a ${frame.kind} frame before any greeting`;
-      return [...this.#links.close(stream, reason), refused(stream, reason)];
+      return [...this.#links.close(stream, reason), refused(stream, { code: "no-greeting", reason })];
     }
     return [...this.#heard(from, now), ...this.#replicate(this.#replica.onFrame(from, frame, now))];
   }
@@ -277,6 +278,6 @@ function isUp({ state }: Member): boolean {
   return state === "alive" || state === "suspect";
 }
 
-function refused(from: string, reason: string): Effect {
-  return { kind: "event", event: { kind: "refused", from, reason } };
+function refused(from: string, why: { readonly code?: StreamFault; readonly reason: string }): Effect {
+  return { kind: "event", event: { kind: "refused", from, ...why } };
 }

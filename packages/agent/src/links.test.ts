@@ -68,7 +68,7 @@ describe("a stream we dial", () => {
     let stream = dial(PEER);
     for (let i = 0; i < 9; i++) {
       links.onOpened(stream, "out");
-      expect(links.onHello(stream, hello(OTHER)).refused).toBe("another node answers at that address");
+      expect(links.onHello(stream, hello(OTHER)).refused?.reason).toBe("another node answers at that address");
       const [wake] = links.onClosed(stream).effects;
       pauses.push(wake?.kind === "wake" ? wake.afterMs : -1);
       const [open] = links.redial(PEER);
@@ -141,16 +141,35 @@ describe("a stream that comes in", () => {
     expect(links.reachable()).toEqual([]);
   });
 
-  test.each<[string, Hello]>([
-    ["it speaks protocols 98 to 99, and this member protocol 1", hello(PEER, { protocol: { oldest: 98, newest: 99 } })],
-    ["it speaks protocol 0, and this member protocol 1", hello(PEER, { protocol: { oldest: 0, newest: 0 } })],
-    ["cluster fra generation 3 is not ours", hello(PEER, { cluster: { name: "fra", generation: 3 } })],
-    ["cluster iad generation 2 is not ours", hello(PEER, { cluster: { name: "iad", generation: 2 } })],
-    ["it is myself", hello(SELF)],
-  ])("is closed because: %s", (reason, greeting) => {
+  test.each<[string, string, Hello]>([
+    [
+      "other-release",
+      "it speaks protocols 98 to 99, and this member protocol 1",
+      hello(PEER, { protocol: { oldest: 98, newest: 99 } }),
+    ],
+    [
+      "other-release",
+      "it speaks protocol 0, and this member protocol 1",
+      hello(PEER, { protocol: { oldest: 0, newest: 0 } }),
+    ],
+    [
+      "foreign-cluster",
+      "cluster fra generation 3 is not ours",
+      hello(PEER, { cluster: { name: "fra", generation: 3 } }),
+    ],
+    [
+      "other-generation",
+      "cluster iad generation 2 is not ours",
+      hello(PEER, { cluster: { name: "iad", generation: 2 } }),
+    ],
+    ["own-node", "it is myself", hello(SELF)],
+  ])("is closed as %s because: %s", (code, reason, greeting) => {
     links.onOpened("in-1", "in");
     const refused = links.onHello("in-1", greeting);
-    expect(refused).toEqual({ effects: [{ kind: "close-stream", stream: "in-1", reason }], refused: reason });
+    expect(refused).toEqual({
+      effects: [{ kind: "close-stream", stream: "in-1", reason }],
+      refused: { code, reason },
+    });
     expect([links.reachable(), links.nodeOf("in-1")]).toEqual([[], undefined]);
   });
 
@@ -163,7 +182,7 @@ describe("a stream that comes in", () => {
 
   test("is the node's that its certificate names, or nobody's", () => {
     links.onOpened("in-1", "in", OTHER);
-    expect(links.onHello("in-1", hello(PEER)).refused).toBe("its certificate names another node");
+    expect(links.onHello("in-1", hello(PEER)).refused?.reason).toBe("its certificate names another node");
     expect(links.reachable()).toEqual([]);
     links.onOpened("in-2", "in", PEER);
     expect(links.onHello("in-2", hello(PEER)).node).toBe(PEER);
@@ -172,7 +191,7 @@ describe("a stream that comes in", () => {
   test("may not greet twice, nor turn into somebody else", () => {
     links.onOpened("in-1", "in");
     links.onHello("in-1", hello(PEER));
-    expect(links.onHello("in-1", hello(OTHER)).refused).toBe("a second greeting");
+    expect(links.onHello("in-1", hello(OTHER)).refused?.reason).toBe("a second greeting");
     expect(links.nodeOf("in-1")).toBe(PEER);
   });
 

@@ -10,7 +10,7 @@ import { type ClusterId, type NodeId, sameCluster } from "@patina/base";
 import { describeProtocol, encodeFrame, type Frame, haveCommonVersion, PROTOCOL } from "@patina/gossip";
 import type { AgentConfig } from "./config.js";
 import { type Lane, Lanes } from "./lanes.js";
-import type { Effect, StreamId } from "./protocol.js";
+import type { Effect, StreamFault, StreamId } from "./protocol.js";
 
 interface Stream {
   readonly id: StreamId;
@@ -21,6 +21,11 @@ interface Stream {
   proven: NodeId | undefined;
   isReady: boolean;
   readonly lanes: Lanes;
+}
+
+export interface Refused {
+  readonly code: StreamFault;
+  readonly reason: string;
 }
 
 export class Links {
@@ -112,11 +117,11 @@ export class Links {
   onHello(
     id: StreamId,
     hello: Extract<Frame, { kind: "hello" }>,
-  ): { effects: Effect[]; node?: NodeId; refused?: string } {
+  ): { effects: Effect[]; node?: NodeId; refused?: Refused } {
     const stream = this.#streams.get(id);
     if (stream === undefined) return { effects: [] };
     const refused = this.#whyRefuse(stream, hello);
-    if (refused !== undefined) return { effects: this.close(id, refused), refused };
+    if (refused !== undefined) return { effects: this.close(id, refused.reason), refused };
     stream.node = hello.node;
     stream.isReady = true;
     if (stream.direction === "out") this.#failures.delete(hello.node);
@@ -220,17 +225,24 @@ export class Links {
     return id === undefined ? [] : this.close(id, reason);
   }
 
-  #whyRefuse(stream: Stream, hello: Extract<Frame, { kind: "hello" }>): string | undefined {
+  #whyRefuse(stream: Stream, hello: Extract<Frame, { kind: "hello" }>): Refused | undefined {
+    const { name, generation } = hello.cluster;
     if (!haveCommonVersion(PROTOCOL, hello.protocol)) {
-      return `it speaks ${describeProtocol(hello.protocol)}, and this member ${describeProtocol(PROTOCOL)}`;
+      const reason = `it speaks ${describeProtocol(hello.protocol)}, and this member ${describeProtocol(PROTOCOL)}`;
+      return { code: "other-release", reason };
     }
     if (!sameCluster(hello.cluster, this.#cluster)) {
-      return `cluster ${hello.cluster.name} generation ${hello.cluster.generation} is not ours`;
+      const code = name === this.#cluster.name ? "other-generation" : "foreign-cluster";
+      return { code, reason: `cluster ${name} generation ${generation} is not ours` };
     }
-    if (stream.proven !== undefined && stream.proven !== hello.node) return "its certificate names another node";
-    if (hello.node === this.#self) return "it is myself";
-    if (stream.isReady) return "a second greeting";
-    if (stream.direction === "out" && stream.node !== hello.node) return "another node answers at that address";
+    if (stream.proven !== undefined && stream.proven !== hello.node) {
+      return { code: "wrong-node", reason: "its certificate names another node" };
+    }
+    if (hello.node === this.#self) return { code: "own-node", reason: "it is myself" };
+    if (stream.isReady) return { code: "second-greeting", reason: "a second greeting" };
+    if (stream.direction === "out" && stream.node !== hello.node) {
+      return { code: "wrong-node", reason: "another node answers at that address" };
+    }
     return undefined;
   }
 }

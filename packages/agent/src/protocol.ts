@@ -74,6 +74,20 @@ export interface RefusedInput {
   readonly times: number;
 }
 
+/** Why a stream that the transport let in was closed. */
+export type StreamFault =
+  | "malformed-frame"
+  /** Another frame came first. */
+  | "no-greeting"
+  | "second-greeting"
+  | "other-release"
+  | "foreign-cluster"
+  /** Of our cluster, before or after a restore. */
+  | "other-generation"
+  /** Not the node that its certificate names, or not the one we dialed. */
+  | "wrong-node"
+  | "own-node";
+
 export interface Ticketed {
   readonly ticket: number;
   readonly write: Write;
@@ -120,6 +134,7 @@ export type AgentEvent =
   | { readonly kind: "over-budget"; readonly isOver: boolean }
   /** No work for others is put on this member until it is fit again: its own thread lags, or it dies and returns. */
   | { readonly kind: "fitness"; readonly node: NodeId; readonly isFit: boolean }
-  | { readonly kind: "refused"; readonly from: string; readonly reason: string }
+  /** The code is for counting; what the transport refused has none, and was counted as it came in. */
+  | { readonly kind: "refused"; readonly from: string; readonly reason: string; readonly code?: StreamFault }
   /** The database can take no more writes. The driver must stop the process. */
   | { readonly kind: "store-failed"; readonly error: AppError };

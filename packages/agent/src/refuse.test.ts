@@ -120,6 +120,13 @@ describe("what is refused changes nothing", () => {
     });
   }
 
+  test("each under a code of its own, for counting", () => {
+    const frames = [encodeFrame({ ...hello, cluster: { name: "fra", generation: 1 } }), encodeFrame(changes)];
+    const told = events(feed(...frames, new Uint8Array([120, 1, 2]), hello, hello));
+    const codes = told.flatMap((it) => (it.kind === "refused" ? [it.code] : []));
+    expect(codes).toEqual(["foreign-cluster", "no-greeting", "malformed-frame", "second-greeting"]);
+  });
+
   test.each<[string, Frame | Uint8Array, string]>([
     ["another cluster", { ...hello, cluster: { name: "fra", generation: 1 } }, "cluster fra generation 1 is not ours"],
     [

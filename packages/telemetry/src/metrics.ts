@@ -144,6 +144,9 @@ export class AgentMetrics {
 
   #onEvent(event: AgentEvent): void {
     this.#events.inc({ kind: event.kind });
+    if (event.kind === "refused" && event.code !== undefined) {
+      this.#refused.inc({ transport: "stream", reason: event.code });
+    }
     if (event.kind === "divergence") this.#divergence.inc();
     if (event.kind === "fenced") this.#fenced.inc({ writer: event.isOurs ? "self" : "other" });
     if (event.kind === "doubtful") this.#doubtful.inc();

@@ -19,7 +19,7 @@ const events: AgentEvent[] = [
   { kind: "divergence", peer: "p", ours: "1", theirs: "2" },
   { kind: "synced", peer: "p" },
   { kind: "peer-lagging", peer: "p" },
-  { kind: "refused", from: "h:9", reason: "cluster fra is not ours" },
+  { kind: "refused", from: "h:9", reason: "cluster fra is not ours", code: "foreign-cluster" },
   { kind: "store-failed", error: new AppError("store-failed", "disk full") },
 ];
 
@@ -81,6 +81,7 @@ describe("metrics", () => {
     metrics.observe({ kind: "start" }, []);
     metrics.observe({ kind: "refused", transport: "datagram", from: "h:9", reason: "replayed", times: 3 }, []);
     expect(await value('patina_refused_total{transport="datagram",reason="replayed"}')).toBe(3);
+    expect(await value('patina_refused_total{transport="stream",reason="foreign-cluster"}')).toBe(1);
     expect(await value('patina_inputs_total{kind="start"}')).toBe(2);
     expect(await value('patina_effects_total{kind="send"}')).toBe(2);
     expect(await value('patina_sent_bytes_total{transport="stream"}')).toBe(15);

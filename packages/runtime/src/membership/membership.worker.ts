@@ -52,6 +52,8 @@ function perform(effects: readonly MembershipEffect[]): void {
         setTimeout(() => whenDry(() => step({ kind: "wake", timer: effect.timer })), effect.afterMs);
         break;
       case "refused":
+        refusals.note(effect.from, effect.reason);
+        break;
       case "outlived":
         tell({ kind: "event", event: effect });
         break;

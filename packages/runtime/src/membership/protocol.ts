@@ -40,7 +40,7 @@ export type FromMembership =
     }
   /** What the agent must know, in order. */
   | { readonly kind: "inputs"; readonly inputs: readonly (MemberInput | RefusedInput)[] }
-  | { readonly kind: "event"; readonly event: Extract<AgentEvent, { kind: "refused" | "outlived" }> }
+  | { readonly kind: "event"; readonly event: Extract<AgentEvent, { kind: "outlived" }> }
   | ({ readonly kind: "status" } & MembershipStatus)
   | { readonly kind: "left" };
 

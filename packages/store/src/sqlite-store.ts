@@ -283,10 +283,11 @@ export class SqliteStore {
   maintain(keysMax: number): boolean {
     if (this.#adoption.problem?.code === "store-busy") this.#adoptSchema();
     const { dropper, quarantineSweep, log, transactions } = this.#engine;
-    const sweepers = [dropper, this.#collector, quarantineSweep];
-    const sweeper = sweepers.find(({ isDue }) => isDue) ?? (log.needsSweep ? log : undefined);
-    if (sweeper === undefined) return false;
-    this.#guard.write(() => transactions.run("NORMAL", () => sweeper.sweep(keysMax)));
+    const sweeper = [dropper, this.#collector].find(({ isDue }) => isDue) ?? (log.needsSweep ? log : undefined);
+    // Beside the others: under a flood of writes it is always due, and so are they.
+    const sweepers = [sweeper, quarantineSweep.isDue ? quarantineSweep : undefined].filter((it) => it !== undefined);
+    if (sweepers.length === 0) return false;
+    this.#guard.write(() => transactions.run("NORMAL", () => sweepers.forEach((it) => it.sweep(keysMax))));
     if (sweeper === dropper && !dropper.isDue) this.#rebuild(this.#engine.schema); // A table may be gone for good.
     return true;
   }

@@ -139,6 +139,19 @@ describe("quarantine", () => {
       expect(reader.comparableDigest()).toBe(writer.comparableDigest());
     });
 
+    test("and keeps nothing else from being swept, however much is written meanwhile", () => {
+      const [writer, reader] = [node(LOOSE).store, node(STRICT).store];
+      reader.apply([put(writer, "a", 99n)]);
+      const writes = 40;
+      for (let n = 0; n < writes; n++) {
+        const rows = Array.from({ length: 100 }, (_, i) => ({ table: "t", values: { id: `k${i}`, n: BigInt(n % 9) } }));
+        expect(reader.commit([{ kind: "rows", rows }], WALL + n)[0]?.ok).toBe(true);
+        reader.maintain(1000);
+      }
+      expect(reader.quarantinedCount()).toBe(1);
+      expect(Number(reader.read("SELECT sum(count) FROM _patina_log")[0]?.[0])).toBeLessThan((writes * 100) / 2);
+    });
+
     test("but not what is older than it, nor what nobody can read", () => {
       const [writer, older, reader] = [node(LOOSE).store, node(LOOSE).store, node(STRICT).store];
       const before = put(older, "a", 1n);

@@ -10,6 +10,13 @@ const SCENARIOS = "ops/scenarios/src/scenarios.test.ts";
 
 export const PLANTED_IN_CLUSTERS = [
   {
+    name: "an epoch that was given up stands for another key",
+    file: "packages/security/src/keyring/keyring.ts",
+    from: "{ epoch: lastEpoch(ring) + 1, key }",
+    to: "{ epoch: ring.primary + 1, key }",
+    test: "packages/security/src/keyring/keyring.test.ts",
+  },
+  {
     name: "a stream that is closed over what it says is counted nowhere",
     file: "packages/telemetry/src/metrics.ts",
     from: 'if (event.kind === "refused" && event.code !== undefined) {',

@@ -29,6 +29,29 @@ test.each([
   expect(() => parseKeyring(content, "/etc/ring")).toThrow("/etc/ring");
 });
 
+describe("an epoch", () => {
+  /** As somebody gives up what is installed: its key is deleted from the file. */
+  const givenUp = (written: string) => {
+    const document = JSON.parse(written) as { primary: number; keys: { epoch: number }[] };
+    const keys = document.keys.filter(({ epoch }) => epoch === document.primary);
+    return parseKeyring(JSON.stringify({ ...document, keys }), "it");
+  };
+
+  test("that was given up never stands for another key", () => {
+    const once = givenUp(formatKeyring(installKey(newKeyring(one), two)));
+    const twice = givenUp(formatKeyring(installKey(once, two)));
+    const ring = installKey(twice, one);
+    expect([once, twice, ring].map(({ keys }) => keys.map(({ epoch }) => epoch))).toEqual([[1], [1], [1, 4]]);
+    expect(parseKeyring(formatKeyring(twice), "it")).toEqual({ ...newKeyring(one), last: 3 });
+  });
+
+  test("is told of as the last only while one waits for its use: the release before reads the rest", () => {
+    const installed = installKey(newKeyring(one), two);
+    const written = [newKeyring(one), installed, useNewestKey(installed)].map((ring) => formatKeyring(ring));
+    expect(written.map((each) => each.includes('"last": 2'))).toEqual([false, true, false]);
+  });
+});
+
 describe("a rotation", () => {
   const ring = newKeyring(one);
   const installed = installKey(ring, two);

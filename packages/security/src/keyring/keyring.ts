@@ -3,6 +3,9 @@
  * before the next begins, so that nobody ever meets a key it does not have:
  *
  *   install   a new key is accepted        use   it seals        remove   the old ones are forgotten
+ *
+ * One that was installed may be given up by hand. Some member may have it still, so its epoch is not used again: while an
+ * installed key waits for its use, the file says which epoch is the `last`. (The release before does not read such a file.)
  */
 import { AppError, messageOf } from "@patina/base";
 import { z } from "zod";
@@ -17,12 +20,15 @@ export interface Keyring {
   /** The epoch whose key seals. */
   readonly primary: number;
   readonly keys: readonly { readonly epoch: number; readonly key: Uint8Array }[];
+  /** The greatest epoch there ever was, when its key was given up. It never stands for another one. */
+  readonly last?: number;
 }
 
 const epoch = z.number().int().min(1).max(EPOCH_MAX);
 const document = z
   .strictObject({
     primary: epoch,
+    last: epoch.optional(),
     keys: z
       .array(z.strictObject({ epoch, key: z.base64().length(44, `must be ${KEY_BYTES} bytes in base64`) }))
       .min(1)
@@ -35,13 +41,17 @@ const document = z
 export function parseKeyring(text: string, source: string): Keyring {
   const parsed = document.safeParse(parseJson(text, source));
   if (!parsed.success) throw invalid(source, parsed.error.issues.map(({ message }) => message).join("; "));
-  const { primary, keys } = parsed.data;
-  return { primary, keys: keys.map((it) => ({ epoch: it.epoch, key: new Uint8Array(Buffer.from(it.key, "base64")) })) };
+  const { primary, last } = parsed.data;
+  const keys = parsed.data.keys.map((it) => ({ epoch: it.epoch, key: new Uint8Array(Buffer.from(it.key, "base64")) }));
+  const isGivenUp = last !== undefined && last > newestEpoch({ primary, keys });
+  return { primary, keys, ...(isGivenUp ? { last } : {}) };
 }
 
-export function formatKeyring({ primary, keys }: Keyring): string {
+export function formatKeyring(ring: Keyring): string {
+  const { primary, keys } = ring;
+  const last = lastEpoch(ring);
   const readable = keys.map((it) => ({ epoch: it.epoch, key: Buffer.from(it.key).toString("base64") }));
-  return `${JSON.stringify({ primary, keys: readable }, undefined, 2)}\n`;
+  return `${JSON.stringify({ primary, ...(last > primary ? { last } : {}), keys: readable }, undefined, 2)}\n`;
 }
 
 export function newKeyring(key: Uint8Array): Keyring {
@@ -56,6 +66,10 @@ export function newestEpoch({ keys }: Keyring): number {
   return Math.max(...keys.map((key) => key.epoch));
 }
 
+function lastEpoch(ring: Keyring): number {
+  return Math.max(ring.last ?? 0, newestEpoch(ring));
+}
+
 /** A new key is accepted. Throws `bad-request` while an earlier one still waits to be used, or the ring is full. */
 export function installKey(ring: Keyring, key: Uint8Array): Keyring {
   if (newestEpoch(ring) !== ring.primary) {
@@ -66,7 +80,7 @@ export function installKey(ring: Keyring, key: Uint8Array): Keyring {
   if (ring.keys.length === KEYS_MAX) {
     throw new AppError("bad-request", `a keyring has at most ${KEYS_MAX} keys`, { hint: "Remove the old ones first." });
   }
-  return { primary: ring.primary, keys: [...ring.keys, { epoch: ring.primary + 1, key }] };
+  return { primary: ring.primary, keys: [...ring.keys, { epoch: lastEpoch(ring) + 1, key }] };
 }
 
 /** The newest key seals. Throws `bad-request` when it does already. */

@@ -3,7 +3,7 @@ export { isLoopback, listenError, parseAddress } from "./address.js";
 export { type AgentListener, AgentRuntime, type AgentRuntimeOptions, type StepObserver } from "./agent-runtime.js";
 export { systemNow } from "./clock.js";
 export { DataDir, type Identity } from "./data-dir.js";
-export { writeDurably } from "./durable-write.js";
+export { type Owner, writeDurably } from "./durable-write.js";
 export { newBytes, newCounter, newDbId, newKey, newNodeId, newSeed } from "./entropy.js";
 export { defaultLiveQueriesConfig, type LiveQueriesConfig } from "./live-queries/config.js";
 export { LiveQueriesHost, type LiveStream, type LiveStreamOptions } from "./live-queries/host.js";

@@ -1,7 +1,7 @@
 /** `patina tls ca|issue|show|rotate`: who is a member of a cluster, and with which keys members speak. */
 import { Argument, type Command, Option } from "commander";
 import pc from "picocolors";
-import { AppError, isNodeId } from "@patina/base";
+import { AppError, isNodeId, type NodeId } from "@patina/base";
 import { DataDir, newKey, systemNow } from "@patina/runtime";
 import {
   formatKeyring,
@@ -67,10 +67,9 @@ async function makeAuthority(
   if (!CLUSTER_NAME.test(cluster)) {
     throw new AppError("bad-request", `--cluster ${cluster}: must be lower-case letters, digits and dashes`);
   }
-  await createAuthorityDir(dir, { cluster, days: daysOf(days), replace: replace === true });
+  const made = await createAuthorityDir(dir, { cluster, days: daysOf(days), replace: replace === true });
   note(`${dir} is the authority of ${pc.bold(cluster)}: whoever has ca.key makes members of it`);
-  if (replace === true)
-    note("Copy ca.crt, which trusts the old one too, to every member before you renew any of them.");
+  if (made.takesOver) note("Copy ca.crt, which trusts the old one too, to every member before you renew any of them.");
   note(pc.dim(`  patina tls issue --ca ${dir} --out DIR`));
 }
 
@@ -90,15 +89,28 @@ async function issue({ ca, out, role, node, nodeDir, days, renew }: IssueFlags):
     throw new AppError("bad-request", "--renew keeps the node that the certificate names");
   }
   if (node !== undefined && !isNodeId(node)) throw new AppError("bad-request", `--node ${node}: not 32 hex digits`);
-  const known = node ?? (nodeDir === undefined ? undefined : DataDir.nodeIdIn(nodeDir));
+  const known = node ?? (nodeDir === undefined ? undefined : nodeIn(nodeDir));
   const member =
     renew === true
       ? await renewMember(out, authority, daysOf(days))
       : await issueMember(out, authority, { role, node: known, days: daysOf(days) });
   const paths = memberPathsIn(out);
   note(`${out} is ${pc.bold(memberUri(member))}`);
+  if (member.isCutShort) {
+    note(
+      `It is good until ${new Date(member.untilMs).toISOString()}, when its authority ends: see patina tls ca --replace`,
+    );
+  }
   note(pc.dim(`  [gossip]\n  keyring = "${paths.keyring}"\n`));
   note(pc.dim(`  [gossip.tls]\n  ca = "${paths.ca}"\n  cert = "${paths.cert}"\n  key = "${paths.key}"`));
+}
+
+function nodeIn(dir: string): NodeId {
+  const node = DataDir.nodeIdIn(dir);
+  if (node !== undefined) return node;
+  throw new AppError("bad-request", `--node-dir ${dir}: no agent has ever run there`, {
+    hint: "Name its data directory; without --node-dir, one that is empty takes its id from the certificate.",
+  });
 }
 
 async function show(file: string, { output }: { output: OutputFormat }): Promise<void> {

@@ -12,6 +12,7 @@ import { newNodeId, systemNow } from "@patina/runtime";
 import { expiryOf, issueCertificate, type MemberName, memberNameOf, type Role } from "@patina/security";
 import type { AuthorityDir } from "./authority-dir.js";
 import { writePublic, writeSecret } from "./files.js";
+import { readCertificate } from "./read-certificate.js";
 import { DAY_MS, validFor } from "./validity.js";
 
 export interface Membership {
@@ -38,8 +39,15 @@ export function memberPathsIn(dir: string): MemberPaths {
   return { ca, cert, key, keyring } as MemberPaths;
 }
 
-/** Throws `data-dir-not-empty` over a member that is there. */
-export async function issueMember(dir: string, from: AuthorityDir, member: Membership): Promise<MemberName> {
+export interface IssuedMember extends MemberName {
+  /** Unix ms. */
+  readonly untilMs: number;
+  /** It was asked for longer, and is not good for longer than what signed it. */
+  readonly isCutShort: boolean;
+}
+
+/** Throws `data-dir-not-empty` over a member that is there, and `config-invalid` for an authority that has expired. */
+export async function issueMember(dir: string, from: AuthorityDir, member: Membership): Promise<IssuedMember> {
   if (existsSync(memberPathsIn(dir).cert)) {
     throw new AppError("data-dir-not-empty", `${dir} has a certificate already`, {
       hint: "Add --renew for a new certificate and key for the same member, or name another directory.",
@@ -49,7 +57,7 @@ export async function issueMember(dir: string, from: AuthorityDir, member: Membe
 }
 
 /** A new certificate and key for the same member. Throws `config-invalid` when there is none, or another cluster's. */
-export async function renewMember(dir: string, from: AuthorityDir, days: number): Promise<MemberName> {
+export async function renewMember(dir: string, from: AuthorityDir, days: number): Promise<IssuedMember> {
   const { role, node, cluster } = readMember(dir).name;
   if (cluster !== from.authority.cluster) {
     throw new AppError("config-invalid", `${dir} is a member of ${cluster}, not of ${from.authority.cluster}`);
@@ -69,26 +77,30 @@ export async function keepMember(dir: string, from: AuthorityDir, member: Member
   writeSecret(keyring, from.keyring);
 }
 
-async function issueInto(dir: string, from: AuthorityDir, member: Membership): Promise<MemberName> {
+async function issueInto(dir: string, from: AuthorityDir, member: Membership): Promise<IssuedMember> {
   const { role, node = newNodeId(), days } = member;
-  const issued = await issueCertificate(
-    from.authority,
-    { role, node },
-    validFor(days, systemNow().wallMs),
-    newNodeId(),
-  );
+  const { wallMs } = systemNow();
+  const endMs = expiryOf(new X509Certificate(from.authority.certificate));
+  if (endMs <= wallMs) {
+    throw new AppError("config-invalid", `the authority has expired at ${new Date(endMs).toISOString()}`, {
+      hint: "Make one that takes over, and copy its ca.crt to every member first: patina tls ca DIR --cluster NAME --replace",
+    });
+  }
+  const wanted = validFor(days, wallMs);
+  const untilMs = Math.min(wanted.untilMs, endMs);
+  const issued = await issueCertificate(from.authority, { role, node }, { ...wanted, untilMs }, newNodeId());
   const paths = memberPathsIn(dir);
   writePublic(paths.ca, from.trusted);
   writeSecret(paths.keyring, from.keyring);
   writeSecret(paths.key, issued.key); // An agent that looks now finds that they do not fit, and looks again.
   writePublic(paths.cert, issued.certificate);
-  return { cluster: from.authority.cluster, role, node };
+  return { cluster: from.authority.cluster, role, node, untilMs, isCutShort: untilMs < wanted.untilMs };
 }
 
 function readMember(dir: string): { readonly certificate: X509Certificate; readonly name: MemberName } {
   const { cert } = memberPathsIn(dir);
   if (existsSync(cert)) {
-    const certificate = new X509Certificate(readFileSync(cert));
+    const certificate = readCertificate(readFileSync(cert), cert);
     const name = memberNameOf(certificate);
     if (name !== undefined) return { certificate, name };
   }

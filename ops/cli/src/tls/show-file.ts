@@ -1,8 +1,9 @@
 /** What is in a file of certificates or keys, for people to check: nothing secret. */
-import { X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { AppError, messageOf } from "@patina/base";
 import { authorityClusterOf, expiryOf, memberNameOf, parseKeyring, readSecret } from "@patina/security";
+import { readCertificate } from "./read-certificate.js";
 
 export interface ShownCertificate {
   readonly kind: "authority" | "member" | "other";
@@ -36,7 +37,7 @@ export async function showFile(path: string, wallMs: number): Promise<ShownFile>
       hint: "Private keys are not shown.",
     });
   }
-  return { certificates: blocks.map((block) => show(new X509Certificate(block), wallMs)) };
+  return { certificates: blocks.map((block) => show(readCertificate(block, path), wallMs)) };
 }
 
 function show(certificate: X509Certificate, wallMs: number): ShownCertificate {

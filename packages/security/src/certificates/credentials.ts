@@ -24,8 +24,8 @@ export interface Credentials extends CredentialTexts {
 const CURVE = "prime256v1";
 
 /**
- * Throws `config-invalid` with what does not fit: no certificate in it, a key of another curve, another's key, no member named, not signed by an
- * authority in `ca`. An expired certificate is none of these: its node goes on, alone, until it is renewed; nor
+ * Throws `config-invalid` with what does not fit: no certificate in it, a key of another curve, another's key, no member named,
+ * not signed by an authority in `ca`. An expired certificate is none of these: its node goes on, alone, until it is renewed; nor
  * is one that is not valid yet.
  */
 export function parseCredentials(texts: CredentialTexts): Credentials {

@@ -1,6 +1,6 @@
 /**
- * `patina quarantine list|retry|discard`: changes that an agent could not apply, and rows that a router keeps out of its map, with
- * the reason. Each agent has its own, since one may have a schema that another has not yet.
+ * `patina quarantine list|retry|discard`: changes that an agent could not apply, and rows that a router keeps out of its map,
+ * with the reason. Each agent has its own, since one may have a schema that another has not yet.
  */
 import type { Command } from "commander";
 import pc from "picocolors";

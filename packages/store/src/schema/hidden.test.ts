@@ -2,35 +2,17 @@
 import { AppError, type Change, must, Ranges, type SqlValue } from "@patina/base";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import type { SqliteStore } from "../sqlite-store.js";
-import { openStore, Scratch, scrubbed } from "../testing/scratch-store.js";
+import { openStore, ScratchNodes } from "../testing/scratch-store.js";
 
 const WALL = 1_790_000_000_000;
 const BASE = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, a TEXT, m INTEGER);";
 const wider = (column: string): string => `${BASE.slice(0, -2)}, ${column});`;
-const scratch = new Scratch("hidden");
-const opened: { store: SqliteStore; path: string; schema: string }[] = [];
+const nodes = new ScratchNodes("hidden");
+const node = (schema: string): SqliteStore => nodes.open(schema);
 let tick = 0;
 
-function node(schema: string): SqliteStore {
-  const path = scratch.newPath();
-  const store = openStore(path, opened.length + 1, schema);
-  opened.push({ store, path, schema });
-  return store;
-}
-
-function reopened(store: SqliteStore): SqliteStore {
-  const at = opened.findIndex((it) => it.store === store);
-  const it = must(opened[at], "an open store");
-  store.close();
-  return (opened[at] = { ...it, store: openStore(it.path, at + 1, it.schema) }).store;
-}
-
-afterEach(() => {
-  const findings = opened.map(({ path }) => scrubbed(path)).join("");
-  for (const { store } of opened.splice(0)) store.close();
-  if (findings !== "") throw new Error(`scrub found ${findings}`);
-});
-afterAll(() => scratch.remove());
+afterEach(() => nodes.end());
+afterAll(() => nodes.remove());
 
 function commit(store: SqliteStore, write: Parameters<SqliteStore["commit"]>[0][number]): Change {
   const [outcome] = store.commit([write], WALL + ++tick);
@@ -98,7 +80,7 @@ describe("a hidden column", () => {
         expect(store.quarantinedCount()).toBe(0);
       }
       expect([a.comparableDigest(), all(a)]).toEqual([late.comparableDigest(), all(late)]);
-      expect(reopened(a).comparableDigest()).toBe(b.comparableDigest());
+      expect(nodes.reopened(a).comparableDigest()).toBe(b.comparableDigest());
     },
   );
 
@@ -127,7 +109,7 @@ describe("a hidden column", () => {
     commit(a, { kind: "rows", rows: [a.schemas.drop(["t.n"])] });
     while (a.maintain(1));
     apply(a, wider(column));
-    expect(all(reopened(a))).toEqual([["1", "new", 1n, null], ["2", "y", 2n, null]]); // prettier-ignore
+    expect(all(nodes.reopened(a))).toEqual([["1", "new", 1n, null], ["2", "y", 2n, null]]); // prettier-ignore
   });
 });
 
@@ -147,7 +129,7 @@ test("a table and a column with the longest name there may be reach a peer", () 
   const [a, b] = [node(schema), node(schema)];
   b.apply([sql(a, `INSERT INTO ${table} VALUES ('1', 'x')`)]);
   expect([b.quarantinedCount(), b.digest()]).toEqual([0, a.digest()]);
-  const again = reopened(a);
+  const again = nodes.reopened(a);
   b.apply(again.extract(again.origin, Ranges.of(1, 1), 1 << 20).changes);
   expect(b.digest()).toBe(again.digest());
 });
@@ -171,5 +153,5 @@ test.each([
   }) as Error;
   const a = node(BASE);
   expect(() => a.schemas.plan(`${BASE}\n${text}`)).toThrow(refused);
-  expect(() => openStore(scratch.newPath(), 9, text)).toThrow(refused);
+  expect(() => openStore(nodes.newPath(), 9, text)).toThrow(refused);
 });

@@ -2,27 +2,16 @@
 import { AppError, type Change, must, type SqlValue } from "@patina/base";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import type { SqliteStore } from "../sqlite-store.js";
-import { openStore, Scratch, scrubbed } from "../testing/scratch-store.js";
+import { ScratchNodes } from "../testing/scratch-store.js";
 
 const WALL = 1_790_000_000_000;
 const BASE = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, a TEXT NOT NULL DEFAULT '');";
-const scratch = new Scratch("anew");
-const opened: { store: SqliteStore; path: string }[] = [];
+const nodes = new ScratchNodes("anew");
+const node = (): SqliteStore => nodes.open(BASE);
 let tick = 0;
 
-function node(): SqliteStore {
-  const path = scratch.newPath();
-  const store = openStore(path, opened.length + 1, BASE);
-  opened.push({ store, path });
-  return store;
-}
-
-afterEach(() => {
-  const findings = opened.map(({ path }) => scrubbed(path)).join("");
-  for (const { store } of opened.splice(0)) store.close();
-  if (findings !== "") throw new Error(`scrub found ${findings}`);
-});
-afterAll(() => scratch.remove());
+afterEach(() => nodes.end());
+afterAll(() => nodes.remove());
 
 function commit(store: SqliteStore, write: Parameters<SqliteStore["commit"]>[0][number]): Change {
   const [outcome] = store.commit([write], WALL + ++tick);

@@ -1,51 +1,19 @@
 /** A schema applied once is adopted everywhere, costs no row, and no mix of schemas fails an apply or loses a value. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { AppError, type Change, heldVersions, must, type SqlValue } from "@patina/base";
-import Database from "better-sqlite3";
-import { afterEach, describe, expect, test } from "vitest";
-import { scrub } from "../check/scrub.js";
-import { SqliteStore } from "../sqlite-store.js";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import type { SqliteStore } from "../sqlite-store.js";
+import { ScratchNodes } from "../testing/scratch-store.js";
 
 const WALL = 1_790_000_000_000;
 const BASE = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, a TEXT NOT NULL DEFAULT '');";
 const WIDER =
   "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, a TEXT NOT NULL DEFAULT '', zone TEXT DEFAULT 'z', n INTEGER);";
-const opened: { store: SqliteStore; dir: string; node: number; schemaSql: string }[] = [];
+const nodes = new ScratchNodes("schema");
+const node = (schemaSql = BASE): SqliteStore => nodes.open(schemaSql);
+const reopened = (store: SqliteStore, schemaSql?: string): SqliteStore => nodes.reopened(store, schemaSql);
 
-function openAt(dir: string, node: number, schemaSql: string): SqliteStore {
-  const names = { node: node.toString(16).padStart(32, "0"), newDbId: () => node.toString(16).padStart(16, "a") };
-  return new SqliteStore({ path: join(dir, "state.db"), cluster: { name: "iad", generation: 1 }, ...names, schemaSql });
-}
-
-function node(schemaSql = BASE): SqliteStore {
-  const dir = mkdtempSync(join(tmpdir(), "patina-schema-"));
-  const store = openAt(dir, opened.length + 1, schemaSql);
-  opened.push({ store, dir, node: opened.length + 1, schemaSql });
-  return store;
-}
-
-function reopened(store: SqliteStore): SqliteStore {
-  const it = must(opened.find((one) => one.store === store), "an open store"); // prettier-ignore
-  store.close();
-  return (it.store = openAt(it.dir, it.node, it.schemaSql));
-}
-
-afterEach(() => {
-  const findings = opened.flatMap(({ dir }) => {
-    const db = new Database(join(dir, "state.db"));
-    const found = scrub(db);
-    db.close();
-    return found;
-  });
-  for (const { store, dir } of opened.splice(0)) {
-    store.close();
-    rmSync(dir, { recursive: true, force: true });
-  }
-  // No test here may leave a row nobody counted.
-  if (findings.length > 0) throw new Error(`scrub found ${JSON.stringify(findings)}`);
-});
+afterEach(() => nodes.end());
+afterAll(() => nodes.remove());
 
 let tick = 0;
 
@@ -122,8 +90,7 @@ describe("an additive schema", () => {
   test("shipped with a newer program is taken while no other was applied, and is no match for one that was", () => {
     const a = node();
     sql(a, "INSERT INTO t (id) VALUES ('1')");
-    must(opened[0], "the store").schemaSql = WIDER;
-    const upgraded = reopened(a);
+    const upgraded = reopened(a, WIDER);
     expect(all(upgraded)).toEqual([["1", "", "z", null]]);
     apply(upgraded, `${WIDER} CREATE TABLE u (id TEXT NOT NULL PRIMARY KEY);`);
     expect(reopened(upgraded).columns("u")).toEqual(["id"]);

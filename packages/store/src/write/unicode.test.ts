@@ -2,27 +2,16 @@
 import { AppError, type Change, must, type SqlValue, type Write, type WriteOutcome } from "@patina/base";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import type { SqliteStore } from "../sqlite-store.js";
-import { openStore, Scratch, scrubbed } from "../testing/scratch-store.js";
+import { ScratchNodes } from "../testing/scratch-store.js";
 
 const WALL = 1_790_000_000_000;
 const T = `CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, a TEXT, n INTEGER, b BLOB, o TEXT);`;
 const LONE = "x\ud800y";
-const scratch = new Scratch("unicode");
-const opened: { store: SqliteStore; path: string }[] = [];
+const nodes = new ScratchNodes("unicode");
+const node = (schema = T): SqliteStore => nodes.open(schema);
 
-function node(schema = T): SqliteStore {
-  const path = scratch.newPath();
-  const store = openStore(path, opened.length + 1, schema);
-  opened.push({ store, path });
-  return store;
-}
-
-afterEach(() => {
-  const findings = opened.map(({ path }) => scrubbed(path)).join("");
-  for (const { store } of opened.splice(0)) store.close();
-  if (findings !== "") throw new Error(`scrub found ${findings}`);
-});
-afterAll(() => scratch.remove());
+afterEach(() => nodes.end());
+afterAll(() => nodes.remove());
 
 const commit = (store: SqliteStore, ...writes: Write[]): WriteOutcome[] => store.commit(writes, WALL);
 const sql = (text: string, ...params: SqlValue[]): Write => {

@@ -1,53 +1,16 @@
 /** Writes that once went around the engine, or said two things of one row: every one leaves rows, digest and peers agreed. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { AppError, type Change, heldVersions, must, Ranges, type RowWrite, type SqlValue, type WriteOutcome } from "@patina/base"; // prettier-ignore
-import Database from "better-sqlite3";
-import { afterEach, describe, expect, test } from "vitest";
-import { scrub } from "../check/scrub.js";
-import { SqliteStore } from "../sqlite-store.js";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import type { SqliteStore } from "../sqlite-store.js";
+import { ScratchNodes } from "../testing/scratch-store.js";
 
 const WALL = 1_790_000_000_000;
 const T = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, a TEXT DEFAULT 'd', n INTEGER);";
-const opened: { store: SqliteStore; dir: string; path: string }[] = [];
+const nodes = new ScratchNodes("writes");
+const node = (schemaSql = T): SqliteStore => nodes.open(schemaSql);
 
-function node(schemaSql = T): SqliteStore {
-  const dir = mkdtempSync(join(tmpdir(), "patina-writes-"));
-  const path = join(dir, "state.db");
-  const store = openAs(opened.length + 1, path, schemaSql);
-  opened.push({ store, dir, path });
-  return store;
-}
-
-function openAs(id: number, path: string, schemaSql = T): SqliteStore {
-  const names = { node: id.toString(16).padStart(32, "0"), newDbId: () => id.toString(16).padStart(16, "a") };
-  return new SqliteStore({ path, cluster: { name: "iad", generation: 1 }, ...names, schemaSql });
-}
-
-function reopened(store: SqliteStore): SqliteStore {
-  const at = opened.findIndex((it) => it.store === store);
-  const { dir, path } = must(opened[at], "an open store");
-  store.close();
-  const again = openAs(at + 1, path);
-  opened[at] = { store: again, dir, path };
-  return again;
-}
-
-afterEach(() => {
-  const clean = opened.map(({ path }) => {
-    const db = new Database(path);
-    const findings = scrub(db);
-    db.close();
-    return findings;
-  });
-  for (const { store, dir } of opened.splice(0)) {
-    store.close();
-    rmSync(dir, { recursive: true, force: true });
-  }
-  // No test here may leave a row nobody counted.
-  if (clean.flat().length > 0) throw new Error(`scrub found ${JSON.stringify(clean.flat())}`);
-});
+afterEach(() => nodes.end());
+afterAll(() => nodes.remove());
 
 function sql(store: SqliteStore, ...statements: [sql: string, ...params: SqlValue[]][]): WriteOutcome {
   const write = { kind: "statements", statements: statements.map(([text, ...params]) => ({ sql: text, params })) } as const; // prettier-ignore
@@ -74,44 +37,6 @@ function joiner(from: SqliteStore, schemaSql = T): SqliteStore {
   expect(store.digest()).toBe(from.digest());
   return store;
 }
-
-describe("a table whose key SQLite would make up", () => {
-  const K = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, n INTEGER CHECK (n < 9));";
-
-  test.each([
-    "INSERT INTO t (a) VALUES ('x')",
-    "INSERT INTO t VALUES (NULL, 'x', 1)",
-    "INSERT INTO t DEFAULT VALUES",
-    "INSERT INTO t VALUES (5, 'x', 1), (NULL, 'y', 1)",
-    "INSERT INTO t (a) SELECT a FROM t",
-    "REPLACE INTO t (a) VALUES ('x')",
-    "INSERT INTO t (a) VALUES ('x') ON CONFLICT (id) DO UPDATE SET a = 'y'",
-    "INSERT OR IGNORE INTO t VALUES (-1, 'ignored', 10), (NULL, 'x', 1)",
-  ])("takes no row without one: %s", (text) => {
-    const a = node(K);
-    sql(a, ["INSERT INTO t VALUES (1, 'a', 1)"]);
-    const outcome = sql(a, [text]);
-    expect(outcome).toMatchObject({ ok: false, error: { code: "bad-request", details: { field: "id" } } });
-    expect(all(a)).toEqual([[1n, "a", 1n]]);
-  });
-
-  test.each([
-    ["INSERT INTO t VALUES (-1, 'x', 1)", [-1n]],
-    ["INSERT INTO t (n, id) VALUES (1, -1), (2, 7)", [-1n, 7n]],
-    ["INSERT OR IGNORE INTO t VALUES (NULL, 'ignored', 10), (7, 'x', 1)", [7n]],
-    ["INSERT INTO t VALUES (-1, 'x', 1) ON CONFLICT (id) DO UPDATE SET a = excluded.a", [-1n]],
-    ["INSERT INTO t SELECT 3, 'x', 1", [3n]],
-  ])("takes every row that has one: %s", (text, ids) => {
-    const [a, b] = [node(K), node(K)];
-    const outcome = sql(a, [text]);
-    expect(outcome).toMatchObject({ ok: true });
-    expect(all(a).map(([id]) => id)).toEqual(ids);
-    b.apply([must(changeOf(outcome), "a change")]);
-    expect(all(b)).toEqual(all(a));
-    sql(a, [`UPDATE t SET id = id + 1, a = 'moved'`]);
-    expect(all(joiner(a, K)).map(([id]) => id)).toEqual(ids.map((id) => id + 1n));
-  });
-});
 
 describe("a table whose key SQLite would make up", () => {
   const K = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, n INTEGER CHECK (n < 9));";
@@ -321,7 +246,7 @@ describe("what peers send", () => {
     expect(b.extract(a.origin, Ranges.of(1, 9), 1000).changes.length).toBe(1);
     b.read("PRAGMA max_page_count = 1000000");
     expect(() => b.apply([large])).toThrow(/disk is full/); // Until it is opened anew, nobody knows what else is wrong.
-    const again = reopened(b);
+    const again = nodes.reopened(b);
     again.apply([large]);
     expect([all(again), again.digest(), again.holdings()]).toEqual([all(a), a.digest(), a.holdings()]);
   });

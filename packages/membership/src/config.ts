@@ -121,7 +121,7 @@ export const defaultMembershipConfig: MembershipConfig = {
   flapsMax: 3,
   flapWindowMs: 600_000,
   bootAheadMs: 60_000,
-  pingsRememberedMax: 256,
+  pingsRememberedMax: 1024,
 };
 
 /** Ten times as fast and with tiny limits, so that what is rare in production is common in a test. */

@@ -259,9 +259,18 @@ describe("a query across regions", { timeout: 60_000 }, () => {
 describe("the DNS", { timeout: 60_000 }, () => {
   const domain = "patina.internal";
 
+  /** Without the record that says for how long an answer of nothing holds. */
   async function dig(i: number, ...args: readonly string[]): Promise<{ code: string | undefined; lines: string[] }> {
     const [host, port] = must(must(agents("global")[i], "an agent").dns, "an address").split(":");
-    const { stdout } = await runCommand("dig", [`@${host}`, "-p", `${port}`, "+tries=1", "+time=3", ...args]);
+    const { stdout } = await runCommand("dig", [
+      `@${host}`,
+      "-p",
+      `${port}`,
+      "+tries=1",
+      "+time=3",
+      "+noauthority",
+      ...args,
+    ]);
     const records = stdout.split("\n").filter((line) => /^[^;].*\sIN\s/.test(line));
     return { code: /status: (\w+)/.exec(stdout)?.[1], lines: records.map((line) => line.replace(/\s+/g, " ")).sort() };
   }
@@ -280,6 +289,7 @@ describe("the DNS", { timeout: 60_000 }, () => {
     await client("fra", 0).transact([machine("n4", "named", "10.9.0.4:8080")]);
     await until("it is there", async () => (await dig(0, `named.fra.${domain}`)).lines.length === 1);
     await until("it is there", async () => (await dig(0, `named.iad.${domain}`)).lines.length === 1);
+    await until("the other agent has it, too", async () => (await dig(1, `named.fra.${domain}`)).lines.length === 1);
     for (const more of [[], ["+tcp"], ["+noedns"]]) {
       expect(await dig(0, `named.iad.${domain}`, ...more)).toEqual({
         code: "NOERROR",

@@ -143,8 +143,9 @@ const HINTS: Partial<Record<Refusal["code"], string>> = {
 
 /** Throws the door's refusal. */
 function judge({ process, rib }: IndexParts, door: Door, holder: string | undefined, what: Publication): void {
-  const { region } = what;
-  const [row] = new StoreRows(process.store).regions(region);
+  const { region, sentMs } = what;
+  // Only a heartbeat goes by the one before: rows have stamps of their own.
+  const [row] = sentMs === undefined ? [] : new StoreRows(process.store).regions(region);
   const heartbeat = row && lastHeartbeat(row);
   const known = { generation: rib.regions.get(region)?.generation ?? 0, rows: rib.fib.appsIn(region), heartbeat };
   const refusal = door.judge(holder, what, known, systemNow());

@@ -1,12 +1,10 @@
 /**
- * Bugs that a cluster could have, in membership, gossip and the agent: what the simulator and the scenarios must see. Those
- * of one member alone are with the tests of its package.
+ * Bugs that a cluster could have, in gossip and the agent: what the simulator and the scenarios must see. Those of one member
+ * alone are with the tests of its package.
  */
 const AGENT = "packages/agent/src";
 const GOSSIP = "packages/gossip/src";
-const MEMBERSHIP = "packages/membership/src";
 const SEEDS = "packages/sim/src/run/few-seeds.test.ts";
-const SCENARIOS = "ops/scenarios/src/scenarios.test.ts";
 
 export const PLANTED_IN_CLUSTERS = [
   {
@@ -36,13 +34,6 @@ export const PLANTED_IN_CLUSTERS = [
     from: "this.#isCatchingUp = true;",
     to: "",
     test: `${AGENT}/bootstrap.test.ts`,
-  },
-  {
-    name: "membership: what the dead once sent to others, played back, is a sign of life",
-    file: `${MEMBERSHIP}/membership.ts`,
-    from: "if (messages.some((each) => this.#isForUs(each, sender))) this.#noteLife",
-    to: "this.#noteLife",
-    test: `${MEMBERSHIP}/network.test.ts`,
   },
   {
     name: "agent: nobody visits those to whom there is no stream",
@@ -113,13 +104,6 @@ export const PLANTED_IN_CLUSTERS = [
     from: "if (!members.isNodeEvicted(originNode(origin)) && this.#hasEnlistedAgain) return [];",
     to: "if (!members.isSelfEvicted) return [];",
     test: SEEDS,
-  },
-  {
-    name: "membership: a start that is numbered below one that is gone goes on, unheard",
-    file: `${MEMBERSHIP}/judge.ts`,
-    from: "if (isGone(member)) this.#outbox.outlived(member.boot);",
-    to: "",
-    test: `${MEMBERSHIP}/membership.test.ts`,
   },
   {
     name: "gossip: a member of the next release is refused until everybody is upgraded",
@@ -267,76 +251,6 @@ export const PLANTED_IN_CLUSTERS = [
     from: "const from = this.#links.nodeOf(stream);",
     to: 'const from = this.#links.nodeOf(stream) ?? "ff".repeat(16);',
     test: SEEDS,
-  },
-  {
-    name: "membership: the boot number does not count",
-    file: `${MEMBERSHIP}/member.ts`,
-    from: "if (a.boot !== b.boot) return a.boot - b.boot;",
-    to: "",
-    test: SEEDS,
-  },
-  {
-    name: "membership: a third party raises the dead",
-    file: `${MEMBERSHIP}/roster.ts`,
-    from: 'if (!firstHand && sameBoot && isGone(known.member) && !isGone(member)) return { kind: "unverified" };',
-    to: "",
-    test: SCENARIOS,
-  },
-  {
-    name: "membership: an absurd incarnation is believed",
-    file: `${MEMBERSHIP}/roster.ts`,
-    from: "return member.incarnation - base <= this.#config.incarnationJumpMax;",
-    to: "return member.incarnation - base < Infinity;",
-    test: SCENARIOS,
-  },
-  {
-    name: "membership: a refutation does not outbid the accusation",
-    file: `${MEMBERSHIP}/roster.ts`,
-    from: "this.#setSelf({ ...this.#self, incarnation: incarnation + 1 });",
-    to: "this.#setSelf({ ...this.#self, incarnation });",
-    test: SEEDS,
-  },
-  {
-    name: "membership: the isolated accuse as they like",
-    file: `${MEMBERSHIP}/health.ts`,
-    from: "return failures > this.#config.isolationWindow * this.#config.isolationFraction;",
-    to: "return failures > this.#config.isolationWindow;",
-    test: SCENARIOS,
-  },
-  {
-    name: "membership: a late timer's silence counts as silence",
-    file: `${MEMBERSHIP}/membership.ts`,
-    from: "    this.#probe.void();\n",
-    to: "",
-    test: SCENARIOS,
-  },
-  {
-    name: "membership: the dead are never called",
-    file: `${MEMBERSHIP}/membership.ts`,
-    from: '    this.#outbox.arm("reconnect", this.#config.reconnectIntervalMs, now);\n    this.#outbox.arm("reap"',
-    to: '    this.#outbox.arm("reap"',
-    test: `${MEMBERSHIP}/network.test.ts`,
-  },
-  {
-    name: "membership: the dead are buried on hearsay",
-    file: `${MEMBERSHIP}/judge.ts`,
-    from: 'if (member.state === "dead" && this.#hearDeath(member, teller, now)) return true;',
-    to: "",
-    test: `${MEMBERSHIP}/membership.test.ts`,
-  },
-  {
-    name: "membership: a suspicion that ran out is forgotten",
-    file: `${MEMBERSHIP}/judge.ts`,
-    from: 'if (verdict.kind === "wait") this.#arm(node, verdict.atMs, now);',
-    to: "",
-    test: SCENARIOS,
-  },
-  {
-    name: "membership: a port that refuses says nothing of its member",
-    file: `${MEMBERSHIP}/membership.ts`,
-    from: "if (known !== undefined) this.#judge.accuse(known.member, now);",
-    to: "",
-    test: "packages/sim/src/crowd/detection.test.ts",
   },
   {
     name: "gossip: what follows a filled gap waits for the next frame",

@@ -4,6 +4,7 @@
  */
 import { PLANTED_CHECKPOINTS } from "./planted-checkpoints.mjs";
 import { PLANTED_IN_CLUSTERS } from "./planted-in-clusters.mjs";
+import { PLANTED_MEMBERSHIP } from "./planted-membership.mjs";
 import { PLANTED_ROUTER } from "./planted-router.mjs";
 import { PLANTED_TIERS } from "./planted-tiers.mjs";
 
@@ -375,4 +376,5 @@ export const PLANTED = [
     test: "packages/sim/src/machine/store-suite.test.ts",
   },
   ...PLANTED_IN_CLUSTERS,
+  ...PLANTED_MEMBERSHIP,
 ];

@@ -20,7 +20,7 @@ export interface MembersPort {
   /** Every node whose copy counts, whether it is up or not. */
   roster(): NodeId[];
   /** Those copies: the databases that they are enlisted with. */
-  copies(): OriginId[];
+  copies(): readonly OriginId[];
   /** The others gave this database up: nothing of it may be used any more. */
   readonly isSelfEvicted: boolean;
   /** The node was given up, and has not enlisted anew. */

@@ -31,7 +31,7 @@ export class Integrity implements IntegrityPort {
     return this.#runtime.discardQuarantined(...change);
   }
 
-  /** One at a time: it reads the whole file, and keeps the write-ahead log from being cut meanwhile. */
+  /** One at a time: it reads the whole file, and keeps the write-ahead log from starting over while it reads a table. */
   async scrub(): ReturnType<IntegrityPort["scrub"]> {
     if (this.#isScrubbing) {
       throw new AppError("too-many", "this agent is scrubbing already", { hint: "Wait for it, and ask again." });

@@ -137,8 +137,9 @@ export class Streams {
   replaceCredentials(credentials: Credentials): void {
     const gate = this.#gate;
     if (gate === undefined || !("setSecureContext" in this.#listener)) return;
-    gate.replace(credentials);
+    const trustsOthers = gate.replace(credentials);
     this.#listener.setSecureContext(gate.serverOptions());
+    if (!trustsOthers) return;
     for (const [socket, certificate] of this.#proofs) if (!gate.isTrusted(certificate)) socket.close();
   }
 

@@ -1,9 +1,9 @@
 /**
  * What a publication becomes in the tables of the global tier. A placement is stamped by its region, with generation and
- * high-water, so that whichever global agent takes it, old never overwrites new. A heartbeat is stamped with
- * the time at which it was sent, so that one that comes late, or again, overwrites no later one at any global agent; and
- * never ahead of the agent that takes it, so that no border's clock holds the row for good. How old it is goes by that
- * agent's clock, which its own cluster keeps honest: a border whose clock is behind would seem lost.
+ * high-water, so that whichever global agent takes it, old never overwrites new. A heartbeat is stamped with the time at which
+ * it was sent, so that one that comes late, or again, overwrites no later one at any global agent; and never ahead of the agent
+ * that takes it, so that no border's clock holds the row for good. How old it is goes by that agent's clock, which its own
+ * cluster keeps honest: a border whose clock is behind would seem lost.
  */
 import { type Hlc, hlcFromMs, hlcToMs, type RowWrite, type SqlValue } from "@patina/base";
 import type { PlacementClass } from "../fib.js";

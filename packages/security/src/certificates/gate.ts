@@ -49,14 +49,20 @@ export interface Dial {
 
 export class Gate {
   #credentials: Credentials;
+  #authorities: readonly X509Certificate[];
 
   constructor(credentials: Credentials) {
     this.#credentials = credentials;
+    this.#authorities = authoritiesIn(credentials);
   }
 
-  /** For streams from now on. Those that are open stay, but for those of whom it no longer trusts: see `isTrusted`. */
-  replace(credentials: Credentials): void {
+  /** For streams from now on. True when others are trusted than before: what is open may have to be closed, see `isTrusted`. */
+  replace(credentials: Credentials): boolean {
+    const { ca } = this.#credentials;
     this.#credentials = credentials;
+    if (ca === credentials.ca) return false;
+    this.#authorities = authoritiesIn(credentials);
+    return true;
   }
 
   /**
@@ -64,9 +70,7 @@ export class Gate {
    * end what it let in. Behind an intermediate the answer is no, and a new handshake looks at all of the chain.
    */
   isTrusted(certificate: X509Certificate): boolean {
-    return authoritiesIn(this.#credentials).some(
-      (it) => certificate.checkIssued(it) && certificate.verify(it.publicKey),
-    );
+    return this.#authorities.some((it) => certificate.checkIssued(it) && certificate.verify(it.publicKey));
   }
 
   /** What a listener needs; again after a `replace`, for `setSecureContext`. */

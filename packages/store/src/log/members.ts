@@ -31,6 +31,7 @@ export class Members {
   readonly #read: Database.Statement;
   readonly #self: { readonly node: NodeId; readonly db: DbId };
   #byNode: ReadonlyMap<NodeId, Enlisted> = new Map();
+  #copies: readonly OriginId[] = [];
 
   constructor(db: Database.Database, self: { readonly node: NodeId; readonly db: DbId }) {
     this.#read = db
@@ -44,6 +45,7 @@ export class Members {
   reload(): void {
     const rows = this.#read.all() as { node: NodeId; db: DbId; evicted: bigint; hlc: Hlc }[];
     this.#byNode = new Map(rows.map(({ node, db, evicted, hlc }) => [node, { db, isEvicted: evicted !== 0n, hlc }]));
+    this.#copies = rows.flatMap(({ node, db, evicted }) => (evicted === 0n ? [originId(node, db)] : []));
   }
 
   /** Every node whose copy counts, whether it is up or not. */
@@ -52,8 +54,8 @@ export class Members {
   }
 
   /** Those copies: the databases that they are enlisted with. */
-  copies(): OriginId[] {
-    return [...this.#byNode].flatMap(([node, { db, isEvicted }]) => (isEvicted ? [] : [originId(node, db)]));
+  copies(): readonly OriginId[] {
+    return this.#copies;
   }
 
   /** What is on record of a node. */
